@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The one way to the allocator, so that a test can make each allocation fail.
+ *
+ * Every function here may be called by any thread; the failing is meant for programs with one.
+ */
+#ifndef BASE_MEM_H
+#define BASE_MEM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+void *mem_alloc(size_t size);              /* NULL when there is none */
+void *mem_zalloc(size_t size);             /* the same, zeroed */
+void *mem_realloc(void *old, size_t size); /* NULL leaves `old` as it was */
+void *mem_dup(const void *from, size_t size);
+char *mem_strdup(const char *s);
+void mem_free(void *p); /* NULL is fine */
+
+/* From now on `after` allocations succeed and the next fails, alone or with all that follow. */
+void mem_fail(unsigned long after, bool for_ever);
+
+/* Back to normal. Returns how many allocations were asked for since mem_fail() (failed ones included), so
+ * that a loop knows when a scenario had no allocation left to fail. */
+unsigned long mem_fail_end(void);
+
+#endif

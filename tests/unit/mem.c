@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+#include "test.h"
+#include "base/mem.h"
+
+TEST(mem, fails_once_where_it_was_told_to)
+{
+    mem_fail(1, false);
+    void *a = mem_alloc(1), *b = mem_alloc(1), *c = mem_alloc(1);
+    assert_int_equal(mem_fail_end(), 3);
+    assert_non_null(a);
+    assert_null(b);
+    assert_non_null(c);
+    mem_free(a);
+    mem_free(c);
+}
+
+TEST(mem, fails_for_ever_from_where_it_was_told_to)
+{
+    mem_fail(1, true);
+    void *a = mem_zalloc(1), *b = mem_zalloc(1), *c = mem_realloc(NULL, 1);
+    mem_fail_end();
+    assert_non_null(a);
+    assert_null(b);
+    assert_null(c);
+    mem_free(a);
+}
