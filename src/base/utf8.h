@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* UTF-8 (RFC 3629): strict, resumable at every byte, and fast on long runs. */
+#ifndef BASE_UTF8_H
+#define BASE_UTF8_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The state between two pieces: UTF8_ACCEPT at a character's end, UTF8_REJECT after an invalid byte (it stays),
+ * anything else inside a character. */
+enum { UTF8_ACCEPT = 0, UTF8_REJECT = 1 };
+
+/* The state after `len` more bytes. An error is seen at the first byte that no valid text can have there. */
+uint32_t utf8_next(uint32_t state, const uint8_t *data, size_t len);
+
+bool utf8_valid(const void *data, size_t len);
+
+/* The largest number of bytes, at most `len`, that does not end inside a character. */
+size_t utf8_cut(const char *data, size_t len);
+
+#endif
