@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The loop as the floors above see it: watches on descriptors, the wheel, end-of-turn work, and calls posted from
+ * other threads. Level-triggered epoll, 1024 events a wait.
+ *
+ * A turn: wait, handle events, run what was posted, run due timers, then end-of-turn tasks until there is none left,
+ * then the reaping. A watch removed in a callback gets no further event, also when one is in the batch already: its
+ * memory must stay until the reaping (loop_reap), which is how a reused descriptor cannot confuse anyone (NET-9).
+ */
+#ifndef NET_LOOP_H
+#define NET_LOOP_H
+
+#include <duet/loop.h>
+#include "net/timer.h"
+#include <pthread.h>
+#include <stddef.h>
+
+enum { LOOP_IN = 1, LOOP_OUT = 4, LOOP_HUP = 16 }; /* EPOLLIN, EPOLLOUT, and EPOLLHUP or EPOLLERR as HUP */
+
+struct watch {
+    int fd;          /* -1: not watched */
+    uint32_t events; /* what epoll was told */
+    void (*ready)(struct watch *, uint32_t events);
+};
+
+/* Work for the end of this turn, or for the reaping after it. Embedded; queued at most once at a time. */
+struct task {
+    struct task *next;
+    bool queued;
+    void (*run)(struct task *);
+};
+
+enum { LOOP_RECV = 512 * 1024 };
+
+struct duet_loop {
+    int epoll, wake; /* wake: an eventfd */
+    uint64_t now_ms; /* CLOCK_MONOTONIC, once a turn */
+    struct wheel wheel;
+    unsigned char *recv; /* LOOP_RECV bytes for whoever reads; nothing in it outlives the reading */
+    struct task *end_first, **end_last;   /* loop_at_end */
+    struct task *reap_first, **reap_last; /* loop_reap */
+    bool stopping;
+    pthread_mutex_t lock;
+    struct posted *posted; /* under `lock` */
+};
+
+uint64_t loop_clock_us(void); /* CLOCK_MONOTONIC now, for measuring */
+
+int loop_watch(duet_loop *l, struct watch *w, uint32_t events);   /* adds w->fd; 0 or -errno */
+int loop_rewatch(duet_loop *l, struct watch *w, uint32_t events); /* only calls epoll_ctl on a change */
+void loop_unwatch(duet_loop *l, struct watch *w); /* out of epoll, w->fd becomes -1; the descriptor stays open */
+
+/* Runs `t` once before this turn ends. A task that queues itself again while it runs is run in the next turn, which
+ * then does not wait. Outside a turn it makes duet_loop_fd() readable once. */
+void loop_at_end(duet_loop *l, struct task *t);
+void loop_not_at_end(duet_loop *l, struct task *t);
+/* Runs `t` after all else of the turn: this is where connections are freed. */
+void loop_reap(duet_loop *l, struct task *t);
+
+/* From any thread: `fn(arg)` runs on the loop's thread soon, in the order posted. 0 or DUET_ERR_NOMEM. */
+int loop_post(duet_loop *l, void (*fn)(void *arg), void *arg);
+
+#endif
