@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Ordinary HTTP/1.1 beside the WebSockets: requests to look at, answers that come now, later or in a stream.
+ *
+ * A `duet_http *` is one request and its answer. It is good from its callback until it was answered whole (by
+ * duet_http_reply(), duet_http_end(), duet_http_file() or duet_http_upgrade()) or `gone` returned, on the thread of its
+ * loop only. From elsewhere keep duet_http_id() and come back by duet_http_find() in a call posted to that loop.
+ * A `duet_request *` is good until the callback that got it returns; its strings end with a zero byte.
+ */
+#ifndef DUET_HTTP_H
+#define DUET_HTTP_H
+
+#include <duet/conn.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+DUET_API const char *duet_request_method(const duet_request *r);
+DUET_API const char *duet_request_path(const duet_request *r);  /* decoded once, dot segments removed; begins with '/' */
+DUET_API const char *duet_request_query(const duet_request *r); /* as sent, without '?'; NULL: none */
+/* Copies the decoded value of `key=value` in the query to `out`, cut to `cap` with its zero byte. Its length, or -1. */
+DUET_API long duet_request_param(const duet_request *r, const char *key, char *out, size_t cap);
+/* The value of the first field of this name (any case); NULL: none. */
+DUET_API const char *duet_request_header(const duet_request *r, const char *name);
+/* Field number `i` in the order sent; false behind the last. */
+DUET_API bool duet_request_field(const duet_request *r, unsigned i, duet_header *out);
+DUET_API const char *duet_request_origin(const duet_request *r); /* NULL: absent (no browser; RFC 6455 4.2.1) */
+DUET_API const char *duet_request_host(const duet_request *r);   /* behind trusted proxies the one the client used */
+DUET_API const char *duet_request_peer(const duet_request *r);   /* "192.0.2.1:5555" */
+DUET_API bool duet_request_is_secure(const duet_request *r);
+/* The body, when it is taken whole; `len` 0 without one. */
+DUET_API const void *duet_request_body(const duet_request *r, size_t *len);
+/* Subprotocol number `i` that an upgrade request offers, copied to `out`; false behind the last. */
+DUET_API bool duet_request_subprotocol(const duet_request *r, unsigned i, char *out, size_t cap);
+/* Whether it offers this one. */
+DUET_API bool duet_request_offers(const duet_request *r, const char *subprotocol);
+
+/*
+ * The whole answer; everything is copied. `headers` is NULL or ends with a NULL name; Content-Length, Date and
+ * Connection are added. 0; DUET_ERR_STATE when it was answered already; DUET_ERR_INVALID for a status outside 200-599, a
+ * header of the connection's own or one with a control byte (HTTP-19, UPG-13); DUET_ERR_NOMEM. After an error it can
+ * still be answered.
+ */
+DUET_API int duet_http_reply(duet_http *x, unsigned status, const duet_header *headers, const void *body, size_t len);
+/* The same with a text/plain line. */
+DUET_API int duet_http_text(duet_http *x, unsigned status, const char *line);
+
+/* A stream: chunked, or until the end of the connection for HTTP/1.0. Writing is refused whole with DUET_ERR_FULL over
+ * the hard limit. */
+DUET_API int duet_http_begin(duet_http *x, unsigned status, const duet_header *headers);
+DUET_API int duet_http_write(duet_http *x, const void *data, size_t len);
+DUET_API int duet_http_end(duet_http *x);
+DUET_API bool duet_http_congested(const duet_http *x);
+/* Called once after duet_http_congested() was true, when there is room again. */
+DUET_API void duet_http_on_drain(duet_http *x, void (*drain)(duet_http *x));
+/* A stream that was begun becomes a member of a topic: each publication's payload is written to it as it is. */
+DUET_API int duet_http_subscribe(duet_http *x, const char *topic);
+DUET_API int duet_http_unsubscribe(duet_http *x, const char *topic);
+
+/* Accepts an upgrade request: 101, then `open` is called for the connection that it becomes. Results as
+ * duet_proto_accept(). */
+DUET_API int duet_http_upgrade(duet_http *x, const char *subprotocol, const duet_header *headers);
+
+/* A file below the server's root, or below `root` when that is not NULL: GET and HEAD, types, entity tags, dates,
+ * conditional and range requests, .br and .gz neighbours. Answers 404 for what is not there. 0 or as reply. */
+DUET_API int duet_http_file(duet_http *x, const duet_request *r, const char *root);
+
+/* Memory as a file: constant data with a strong entity tag (with its quotes) and a media type. */
+typedef struct duet_http_page {
+    const char *type, *etag;
+    const void *data; /* borrowed for ever */
+    size_t len;
+    const char *cache; /* Cache-Control; NULL: "no-cache" */
+} duet_http_page;
+DUET_API int duet_http_page_reply(duet_http *x, const duet_request *r, const duet_http_page *page,
+                                  const duet_header *headers);
+
+/* Stops and starts the reading of a body that comes in pieces. */
+DUET_API void duet_http_pause(duet_http *x);
+DUET_API void duet_http_resume(duet_http *x);
+
+DUET_API uint64_t duet_http_id(const duet_http *x);
+DUET_API duet_server *duet_http_server(const duet_http *x);
+/* The block of `data_size` zeroed bytes, which an upgrade hands on to the connection. */
+DUET_API void *duet_http_data(const duet_http *x);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
