@@ -1,9 +1,41 @@
 # SPDX-License-Identifier: MIT
-.PHONY: all deps test
-all: deps
-	cmake --preset release
-	cmake --build --preset release
-deps:
-	tools/deps build
-test:
-	tests/run
+# The front door. The build itself is CMake's: see CMakeLists.txt and CMakePresets.json.
+
+PREFIX ?= /usr/local
+ARGS ?=
+SECONDS_EACH ?= 60
+
+.PHONY: all deps run test prove fuzz install clean help
+
+all:              ## build the release into build/release
+	@tools/deps build
+	@tools/build release
+
+deps:             ## install what building, running and testing need (Debian packages, npm ci)
+	@tools/deps build run test fuzz
+
+run:              ## build, then serve the built-in pages: http://127.0.0.1:8080 (ARGS="--listen ...")
+	@tools/deps build run
+	@tools/build release
+	@exec build/release/duet serve $(ARGS)
+
+test:             ## prove everything; the last line is `N passed, N failed`
+	@tests/run $(STAGES)
+
+prove: test fuzz  ## the test run, then the fuzz targets
+
+fuzz:             ## run each fuzz target for SECONDS_EACH=60
+	@tools/deps build fuzz
+	@tools/build fuzz
+	@tests/fuzz/run $(SECONDS_EACH)
+
+install:          ## install into DESTDIR and PREFIX=/usr/local
+	@tools/deps build
+	@tools/build release -DCMAKE_INSTALL_PREFIX=$(PREFIX)
+	@DESTDIR="$(DESTDIR)" cmake --install build/release
+
+clean:            ## remove build/
+	rm -rf build
+
+help:             ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1@\2/p' Makefile | awk -F@ '{ printf "%-16s %s\n", $$1, $$2 }'

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: MIT
+# What `make install` puts where. DESTDIR is honoured, and so is PREFIX (see the Makefile).
+
+include(CMakePackageConfigHelpers)
+if(DUET_SANITIZE)
+  return()
+endif()
+
+install(DIRECTORY include/duet DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
+install(TARGETS duet_static duet_shared EXPORT duet)
+if(TARGET duet_program)
+  install(TARGETS duet_program)
+endif()
+
+set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/duet)
+install(EXPORT duet NAMESPACE duet:: FILE duet-targets.cmake DESTINATION ${package_dir})
+configure_package_config_file(packaging/duet-config.cmake.in duet-config.cmake
+                              INSTALL_DESTINATION ${package_dir})
+write_basic_package_version_file(duet-config-version.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/duet-config.cmake ${PROJECT_BINARY_DIR}/duet-config-version.cmake
+        DESTINATION ${package_dir})
+
+configure_file(packaging/duet.pc.in duet.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/duet.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+
+configure_file(packaging/duet.service.in duet.service @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/duet.service DESTINATION lib/systemd/system)
+
+file(GLOB manual_pages CONFIGURE_DEPENDS packaging/man/*.[1-8])
+foreach(page ${manual_pages})
+  string(REGEX REPLACE ".*\\." "" section ${page})
+  install(FILES ${page} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
+endforeach()
+install(FILES LICENSE README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})

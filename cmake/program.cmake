@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: MIT
+# The program `duet`, with the pages of web/ inside, so that it works from anywhere.
+
+file(GLOB program_sources CONFIGURE_DEPENDS src/cmd/*.c src/wire/*.c src/hub/*.c src/engine/*.c)
+file(GLOB_RECURSE web_pages CONFIGURE_DEPENDS web/*)
+if(NOT EXISTS ${PROJECT_SOURCE_DIR}/src/cmd/main.c)
+  return()
+endif()
+
+add_executable(duet_embed tools/embed.c)
+target_link_libraries(duet_embed PRIVATE duet_warnings)
+
+set(web_source ${PROJECT_BINARY_DIR}/web.c)
+add_custom_command(
+  OUTPUT ${web_source}
+  COMMAND duet_embed ${PROJECT_SOURCE_DIR}/web ${web_source}
+  DEPENDS duet_embed ${web_pages}
+  COMMENT "Embedding web/")
+
+add_executable(duet_program ${program_sources} ${web_source})
+set_target_properties(duet_program PROPERTIES OUTPUT_NAME duet)
+target_link_libraries(duet_program PRIVATE duet_flags duet_static)
