@@ -39,9 +39,13 @@ struct duet_loop {
     unsigned char *recv; /* LOOP_RECV bytes for whoever reads; nothing in it outlives the reading */
     struct task *end_first, **end_last;   /* loop_at_end */
     struct task *reap_first, **reap_last; /* loop_reap */
+    struct task *next_first, **next_last; /* what queued itself again while it ran */
+    struct task *running;
+    bool turning;  /* inside duet_loop_turn() */
+    bool woken;    /* by ourselves, outside a turn; `wake` is readable */
     bool stopping;
     pthread_mutex_t lock;
-    struct posted *posted; /* under `lock` */
+    struct posted *posted; /* under `lock`; the newest first */
 };
 
 uint64_t loop_clock_us(void); /* CLOCK_MONOTONIC now, for measuring */

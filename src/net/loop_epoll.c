@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: MIT */
+#include "net/loop.h"
+#include "base/mem.h"
+#include <errno.h>
+#include <limits.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { BATCH = 1024 };
+
+struct posted {
+    struct posted *next;
+    void (*fn)(void *arg);
+    void *arg;
+};
+
+uint64_t loop_clock_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+static uint64_t clock_ms(void)
+{
+    return loop_clock_us() / 1000;
+}
+
+/* Epoll knows `wake` by this address, which is no watch. */
+static void *wake_mark(duet_loop *l)
+{
+    return l;
+}
+
+static int loop_init(duet_loop *l)
+{
+    l->end_last = &l->end_first;
+    l->next_last = &l->next_first;
+    l->reap_last = &l->reap_first;
+    l->now_ms = clock_ms();
+    wheel_init(&l->wheel, l->now_ms);
+    l->recv = mem_alloc(LOOP_RECV);
+    if (l->recv == NULL)
+        return DUET_ERR_NOMEM;
+    l->epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (l->epoll < 0)
+        return -errno;
+    l->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (l->wake < 0)
+        return -errno;
+    struct epoll_event e = { .events = EPOLLIN, .data.ptr = wake_mark(l) };
+    return epoll_ctl(l->epoll, EPOLL_CTL_ADD, l->wake, &e) < 0 ? -errno : 0;
+}
+
+int duet_loop_new(duet_loop **out)
+{
+    duet_loop *l = mem_zalloc(sizeof(*l));
+    if (l == NULL)
+        return DUET_ERR_NOMEM;
+    l->epoll = l->wake = -1;
+    pthread_mutex_init(&l->lock, NULL);
+    int rc = loop_init(l);
+    if (rc < 0) {
+        duet_loop_free(l);
+        return rc;
+    }
+    *out = l;
+    return 0;
+}
+
+static struct task *pop(struct task **first, struct task ***last)
+{
+    struct task *t = *first;
+    *first = t->next;
+    if (*first == NULL)
+        *last = first;
+    t->next = NULL;
+    t->queued = false;
+    return t;
+}
+
+static void push(struct task ***last, struct task *t)
+{
+    t->next = NULL;
+    t->queued = true;
+    **last = t;
+    *last = &t->next;
+}
+
+static void reap(duet_loop *l)
+{
+    while (l->reap_first != NULL) {
+        struct task *t = pop(&l->reap_first, &l->reap_last);
+        t->run(t);
+    }
+}
+
+void duet_loop_free(duet_loop *l)
+{
+    if (l == NULL)
+        return;
+    reap(l);
+    for (struct posted *p = l->posted, *next; p != NULL; p = next) {
+        next = p->next;
+        mem_free(p); /* what it was meant for is gone */
+    }
+    if (l->wake >= 0)
+        close(l->wake);
+    if (l->epoll >= 0)
+        close(l->epoll);
+    pthread_mutex_destroy(&l->lock);
+    mem_free(l->recv);
+    mem_free(l);
+}
+
+int duet_loop_fd(const duet_loop *l)
+{
+    return l->epoll;
+}
+
+uint64_t duet_loop_now_ms(const duet_loop *l)
+{
+    return l->now_ms;
+}
+
+int duet_loop_wait_ms(duet_loop *l)
+{
+    if (l->end_first != NULL || l->reap_first != NULL)
+        return 0;
+    uint64_t next = wheel_next(&l->wheel);
+    if (next == UINT64_MAX)
+        return -1;
+    uint64_t now = clock_ms();
+    if (next <= now)
+        return 0;
+    return next - now < INT_MAX ? (int)(next - now) : INT_MAX;
+}
+
+/* Returns whether `wake` was among the events. */
+static bool dispatch(duet_loop *l, struct epoll_event *events, int count)
+{
+    bool woken = false;
+    for (int i = 0; i < count; i++) {
+        if (events[i].data.ptr == wake_mark(l)) {
+            woken = true;
+            continue;
+        }
+        /* A callback before this one may have removed it (NET-9); its memory stays until the reaping. */
+        struct watch *w = events[i].data.ptr;
+        if (w->fd < 0)
+            continue;
+        uint32_t what = events[i].events & (LOOP_IN | LOOP_OUT);
+        if (events[i].events & (EPOLLHUP | EPOLLERR))
+            what |= LOOP_HUP;
+        w->ready(w, what);
+    }
+    return woken;
+}
+
+static void run_posted(duet_loop *l)
+{
+    /* Emptied before the list is taken: who posts after that finds an empty list and wakes us again. */
+    uint64_t count;
+    ssize_t ignored = read(l->wake, &count, sizeof(count));
+    (void)ignored;
+    l->woken = false;
+    pthread_mutex_lock(&l->lock);
+    struct posted *newest = l->posted, *oldest = NULL;
+    l->posted = NULL;
+    pthread_mutex_unlock(&l->lock);
+    while (newest != NULL) {
+        struct posted *p = newest;
+        newest = p->next;
+        p->next = oldest;
+        oldest = p;
+    }
+    while (oldest != NULL) {
+        struct posted p = *oldest;
+        mem_free(oldest);
+        oldest = p.next;
+        p.fn(p.arg);
+    }
+}
+
+static void run_end(duet_loop *l)
+{
+    while (l->end_first != NULL) {
+        l->running = pop(&l->end_first, &l->end_last);
+        l->running->run(l->running);
+        l->running = NULL;
+    }
+    if (l->next_first != NULL) {
+        l->end_first = l->next_first;
+        l->end_last = l->next_last;
+        l->next_first = NULL;
+        l->next_last = &l->next_first;
+    }
+}
+
+int duet_loop_turn(duet_loop *l, int wait_ms)
+{
+    if (l->turning)
+        return DUET_ERR_STATE;
+    if (wait_ms != 0) {
+        int due = duet_loop_wait_ms(l);
+        if (due >= 0 && (wait_ms < 0 || due < wait_ms))
+            wait_ms = due;
+    }
+    struct epoll_event events[BATCH];
+    int count = epoll_wait(l->epoll, events, BATCH, wait_ms);
+    if (count < 0 && errno != EINTR)
+        return -errno;
+    if (count < 0)
+        count = 0;
+    l->now_ms = clock_ms();
+    l->turning = true;
+    bool woken = dispatch(l, events, count);
+    if (woken)
+        run_posted(l);
+    wheel_advance(&l->wheel, l->now_ms);
+    run_end(l);
+    reap(l);
+    l->turning = false;
+    return count - woken;
+}
+
+int duet_loop_run(duet_loop *l)
+{
+    int rc = 0;
+    while (!l->stopping && rc >= 0)
+        rc = duet_loop_turn(l, -1);
+    l->stopping = false;
+    return rc < 0 ? rc : 0;
+}
+
+void duet_loop_stop(duet_loop *l)
+{
+    l->stopping = true;
+}
+
+int loop_watch(duet_loop *l, struct watch *w, uint32_t events)
+{
+    struct epoll_event e = { .events = events, .data.ptr = w };
+    if (epoll_ctl(l->epoll, EPOLL_CTL_ADD, w->fd, &e) < 0)
+        return -errno;
+    w->events = events;
+    return 0;
+}
+
+int loop_rewatch(duet_loop *l, struct watch *w, uint32_t events)
+{
+    if (events == w->events)
+        return 0;
+    struct epoll_event e = { .events = events, .data.ptr = w };
+    if (epoll_ctl(l->epoll, EPOLL_CTL_MOD, w->fd, &e) < 0)
+        return -errno;
+    w->events = events;
+    return 0;
+}
+
+void loop_unwatch(duet_loop *l, struct watch *w)
+{
+    if (w->fd < 0)
+        return;
+    epoll_ctl(l->epoll, EPOLL_CTL_DEL, w->fd, NULL);
+    w->fd = -1;
+    w->events = 0;
+}
+
+static void write_wake(duet_loop *l)
+{
+    uint64_t one = 1;
+    ssize_t ignored = write(l->wake, &one, sizeof(one));
+    (void)ignored; /* it fails only when it is as readable as can be */
+}
+
+static void wake_outside(duet_loop *l)
+{
+    if (l->turning || l->woken)
+        return;
+    l->woken = true;
+    write_wake(l);
+}
+
+void loop_at_end(duet_loop *l, struct task *t)
+{
+    if (t->queued)
+        return;
+    push(t == l->running ? &l->next_last : &l->end_last, t);
+    wake_outside(l);
+}
+
+static bool take_out(struct task **first, struct task ***last, struct task *t)
+{
+    for (struct task **at = first; *at != NULL; at = &(*at)->next) {
+        if (*at != t)
+            continue;
+        *at = t->next;
+        if (*at == NULL)
+            *last = at;
+        t->next = NULL;
+        t->queued = false;
+        return true;
+    }
+    return false;
+}
+
+void loop_not_at_end(duet_loop *l, struct task *t)
+{
+    if (t->queued && !take_out(&l->end_first, &l->end_last, t))
+        take_out(&l->next_first, &l->next_last, t);
+}
+
+void loop_reap(duet_loop *l, struct task *t)
+{
+    if (t->queued)
+        return;
+    push(&l->reap_last, t);
+    wake_outside(l);
+}
+
+int loop_post(duet_loop *l, void (*fn)(void *arg), void *arg)
+{
+    struct posted *p = mem_alloc(sizeof(*p));
+    if (p == NULL)
+        return DUET_ERR_NOMEM;
+    *p = (struct posted){ .fn = fn, .arg = arg };
+    pthread_mutex_lock(&l->lock);
+    bool first = l->posted == NULL;
+    p->next = l->posted;
+    l->posted = p;
+    /* Inside the lock, because the loop may be freed once the call has run. */
+    if (first)
+        write_wake(l);
+    pthread_mutex_unlock(&l->lock);
+    return 0;
+}
+
+struct duet_watch {
+    struct watch watch;
+    struct task reap;
+    duet_loop *loop;
+    int events;
+    void (*ready)(void *arg, int fd, int events);
+    void *arg;
+};
+
+static void watch_ready(struct watch *watch, uint32_t events)
+{
+    duet_watch *w = (duet_watch *)watch;
+    int what = (events & LOOP_IN ? DUET_READABLE : 0) | (events & LOOP_OUT ? DUET_WRITABLE : 0);
+    if (events & LOOP_HUP)
+        what |= w->events;
+    w->ready(w->arg, watch->fd, what);
+}
+
+static void watch_reap(struct task *t)
+{
+    mem_free((char *)t - offsetof(duet_watch, reap));
+}
+
+duet_watch *duet_loop_watch(duet_loop *l, int fd, int events, void (*ready)(void *arg, int fd, int events), void *arg)
+{
+    if (fd < 0 || events == 0 || (events & ~(DUET_READABLE | DUET_WRITABLE)) != 0)
+        return NULL;
+    duet_watch *w = mem_alloc(sizeof(*w));
+    if (w == NULL)
+        return NULL;
+    *w = (duet_watch){
+        .watch = { .fd = fd, .ready = watch_ready },
+        .reap.run = watch_reap,
+        .loop = l,
+        .events = events,
+        .ready = ready,
+        .arg = arg,
+    };
+    uint32_t mask = (events & DUET_READABLE ? LOOP_IN : 0) | (events & DUET_WRITABLE ? LOOP_OUT : 0);
+    if (loop_watch(l, &w->watch, mask) < 0) {
+        mem_free(w);
+        return NULL;
+    }
+    return w;
+}
+
+void duet_watch_free(duet_watch *w)
+{
+    if (w == NULL)
+        return;
+    loop_unwatch(w->loop, &w->watch);
+    loop_reap(w->loop, &w->reap);
+}
+
+struct duet_timer {
+    struct timer timer;
+    duet_loop *loop;
+    void (*due)(void *arg);
+    void *arg;
+};
+
+static void timer_due(struct timer *timer)
+{
+    duet_timer *t = (duet_timer *)timer;
+    t->due(t->arg); /* may have freed it */
+}
+
+duet_timer *duet_timer_new(duet_loop *l, void (*due)(void *arg), void *arg)
+{
+    duet_timer *t = mem_alloc(sizeof(*t));
+    if (t != NULL)
+        *t = (duet_timer){ .timer.due = timer_due, .loop = l, .due = due, .arg = arg };
+    return t;
+}
+
+void duet_timer_set(duet_timer *t, uint64_t after_ms)
+{
+    static const uint64_t year = (uint64_t)366 * 24 * 3600 * 1000;
+    /* Between turns the time of the last one may be long ago. */
+    uint64_t now = t->loop->turning ? t->loop->now_ms : clock_ms();
+    timer_arm(&t->loop->wheel, &t->timer, now + (after_ms < year ? after_ms : year));
+}
+
+void duet_timer_cancel(duet_timer *t)
+{
+    timer_cancel(&t->loop->wheel, &t->timer);
+}
+
+void duet_timer_free(duet_timer *t)
+{
+    if (t == NULL)
+        return;
+    duet_timer_cancel(t);
+    mem_free(t);
+}

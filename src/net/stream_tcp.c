@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+#include "net/stream.h"
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { IOV_MOST = 1024 }; /* the kernel's UIO_MAXIOV; more is EMSGSIZE */
+
+static int tcp_handshake(struct stream *s, uint32_t *want)
+{
+    (void)s;
+    (void)want;
+    return 1;
+}
+
+static ssize_t receive(int fd, void *to, size_t size, int flags)
+{
+    ssize_t n;
+    do
+        n = recv(fd, to, size, flags);
+    while (n < 0 && errno == EINTR);
+    return n < 0 ? -errno : n;
+}
+
+static ssize_t tcp_read(struct stream *s, void *to, size_t size)
+{
+    return receive(s->watch.fd, to, size, 0);
+}
+
+static ssize_t tcp_write(struct stream *s, const struct iovec *iov, int count)
+{
+    if (count == 0)
+        return 0;
+    struct msghdr m = { .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)(count < IOV_MOST ? count : IOV_MOST) };
+    ssize_t n;
+    do
+        n = sendmsg(s->watch.fd, &m, MSG_NOSIGNAL);
+    while (n < 0 && errno == EINTR);
+    return n < 0 ? -errno : n;
+}
+
+static bool tcp_no(const struct stream *s)
+{
+    (void)s;
+    return false;
+}
+
+static void tcp_shutdown(struct stream *s)
+{
+    shutdown(s->watch.fd, SHUT_WR);
+}
+
+static void tcp_close(struct stream *s, int fd)
+{
+    (void)s;
+    close(fd);
+}
+
+const struct stream_ops stream_tcp_ops = {
+    .handshake = tcp_handshake,
+    .read = tcp_read,
+    .write = tcp_write,
+    .pending = tcp_no,
+    .buffered = tcp_no,
+    .shutdown = tcp_shutdown,
+    .close = tcp_close,
+};
+
+ssize_t stream_discard(struct stream *s)
+{
+    if (s->ops == &stream_tcp_ops)
+        return receive(s->watch.fd, s->loop->recv, LOOP_RECV, MSG_TRUNC);
+    return s->ops->read(s, s->loop->recv, LOOP_RECV);
+}
