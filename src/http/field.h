@@ -14,13 +14,15 @@ struct http_text {
     size_t len;
 };
 
+struct http_text http_trim(const char *s, size_t len); /* without spaces and tabs around it */
+bool http_is_token_char(unsigned char c);
 bool http_is_token(const char *s, size_t len); /* false for an empty one */
 bool http_text_is(struct http_text t, const char *lower); /* equal to a lower-case constant, in any case */
 
 /*
  * Walks a list: each call takes the next element, white space around it removed, commas inside quoted strings
- * kept, and moves *rest past it. Returns 1 with an element (it may be empty), 0 at the end, -1 when a quoted
- * string is not closed.
+ * kept, and moves *rest past it. Returns 1 with an element (it may be empty: n commas part n + 1 elements), 0 at
+ * the end (rest->at is then NULL), -1 when a quoted string is not closed.
  */
 int http_list_next(struct http_text *rest, struct http_text *element);
 
@@ -28,7 +30,8 @@ int http_list_next(struct http_text *rest, struct http_text *element);
  * Takes a list element of the form  token *( ; token [= token | = quoted-string] )  apart.
  * http_param_first() takes the leading token; each http_param_next() one parameter, whose value is copied,
  * unescaped, into `value` (`cap` bytes, terminated; *has_value says whether there was one). Both return 1, 0 at
- * the end, -1 on a violation of the grammar (a value that is not a token after unescaping is one: RFC 6455 9.1).
+ * the end, -1 on a violation of the grammar (a value that is not a token after unescaping is one: RFC 6455 9.1)
+ * and for a value that does not fit. White space may stand around ";" and "=", as RFC 6455's grammar has it.
  */
 int http_param_first(struct http_text *rest, struct http_text *name);
 int http_param_next(struct http_text *rest, struct http_text *name, char *value, size_t cap, bool *has_value);

@@ -44,12 +44,19 @@ struct http_head {
     uint8_t minor;         /* HTTP/1.minor */
     uint16_t status;       /* responses */
     struct http_span method_text, target, reason;
+    struct http_span host; /* requests: the authority that counts, an absolute-form target's before the Host field */
+    struct http_span path; /* requests: the target from its path on, query included; may be "" or "?..." in absolute-form */
     uint32_t size;         /* bytes of the whole head with its empty line, once complete */
     uint16_t count;        /* of fields */
     /* How far the reader is. */
     uint8_t skipped;       /* empty lines before the first */
     uint8_t stage;
+    bool chunked;          /* the last transfer coding so far is chunked */
+    bool coded;            /* there is another transfer coding */
+    uint8_t hosts, lengths, codings; /* fields called Host, Content-Length, Transfer-Encoding; stop at 2 */
+    int16_t failed;        /* the verdict once it is negative */
     uint32_t line_at, seen;
+    uint64_t length;       /* of Content-Length */
     uint64_t looked;       /* bytes looked at, for the test of HTTP-2 */
     const char *error;     /* why it was refused: a short constant sentence for the log */
     struct http_field fields[HTTP_FIELDS_MOST];
@@ -62,7 +69,8 @@ void http_head_init(struct http_head *h);
  * Reads a request head from the `len` bytes at `data`, which hold everything since its first byte.
  *
  * Returns 1 when it is complete (h->size bytes were the head, what follows is not looked at), 0 when more is
- * needed, or the negative HTTP status to refuse it with: -400, -414, -431, -501 (unknown method), -505.
+ * needed, or the negative HTTP status to refuse it with: -400, -414, -431, -501 (unknown method or transfer
+ * coding), -505. A head that was refused stays refused. What HTTP-16 refuses everywhere (CONNECT, `*`) is -400.
  * Host (exactly one in 1.1, at most one in 1.0, its grammar; HTTP-14), the request target's form and bytes,
  * Content-Length and Transfer-Encoding (HTTP-8, HTTP-9) are checked too.
  */
@@ -83,11 +91,12 @@ unsigned http_head_count(const struct http_head *h, const char *data, const char
  * case; whole elements, no substrings. */
 bool http_head_has_token(const struct http_head *h, const char *data, const char *name, const char *token);
 
-/* What follows a request's head. */
-enum http_body { HTTP_BODY_NONE, HTTP_BODY_LENGTH, HTTP_BODY_CHUNKED };
+/* What follows a head: HTTP_BODY_CLOSE (all until the end of the stream) is for responses only. A response to HEAD
+ * has no body whatever this says. *length is set with HTTP_BODY_LENGTH, which is never 0. */
+enum http_body { HTTP_BODY_NONE, HTTP_BODY_LENGTH, HTTP_BODY_CHUNKED, HTTP_BODY_CLOSE };
 enum http_body http_head_body(const struct http_head *h, const char *data, uint64_t *length);
 
-/* Whether the connection may serve another request (RFC 9112 9.3). */
+/* Whether the connection may serve another request when this one has been read (RFC 9112 9.3). */
 bool http_head_keep_alive(const struct http_head *h, const char *data);
 
 #endif
