@@ -56,9 +56,10 @@ TEST(base64, every_byte_comes_back)
 
 TEST(base64, refuses_what_is_not_canonical)
 {
-    static const char *const bad[] = { "Zg",     "Zg=",   "Zg===", "Zh==",  "Zm9=",     "=",    "==",    "====", "A===",
-                                       "Zm9v\n", " Zm9v", "Zm-v",  "Zm_v",  "Zg==Zg==", "Z=g=", "=Zg=",  "Zm9",  "Zm9vY",
-                                       "Z",      "Zg=A",  "Zm\x80v", "Zm9v====" };
+    static const char *const bad[] = {
+        "Zg",     "Zg=",   "Zg===", "Zh==",  "Zm9=",     "=",    "==",   "====", "A===",  "Zm9v\n",  " Zm9v",
+        "Zm-v",   "Zm_v",  "Z=g=",  "=Zg=",  "Zg==Zg==", "Zm9",  "Z",    "Zg=A", "Zm9vY", "Zm\x80v", "Zm9v====",
+    };
     uint8_t out[16];
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
         if (base64_decode(out, sizeof(out), bad[i], strlen(bad[i])) != -1)
