@@ -1,0 +1,36 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# The manual pages are well formed, and name what the program and the headers have.
+cd "$(dirname "$0")/../.." || exit 1
+
+claim() {
+    if [ -z "$2" ]; then
+        echo "ok - $1"
+    else
+        echo "$2" | sed 's/^/# /'
+        echo "not ok - $1"
+    fi
+}
+
+for page in packaging/man/*.[1-8]; do
+    claim "${page##*/} is well formed" "$(mandoc -Tlint -Wwarning "$page" 2>&1 | grep -vE 'referenced manual not found')"
+done
+
+# missing PAGE WORD...: the words that the page does not have.
+missing() {
+    local page=$1 text
+    shift
+    text=$(mandoc -Tutf8 -Owidth=200 "$page" | sed 's,.\x08,,g')
+    for word in "$@"; do
+        grep -qF -e "$word" <<<"$text" || echo "$word"
+    done
+}
+
+# shellcheck disable=SC2046
+claim "libduet(3) has every error" \
+    "$(missing packaging/man/libduet.3 $(sed -n 's/^    X(\([A-Z0-9_]*\), -1[0-9]*,.*/DUET_ERR_\1/p' include/duet/error.h))"
+if [ -x build/release/duet ]; then
+    # shellcheck disable=SC2046
+    claim "duet-serve(1) has every option of duet serve --help" "$(missing packaging/man/duet-serve.1 \
+        $(build/release/duet serve --help 2>&1 | grep -oE -e '--[a-z-]+' | grep -vx -e --help -e --version | sort -u))"
+fi
