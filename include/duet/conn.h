@@ -91,7 +91,7 @@ DUET_API duet_server *duet_server_of(const duet_conn *c);
 /* The connection's own block of `data_size` zeroed bytes (aligned for anything); NULL when data_size is 0. */
 DUET_API void *duet_data(const duet_conn *c);
 DUET_API const char *duet_subprotocol(const duet_conn *c); /* agreed on, or NULL */
-DUET_API const char *duet_peer(const duet_conn *c, char out[64]); /* "192.0.2.1:5555", behind trusted proxies the client's */
+DUET_API const char *duet_peer(const duet_conn *c, char out[64]); /* "192.0.2.1:5555"; behind trusted proxies: client */
 DUET_API bool duet_is_secure(const duet_conn *c); /* TLS, here or at a trusted proxy */
 
 /* A reference to a received message, for duet_send_shared() and publishing: without a copy when the message owns its

@@ -17,7 +17,7 @@ extern "C" {
 #endif
 
 DUET_API const char *duet_request_method(const duet_request *r);
-DUET_API const char *duet_request_path(const duet_request *r);  /* decoded once, dot segments removed; begins with '/' */
+DUET_API const char *duet_request_path(const duet_request *r);  /* decoded, without dot segments; begins with '/' */
 DUET_API const char *duet_request_query(const duet_request *r); /* as sent, without '?'; NULL: none */
 /* Copies the decoded value of `key=value` in the query to `out`, cut to `cap` with its zero byte. Its length, or -1. */
 DUET_API long duet_request_param(const duet_request *r, const char *key, char *out, size_t cap);
@@ -38,8 +38,8 @@ DUET_API bool duet_request_offers(const duet_request *r, const char *subprotocol
 
 /*
  * The whole answer; everything is copied. `headers` is NULL or ends with a NULL name; Content-Length, Date and
- * Connection are added. 0; DUET_ERR_STATE when it was answered already; DUET_ERR_INVALID for a status outside 200-599, a
- * header of the connection's own or one with a control byte (HTTP-19, UPG-13); DUET_ERR_NOMEM. After an error it can
+ * Connection are added. 0; DUET_ERR_STATE when it was answered already; DUET_ERR_INVALID for a status outside 200-599,
+ * a header of the connection's own or one with a control byte (HTTP-19, UPG-13); DUET_ERR_NOMEM. After an error it can
  * still be answered.
  */
 DUET_API int duet_http_reply(duet_http *x, unsigned status, const duet_header *headers, const void *body, size_t len);

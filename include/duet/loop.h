@@ -27,8 +27,8 @@ DUET_API void duet_loop_free(duet_loop *loop);
 DUET_API int duet_loop_fd(const duet_loop *loop);
 /* Milliseconds until the next turn is due without any event; -1: none is, 0: at once. */
 DUET_API int duet_loop_wait_ms(duet_loop *loop);
-/* One turn: handles what is ready, waiting up to `wait_ms` for it (0: not at all, -1: for ever), runs due timers, writes
- * what was sent and frees what was closed. Returns the number of events handled, or a negative error. */
+/* One turn: handles what is ready, waiting up to `wait_ms` for it (0: not at all, -1: for ever), runs due timers,
+ * writes what was sent and frees what was closed. Returns the number of events handled, or a negative error. */
 DUET_API int duet_loop_turn(duet_loop *loop, int wait_ms);
 /* Turns until duet_loop_stop(). Returns 0 or a negative error. */
 DUET_API int duet_loop_run(duet_loop *loop);
@@ -37,8 +37,8 @@ DUET_API void duet_loop_stop(duet_loop *loop);
 DUET_API uint64_t duet_loop_now_ms(const duet_loop *loop);
 
 enum { DUET_READABLE = 1, DUET_WRITABLE = 2 };
-/* Calls `ready` whenever `fd` (yours, it is never closed here) is ready for `events`; a hang-up or error counts as both.
- * Returns NULL without memory or when epoll refuses. */
+/* Calls `ready` whenever `fd` (yours, it is never closed here) is ready for `events`; a hang-up or error counts as
+ * both. Returns NULL without memory or when epoll refuses. */
 DUET_API duet_watch *duet_loop_watch(duet_loop *loop, int fd, int events,
                                      void (*ready)(void *arg, int fd, int events), void *arg);
 /* Stops it; allowed inside any callback, its own too. NULL is fine. */

@@ -75,7 +75,7 @@ typedef struct duet_trace {
 typedef struct duet_proto_config {
     size_t size; /* DUET_PROTO_CONFIG_INIT */
     duet_role role;
-    unsigned message_max; /* bytes of a whole message: 1 MiB; over it Close 1009. With `pieces`: of all pieces together */
+    unsigned message_max; /* bytes of a message: 1 MiB; over it Close 1009. With `pieces`: of all pieces together */
     bool pieces;          /* messages come as PIECE events as they arrive, never gathered */
     unsigned open_ms;     /* from new to OPEN: 10 s */
     unsigned ping_ms;     /* silence before a ping: 25 s */

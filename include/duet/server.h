@@ -77,11 +77,12 @@ typedef struct duet_server_config {
     unsigned requests_max; /* of one connection: 1000 */
 
     /* Who may come. */
-    const char *const *origins; /* besides the server's own: "https://example.com", "https://*.example.com"; "*": any */
+    const char *const *origins; /* besides the server's own: "https://example.com"; a leading "*." as host: any
+                                 * subdomain; "*": any page */
     bool require_origin;
     const char *const *trusted_proxies; /* "10.0.0.0/8", "::1", "unix": X-Forwarded-* are believed */
     bool proxy_protocol;                /* PROXY v1 or v2 is due from the trusted ones first, on every listener */
-    const char *const *subprotocols;    /* ours, in our order; the first that is offered is taken when no hook decides */
+    const char *const *subprotocols;    /* ours, in our order; the first offered is taken when no hook decides */
     bool require_subprotocol;           /* 400 without one */
 
     /* The site. */
@@ -110,14 +111,14 @@ DUET_API int duet_serve(const duet_server_config *config);
 DUET_API int duet_server_new(duet_server **out, const duet_server_config *config, char *why);
 /* After duet_server_run() returned, or without it. Closes what is open, calling `close` for each. NULL is fine. */
 DUET_API void duet_server_free(duet_server *s);
-/* Serves on this thread and threads - 1 others until duet_server_stop() or the end of a drain. 0 or a negative error. */
+/* Serves on this thread and threads - 1 others until duet_server_stop() or the end of a drain. 0 or an error. */
 DUET_API int duet_server_run(duet_server *s);
 /* Instead of run, with threads = 1: on your own loop. Free the server before the loop. */
 DUET_API int duet_server_attach(duet_server *s, duet_loop *loop);
 /* Ends the run now. Any thread, and signal handlers. */
 DUET_API void duet_server_stop(duet_server *s);
-/* Stops accepting, sends each connection a Close behind what is queued, spread over 0.8 of drain_ms, and ends the run when
- * all are gone or the time is over. Any thread, and signal handlers. */
+/* Stops accepting, sends each connection a Close behind what is queued, spread over 0.8 of drain_ms, and ends the run
+ * when all are gone or the time is over. Any thread, and signal handlers. */
 DUET_API void duet_server_drain(duet_server *s);
 DUET_API bool duet_server_draining(const duet_server *s);
 /* The port of listener number `i`; 0: it has none. */

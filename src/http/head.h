@@ -45,7 +45,7 @@ struct http_head {
     uint16_t status;       /* responses */
     struct http_span method_text, target, reason;
     struct http_span host; /* requests: the authority that counts, an absolute-form target's before the Host field */
-    struct http_span path; /* requests: the target from its path on, query included; may be "" or "?..." in absolute-form */
+    struct http_span path; /* requests: the target from its path on, query included; "" or "?..." in absolute-form */
     uint32_t size;         /* bytes of the whole head with its empty line, once complete */
     uint16_t count;        /* of fields */
     /* How far the reader is. */

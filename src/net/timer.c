@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A timer lies on the level that its distance from now asks for, in the slot that bits of its time name. When time comes
- * to the first tick of a slot, the slot's timers are placed again, nearer. A distance of 64 ticks of a level is not
- * reached on it, so a slot never holds two rounds at once, and the slot of now itself is free on level 0: it takes what
- * is due already.
+ * A timer lies on the level that its distance from now asks for, in the slot that bits of its time name. When time
+ * comes to the first tick of a slot, the slot's timers are placed again, nearer. A distance of 64 ticks of a level
+ * is not reached on it, so a slot never holds two rounds at once, and the slot of now itself is free on level 0:
+ * it takes what is due already.
  */
 #include "net/timer.h"
 #include <stddef.h>

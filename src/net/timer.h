@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A hierarchical timing wheel: 5 levels of 64 slots, 1 ms the tick (64 ms, 4 s, 4.4 min, 4.7 h, 12 days; what is later is
- * put in the last and found again there). Arm and cancel are O(1); nothing sweeps. Knows no clock: time is an argument.
+ * A hierarchical timing wheel: 5 levels of 64 slots, 1 ms the tick (64 ms, 4 s, 4.4 min, 4.7 h, 12 days; what is
+ * later is put in the last and found again there). Arm and cancel are O(1); nothing sweeps. Knows no clock: time
+ * is an argument.
  */
 #ifndef NET_TIMER_H
 #define NET_TIMER_H
