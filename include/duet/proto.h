@@ -82,6 +82,7 @@ typedef struct duet_proto_config {
     unsigned pong_ms;     /* the wait for any byte after it: 10 s */
     unsigned close_ms;    /* the wait for the peer's Close after ours: 5 s */
     unsigned message_ms;  /* a gathered message must end within this and 1 s for each 16 KiB: 60 s; else Close 1008 */
+    unsigned control_per_s; /* control frames from the peer, kept up for 10 s: 1000; over it Close 1008 */
     bool trust_text;      /* do not check the UTF-8 of text that is sent (MSG-8) */
 
     /* Fills `to` with `len` unpredictable bytes: masking keys and the client's key; the phase of the first ping. 0 or a
@@ -92,7 +93,7 @@ typedef struct duet_proto_config {
     void *arg; /* for both; duet_proto_set_arg() gives one object another */
 
     /* Clients: the request. `host` with its port when that is not the default one. Strings are checked, not copied. */
-    const char *host, *target, *origin;
+    const char *host, *target, *origin; /* origin may be NULL */
     const char *const *subprotocols; /* offered, in the order wanted; ends with NULL */
     const duet_header *headers;      /* more of them; ends with a NULL name */
 } duet_proto_config;
@@ -123,10 +124,12 @@ typedef struct duet_event {
     size_t len;
     duet_shared *owner;  /* MESSAGE: the buffer that holds it when that is the message's own, else NULL */
     uint16_t code;       /* CLOSE; DUET_CODE_NONE when it had none */
+    bool answers;        /* PONG: to the last ping of ours, for the first time */
 } duet_event;
 
 /*
- * A connection from its first byte, as a server or client. `config` is borrowed until duet_proto_free(). Returns 0;
+ * A connection from its first byte, as a server or client. `config` is copied, its strings are borrowed until
+ * duet_proto_free(). Returns 0;
  * DUET_ERR_NOMEM; DUET_ERR_INVALID for a config that cannot work (a client without random, a header with a line break,
  * a subprotocol that is no token or named twice); DUET_ERR_RANDOM. A client's request is then in the output.
  */

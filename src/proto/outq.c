@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: MIT */
+#include "proto/outq.h"
+#include "base/mem.h"
+#include <assert.h>
+#include <string.h>
+
+struct chunk {
+    struct chunk *next;
+    uint32_t used;
+    uint32_t unused;
+    uint8_t data[OUTQ_CHUNK - 16];
+};
+
+enum kind { BYTES, PONG, REF };
+
+struct record {
+    uint32_t len; /* BYTES, PONG: the bytes behind it */
+    uint32_t kind;
+};
+
+struct ref {
+    duet_shared *owner; /* NULL: the caller's bytes */
+    const uint8_t *at;
+    size_t len;
+};
+
+enum { NONE = UINT32_MAX, RECORD = sizeof(struct record), REF_RECORD = sizeof(struct record) + sizeof(struct ref) };
+
+_Static_assert(OUTQ_COPY_MOST <= sizeof(((struct chunk *)0)->data) - RECORD, "a copy fits a chunk");
+
+static struct record *record_at(struct chunk *c, uint32_t at)
+{
+    return (struct record *)(void *)(c->data + at);
+}
+
+static struct ref *ref_of(struct record *r)
+{
+    return (struct ref *)(void *)(r + 1);
+}
+
+static uint32_t record_size(const struct record *r)
+{
+    return r->kind == REF ? REF_RECORD : RECORD + ((r->len + 7) & ~7u);
+}
+
+static size_t record_len(struct record *r)
+{
+    return r->kind == REF ? ref_of(r)->len : r->len;
+}
+
+static struct chunk *chunk_new(struct chunk_pool *pool)
+{
+    struct chunk *c = pool ? pool->free : NULL;
+    if (c != NULL) {
+        pool->free = c->next;
+        pool->count--;
+    } else {
+        c = mem_alloc(sizeof(*c));
+    }
+    if (c != NULL) {
+        c->next = NULL;
+        c->used = 0;
+    }
+    return c;
+}
+
+static void chunk_free(struct chunk_pool *pool, struct chunk *c)
+{
+    if (pool == NULL || pool->count >= pool->most) {
+        mem_free(c);
+        return;
+    }
+    c->next = pool->free;
+    pool->free = c;
+    pool->count++;
+}
+
+void chunk_pool_fini(struct chunk_pool *pool)
+{
+    while (pool->free != NULL) {
+        struct chunk *c = pool->free;
+        pool->free = c->next;
+        mem_free(c);
+    }
+    pool->count = 0;
+}
+
+void outq_init(struct outq *q, struct chunk_pool *pool)
+{
+    *q = (struct outq){ .pool = pool, .last_at = NONE };
+}
+
+/* A place for a record of `size` bytes; NULL without memory. */
+static struct record *record_new(struct outq *q, uint32_t size)
+{
+    struct chunk *c = q->last;
+    if (c == NULL || sizeof(c->data) - c->used < size) {
+        struct chunk *next = c ? c->next : NULL; /* prepared */
+        if (next == NULL)
+            next = chunk_new(q->pool);
+        if (next == NULL)
+            return NULL;
+        if (c != NULL)
+            c->next = next;
+        else
+            q->first = next;
+        q->last = c = next;
+    }
+    q->last_at = c->used;
+    c->used += size;
+    return record_at(c, q->last_at);
+}
+
+int outq_prepare(struct outq *q, unsigned n)
+{
+    assert(n * REF_RECORD <= sizeof(q->last->data));
+    if (q->last == NULL) {
+        /* A queue without records may own a chunk for a moment: what follows fills it. */
+        struct chunk *c = chunk_new(q->pool);
+        if (c == NULL)
+            return DUET_ERR_NOMEM;
+        q->first = q->last = c;
+        q->last_at = NONE;
+        return 0;
+    }
+    if (sizeof(q->last->data) - q->last->used >= n * REF_RECORD || q->last->next != NULL)
+        return 0;
+    q->last->next = chunk_new(q->pool);
+    return q->last->next ? 0 : DUET_ERR_NOMEM;
+}
+
+/* Room at the end of the last record, when that is a run of bytes with `n` free ones behind it. */
+static uint8_t *extend(struct outq *q, uint32_t n)
+{
+    if (q->last_at == NONE)
+        return NULL;
+    struct record *r = record_at(q->last, q->last_at);
+    uint32_t begin = q->last_at + RECORD;
+    if (r->kind != BYTES || sizeof(q->last->data) - begin - r->len < n)
+        return NULL;
+    uint8_t *to = q->last->data + begin + r->len;
+    r->len += n;
+    q->last->used = begin + ((r->len + 7) & ~7u);
+    return to;
+}
+
+int outq_copy(struct outq *q, const void *a, size_t an, const void *b, size_t bn)
+{
+    uint32_t n = (uint32_t)(an + bn);
+    assert(an + bn <= OUTQ_COPY_MOST);
+    uint8_t *to = extend(q, n);
+    if (to == NULL) {
+        struct record *r = record_new(q, RECORD + ((n + 7) & ~7u));
+        if (r == NULL)
+            return DUET_ERR_NOMEM;
+        *r = (struct record){ .len = n, .kind = BYTES };
+        to = (uint8_t *)(r + 1);
+    }
+    memcpy(to, a, an);
+    if (bn > 0)
+        memcpy(to + an, b, bn);
+    q->bytes += n;
+    return 0;
+}
+
+int outq_pong(struct outq *q, const void *frame, size_t len)
+{
+    struct record *r = record_new(q, RECORD + (((uint32_t)len + 7) & ~7u));
+    if (r == NULL)
+        return DUET_ERR_NOMEM;
+    *r = (struct record){ .len = (uint32_t)len, .kind = PONG };
+    memcpy(r + 1, frame, len);
+    q->bytes += len;
+    q->pongs++;
+    return 0;
+}
+
+static int add_ref(struct outq *q, duet_shared *owner, const void *at, size_t len)
+{
+    struct record *r = record_new(q, REF_RECORD);
+    if (r == NULL)
+        return DUET_ERR_NOMEM;
+    r->kind = REF;
+    r->len = 0;
+    *ref_of(r) = (struct ref){ .owner = owner, .at = at, .len = len };
+    q->bytes += len;
+    return 0;
+}
+
+int outq_ref(struct outq *q, duet_shared *owner, const void *at, size_t len)
+{
+    int rc = add_ref(q, owner, at, len);
+    if (rc == 0)
+        duet_shared_ref(owner);
+    return rc;
+}
+
+int outq_borrow(struct outq *q, const void *at, size_t len)
+{
+    int rc = add_ref(q, NULL, at, len);
+    if (rc == 0)
+        q->borrowed = true;
+    return rc;
+}
+
+int outq_output(const struct outq *q, struct iovec *iov, int max)
+{
+    int n = 0;
+    size_t skip = q->done;
+    uint32_t at = q->at;
+    for (struct chunk *c = q->first; c != NULL && n < max; c = c->next, at = 0) {
+        while (at < c->used && n < max) {
+            struct record *r = record_at(c, at);
+            size_t len = record_len(r);
+            const uint8_t *from = r->kind == REF ? ref_of(r)->at : (const uint8_t *)(r + 1);
+            if (len > skip)
+                iov[n++] = (struct iovec){ .iov_base = (void *)(uintptr_t)(from + skip), .iov_len = len - skip };
+            skip = 0;
+            at += record_size(r);
+        }
+    }
+    return n;
+}
+
+static void record_drop(struct outq *q, struct record *r)
+{
+    if (r->kind == REF)
+        duet_shared_unref(ref_of(r)->owner);
+    else if (r->kind == PONG)
+        q->pongs--;
+}
+
+/* The queue is empty: the chunks go back, what was prepared too. */
+static void release(struct outq *q)
+{
+    while (q->first != NULL) {
+        struct chunk *c = q->first;
+        q->first = c->next;
+        chunk_free(q->pool, c);
+    }
+    q->last = NULL;
+    q->at = 0;
+    q->done = 0;
+    q->last_at = NONE;
+    q->bytes = 0;
+    q->borrowed = false;
+    assert(q->pongs == 0);
+}
+
+void outq_sent(struct outq *q, size_t n)
+{
+    assert(n <= q->bytes);
+    q->bytes -= n;
+    while (q->first != NULL) {
+        struct chunk *c = q->first;
+        while (q->at < c->used) {
+            struct record *r = record_at(c, q->at);
+            size_t left = record_len(r) - q->done;
+            if (n < left) {
+                q->done += n;
+                return;
+            }
+            n -= left;
+            q->done = 0;
+            q->at += record_size(r);
+            record_drop(q, r);
+        }
+        if (c == q->last)
+            break;
+        q->first = c->next;
+        q->at = 0;
+        chunk_free(q->pool, c);
+    }
+    release(q);
+}
+
+void outq_clear(struct outq *q)
+{
+    for (struct chunk *c = q->first; c != NULL; c = c->next, q->at = 0)
+        while (q->at < c->used) {
+            struct record *r = record_at(c, q->at);
+            q->at += record_size(r);
+            record_drop(q, r);
+        }
+    release(q);
+}
+
+/* Drops the record at `at` of `c` and all behind it. */
+static void truncate_at(struct outq *q, struct chunk *c, uint32_t at)
+{
+    uint32_t keep = at;
+    for (struct chunk *d = c; d != NULL; d = d->next, at = 0) {
+        uint32_t from = at;
+        while (from < d->used) {
+            struct record *r = record_at(d, from);
+            from += record_size(r);
+            q->bytes -= record_len(r);
+            record_drop(q, r);
+        }
+        d->used = at;
+    }
+    if (c == q->first && keep == q->at) {
+        q->bytes = 0;
+        release(q);
+        return;
+    }
+    q->last = c;
+    q->last_at = NONE;
+    while (c->next != NULL) {
+        struct chunk *d = c->next;
+        c->next = d->next;
+        chunk_free(q->pool, d);
+    }
+}
+
+int outq_settle(struct outq *q)
+{
+    if (!q->borrowed)
+        return 0;
+    q->borrowed = false;
+    uint32_t at = q->at;
+    for (struct chunk *c = q->first; c != NULL; c = c->next, at = 0) {
+        for (; at < c->used; at += record_size(record_at(c, at))) {
+            struct record *r = record_at(c, at);
+            if (r->kind != REF || ref_of(r)->owner != NULL)
+                continue;
+            struct ref *ref = ref_of(r);
+            bool first = c == q->first && at == q->at;
+            size_t done = first ? q->done : 0;
+            duet_shared *copy = shared_alloc(ref->len - done);
+            if (copy == NULL) {
+                if (first)
+                    q->bytes += done; /* the part that was written counts no more */
+                truncate_at(q, c, at);
+                return DUET_ERR_NOMEM;
+            }
+            memcpy(copy->payload, ref->at + done, ref->len - done);
+            copy->len = ref->len - done;
+            *ref = (struct ref){ .owner = copy, .at = copy->payload, .len = copy->len };
+            if (first)
+                q->done = 0;
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a connection has to write, in order: small things copied, large ones by reference.
+ *
+ * A chain of 4 KiB chunks holds records one behind the other, each on 8 bytes. A BYTES record is a run of copied bytes and
+ * grows while it is the last, so that many small frames become one run. A REF record points to bytes elsewhere: of a
+ * counted message, or of the caller's until outq_settle(). A PONG record is a frame that is counted until it is written.
+ * An empty queue owns nothing; chunks come from the loop's pool, or from the allocator without one.
+ */
+#ifndef PROTO_OUTQ_H
+#define PROTO_OUTQ_H
+
+#include "proto/shared.h"
+#include <sys/uio.h>
+
+enum { OUTQ_CHUNK = 4096, OUTQ_COPY_MOST = OUTQ_CHUNK - 64, OUTQ_PONGS_MOST = 16 };
+
+struct chunk;
+
+struct chunk_pool {
+    struct chunk *free;
+    unsigned count, most;
+};
+
+void chunk_pool_fini(struct chunk_pool *pool);
+
+struct outq {
+    struct chunk *first, *last;
+    struct chunk_pool *pool; /* may be NULL */
+    size_t bytes;            /* all that waits */
+    size_t done;             /* how much of the first record was written */
+    uint32_t at, last_at;    /* the first and the last record */
+    uint16_t pongs;
+    bool borrowed;           /* a REF to the caller's bytes may be there */
+};
+
+void outq_init(struct outq *q, struct chunk_pool *pool);
+void outq_clear(struct outq *q); /* drops all of it; then it is as new */
+
+/* Each queues all of it, or nothing and returns DUET_ERR_NOMEM. */
+int outq_copy(struct outq *q, const void *a, size_t an, const void *b, size_t bn); /* together <= OUTQ_COPY_MOST */
+int outq_pong(struct outq *q, const void *frame, size_t len);
+int outq_ref(struct outq *q, duet_shared *owner, const void *at, size_t len); /* takes a reference of its own */
+int outq_borrow(struct outq *q, const void *at, size_t len);
+/* Makes sure that `n` records more need no memory. 0 or DUET_ERR_NOMEM. */
+int outq_prepare(struct outq *q, unsigned n);
+
+int outq_output(const struct outq *q, struct iovec *iov, int max);
+void outq_sent(struct outq *q, size_t n);
+/* Copies what is borrowed. DUET_ERR_NOMEM: it and all behind it is dropped. */
+int outq_settle(struct outq *q);
+
+#endif
