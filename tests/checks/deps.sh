@@ -1,0 +1,33 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# tools/deps, once everything is there, installs nothing, asks for nothing and says nothing, within a second; and names
+# what is missing, with the reason, when something is not there.
+cd "$(dirname "$0")/../.." || exit 1
+fake=$(mktemp -d)
+trap 'rm -rf "$fake"' EXIT
+
+verdict() {
+    if [ -z "$2" ]; then
+        echo "ok - $1"
+    else
+        echo "$2" | sed 's/^/# /'
+        echo "not ok - $1"
+    fi
+}
+
+for name in apt-get sudo npm; do
+    printf '#!/bin/sh\necho "%s was called"\nexit 1\n' $name >"$fake/$name"
+done
+chmod +x "$fake"/*
+verdict "a second tools/deps does nothing" "$(PATH=$fake:$PATH timeout 1 tools/deps build run test 2>&1 || echo "exit $?")"
+
+# A machine that has nothing, and apt that only listens.
+printf '#!/bin/sh\nexit 1\n' >"$fake/dpkg-query"
+printf '#!/bin/sh\nexit 0\n' >"$fake/apt-get"
+printf '#!/bin/sh\n[ "$1" != -u ] || echo 0\n' >"$fake/id"
+printf '#!/bin/sh\nexit 0\n' >"$fake/sh"
+chmod +x "$fake"/*
+said=$(PATH=$fake:$PATH /bin/sh tools/deps build 2>&1)
+verdict "a first tools/deps says what it installs and why" \
+    "$(grep -qE '^  libssl-dev +OpenSSL 3' <<<"$said" || echo "$said")"
+verdict "for a build it wants no test packages" "$(grep -E 'chromium|cmocka' <<<"$said")"
