@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: MIT */
+#include "test.h"
+#include "net/listen.h"
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { CLIENTS = 100 };
+
+static char why[200];
+
+static int open_one(const char *host, unsigned port, const char *path)
+{
+    int fd = -1;
+    why[0] = 0;
+    int n = listen_open(&fd, 1, host, port, path, false, why);
+    return n == 1 ? fd : n;
+}
+
+static int connect_to(int family, const char *host, unsigned port)
+{
+    struct sockaddr_in four = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
+    struct sockaddr_in6 six = { .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port) };
+    int fd = socket(family, SOCK_STREAM, 0);
+    inet_pton(family, host, family == AF_INET ? (void *)&four.sin_addr : (void *)&six.sin6_addr);
+    const struct sockaddr *at = family == AF_INET ? (struct sockaddr *)&four : (struct sockaddr *)&six;
+    if (connect(fd, at, family == AF_INET ? sizeof(four) : sizeof(six)) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+static bool has_six(void)
+{
+    int fd = open_one("::1", 0, NULL);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
+TEST(listen, net_12_a_busy_port_is_an_error_that_names_the_port)
+{
+    int fd = open_one("127.0.0.1", 0, NULL);
+    assert_true(fd >= 0);
+    unsigned port = listen_port(fd);
+    char text[16];
+    snprintf(text, sizeof(text), "port %u ", port);
+    assert_int_equal(open_one("127.0.0.1", port, NULL), -EADDRINUSE);
+    assert_non_null(strstr(why, text));
+    assert_int_equal(open_one("*", port, NULL), -EADDRINUSE);
+    int shared[1];
+    assert_int_equal(listen_open(shared, 1, "127.0.0.1", port, NULL, true, why), -EADDRINUSE);
+    close(fd);
+}
+
+TEST(listen, net_12_a_shared_port_is_busy_for_others_and_open_to_another_loop)
+{
+    int fd, other;
+    assert_int_equal(listen_open(&fd, 1, "127.0.0.1", 0, NULL, true, why), 1);
+    assert_int_equal(listen_open(&other, 1, "127.0.0.1", listen_port(fd), NULL, true, why), -EADDRINUSE);
+    other = listen_again(fd);
+    assert_true(other >= 0 && other != fd);
+    assert_int_equal(listen_port(other), listen_port(fd));
+    close(fd);
+    int client = connect_to(AF_INET, "127.0.0.1", listen_port(other));
+    assert_true(client >= 0);
+    close(client);
+    close(other);
+}
+
+TEST(listen, net_12_every_address_and_port_0_is_one_socket_for_both_families)
+{
+    int fd = open_one("", 0, NULL);
+    assert_true(fd >= 0);
+    assert_true(listen_port(fd) != 0);
+    int four = connect_to(AF_INET, "127.0.0.1", listen_port(fd));
+    assert_true(four >= 0);
+    close(four);
+    if (has_six()) {
+        int six = connect_to(AF_INET6, "::1", listen_port(fd));
+        assert_true(six >= 0);
+        close(six);
+    }
+    close(fd);
+}
+
+TEST(listen, net_12_localhost_is_one_port_on_both_families)
+{
+    int fds[2], n = listen_open(fds, 2, "localhost", 0, NULL, false, why);
+    assert_int_equal(n, has_six() ? 2 : 1);
+    if (n == 2)
+        assert_int_equal(listen_port(fds[0]), listen_port(fds[1]));
+    while (n > 0)
+        close(fds[--n]);
+}
+
+/* The rest of this process has no IPv6: socket() says so. */
+static void lose_six(void)
+{
+    struct sock_filter rules[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET6, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EAFNOSUPPORT),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = { .len = sizeof(rules) / sizeof(*rules), .filter = rules };
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
+        _exit(77);
+}
+
+/* 0, or a number that says what went wrong. */
+static int without_six(void)
+{
+    lose_six();
+    int fds[2];
+    if (open_one("*", 0, NULL) < 0)
+        return 1;
+    if (listen_open(fds, 2, "localhost", 0, NULL, false, why) != 1)
+        return 2;
+    if (open_one("::1", 0, NULL) != -EAFNOSUPPORT || strstr(why, "no IPv6") == NULL)
+        return 3;
+    return 0;
+}
+
+TEST(listen, net_12_without_ipv6_it_listens_on_ipv4)
+{
+    pid_t child = fork();
+    if (child == 0)
+        _exit(without_six());
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == 77)
+        skip();
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+TEST(listen, an_address_that_is_not_here_is_named)
+{
+    assert_int_equal(open_one("192.0.2.1", 0, NULL), -EADDRNOTAVAIL);
+    assert_non_null(strstr(why, "192.0.2.1"));
+    assert_true(open_one("no such name.invalid", 0, NULL) < 0);
+    assert_non_null(strstr(why, "no such name"));
+    assert_int_equal(open_one("127.0.0.1", 65536, NULL), DUET_ERR_INVALID);
+}
+
+/* A fresh directory, and a path in it that makes `len` bytes. */
+static char dir[32], path[200];
+
+static void make_path(size_t len)
+{
+    strcpy(dir, "/tmp/duet-XXXXXX");
+    assert_non_null(mkdtemp(dir));
+    memset(path, 'p', sizeof(path));
+    memcpy(path, dir, strlen(dir));
+    path[strlen(dir)] = '/';
+    path[len] = 0;
+}
+
+static void drop_path(void)
+{
+    unlink(path);
+    rmdir(dir);
+}
+
+TEST(listen, net_12_a_unix_path_has_at_most_107_bytes)
+{
+    for (size_t len = 106; len <= 108; len++) {
+        make_path(len);
+        int fd = open_one(NULL, 0, path);
+        if (len <= 107) {
+            assert_true(fd >= 0);
+            assert_int_equal(listen_port(fd), 0);
+            close(fd);
+        } else {
+            assert_int_equal(fd, -ENAMETOOLONG);
+            assert_non_null(strstr(why, "107"));
+        }
+        drop_path();
+    }
+}
+
+TEST(listen, net_12_a_unix_socket_is_taken_over_only_when_nobody_listens)
+{
+    make_path(40);
+    int fd = open_one(NULL, 0, path);
+    assert_true(fd >= 0);
+    assert_int_equal(open_one(NULL, 0, path), -EADDRINUSE);
+    assert_non_null(strstr(why, path));
+    int copy = listen_again(fd);
+    close(fd);
+    assert_int_equal(open_one(NULL, 0, path), -EADDRINUSE); /* the copy listens */
+    close(copy);
+    fd = open_one(NULL, 0, path);
+    assert_true(fd >= 0);
+    close(fd);
+    drop_path();
+}
+
+TEST(listen, net_12_a_file_that_is_no_socket_is_left_alone)
+{
+    make_path(40);
+    FILE *f = fopen(path, "w");
+    fclose(f);
+    assert_int_equal(open_one(NULL, 0, path), -EADDRINUSE);
+    struct stat st;
+    assert_int_equal(stat(path, &st), 0);
+    drop_path();
+}
+
+static duet_loop *loop;
+static struct listener listener;
+static int clients[CLIENTS], got[CLIENTS], accepted, refusals, refusal;
+static char last_peer[64];
+
+static void count_accepted(struct listener *l, int fd, const struct address *peer)
+{
+    (void)l;
+    address_text(peer, last_peer);
+    got[accepted++] = fd;
+}
+
+static void count_refused(struct listener *l, int error)
+{
+    (void)l;
+    refusal = error;
+    refusals++;
+}
+
+/* A listener with `count` clients in its backlog. */
+static void begin(int count)
+{
+    assert_int_equal(duet_loop_new(&loop), 0);
+    int fd = open_one("127.0.0.1", 0, NULL);
+    listener = (struct listener){ .accepted = count_accepted, .refused = count_refused };
+    assert_int_equal(listener_start(&listener, loop, fd), 0);
+    accepted = refusals = 0;
+    for (int i = 0; i < count; i++)
+        clients[i] = connect_to(AF_INET, "127.0.0.1", listen_port(fd));
+}
+
+static void end(int count)
+{
+    for (int i = 0; i < count; i++)
+        close(clients[i]);
+    for (int i = 0; i < accepted; i++)
+        close(got[i]);
+    duet_loop_free(loop);
+}
+
+TEST(listen, net_11_at_most_64_are_accepted_in_a_turn)
+{
+    begin(CLIENTS);
+    duet_loop_turn(loop, 0);
+    assert_int_equal(accepted, 64);
+    duet_loop_turn(loop, 0);
+    assert_int_equal(accepted, CLIENTS);
+    assert_int_equal(strncmp(last_peer, "127.0.0.1:", 10), 0);
+    int nodelay = 0, fd = got[0];
+    socklen_t len = sizeof(nodelay);
+    getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &nodelay, &len);
+    assert_true(nodelay);
+    listener_stop(&listener, false);
+    end(CLIENTS);
+}
+
+TEST(listen, a_stop_takes_what_waits_when_told_to)
+{
+    begin(CLIENTS);
+    listener_stop(&listener, true);
+    listener_stop(&listener, true);
+    assert_int_equal(accepted, CLIENTS);
+    end(CLIENTS);
+    begin(1);
+    listener_stop(&listener, false);
+    assert_int_equal(accepted, 0);
+    end(1);
+}
+
+static void stop_at_once(struct listener *l, int fd, const struct address *peer)
+{
+    count_accepted(l, fd, peer);
+    listener_stop(l, false);
+}
+
+TEST(listen, a_stop_in_the_callback_is_the_end)
+{
+    begin(3);
+    listener.accepted = stop_at_once;
+    duet_loop_turn(loop, 0);
+    assert_int_equal(duet_loop_turn(loop, 0), 0);
+    assert_int_equal(accepted, 1);
+    end(3);
+}
+
+/* No descriptor is left for this process; returns the old limit. */
+static struct rlimit use_up(void)
+{
+    struct rlimit old, none;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+    int lowest = dup(0);
+    close(lowest);
+    none = old;
+    none.rlim_cur = (rlim_t)lowest;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    return old;
+}
+
+TEST(listen, net_1_without_descriptors_it_turns_one_away_and_waits_longer_and_longer)
+{
+    begin(10);
+    struct rlimit old = use_up();
+    duet_loop_turn(loop, 0);
+    assert_int_equal(refusals, 1);
+    assert_int_equal(refusal, -EMFILE);
+    assert_int_equal(listener.backoff_ms, 100);
+    char byte;
+    assert_int_equal(recv(clients[0], &byte, 1, 0), 0); /* the first was turned away */
+    assert_int_equal(recv(clients[1], &byte, 1, MSG_DONTWAIT), -1);
+    int turns = 0;
+    for (uint64_t start = loop_clock_us(); loop_clock_us() - start < 400000; turns++)
+        duet_loop_turn(loop, 50);
+    assert_true(turns < 40); /* it does not spin */
+    assert_int_equal(listener.backoff_ms, 400);
+    assert_int_equal(refusals, 1); /* said once a second */
+    assert_int_equal(accepted, 0);
+    setrlimit(RLIMIT_NOFILE, &old);
+    for (uint64_t start = loop_clock_us(); accepted < 7 && loop_clock_us() - start < 2000000;)
+        duet_loop_turn(loop, 50);
+    assert_int_equal(accepted, 7); /* three turned away at 0, 100 and 300 ms */
+    assert_int_equal(listener.backoff_ms, 0);
+    listener_stop(&listener, false);
+    end(10);
+}
+
+TEST(listen, net_3_clients_that_reset_before_they_are_accepted_do_no_harm)
+{
+    begin(20);
+    for (int i = 0; i < 19; i++) {
+        struct linger hard = { .l_onoff = 1 };
+        setsockopt(clients[i], SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
+        close(clients[i]);
+    }
+    duet_loop_turn(loop, 0);
+    assert_in_range(accepted, 1, 20);
+    assert_int_equal(refusals, 0);
+    assert_true(send(clients[19], "x", 1, 0) == 1);
+    listener_stop(&listener, false);
+    clients[0] = clients[19];
+    end(1);
+}
+
+TEST(listen, one_socket_in_two_loops_is_exclusive)
+{
+    begin(0);
+    duet_loop *other;
+    assert_int_equal(duet_loop_new(&other), 0);
+    unsigned port = listen_port(listener.fd);
+    struct listener second = { .accepted = count_accepted, .refused = count_refused, .exclusive = true };
+    assert_int_equal(listener_start(&second, other, dup(listener.fd)), 0);
+    listener_stop(&listener, false);
+    int client = connect_to(AF_INET, "127.0.0.1", port);
+    duet_loop_turn(other, 1000);
+    assert_true(client >= 0);
+    assert_int_equal(accepted, 1);
+    close(client);
+    listener_stop(&second, false);
+    duet_loop_free(other);
+    end(0);
+}
+
+TEST(listen, addresses_read_as_people_write_them)
+{
+    struct address a = { 0 };
+    char text[64];
+    struct sockaddr_in *four = (struct sockaddr_in *)&a.at;
+    struct sockaddr_in6 *six = (struct sockaddr_in6 *)&a.at;
+    four->sin_family = AF_INET;
+    four->sin_port = htons(80);
+    inet_pton(AF_INET, "192.0.2.1", &four->sin_addr);
+    address_text(&a, text);
+    assert_string_equal(text, "192.0.2.1:80");
+    six->sin6_family = AF_INET6;
+    inet_pton(AF_INET6, "::ffff:192.0.2.7", &six->sin6_addr);
+    address_text(&a, text);
+    assert_string_equal(text, "192.0.2.7:80");
+    inet_pton(AF_INET6, "2001:db8:1111:2222:3333:4444:5555:6666", &six->sin6_addr);
+    address_text(&a, text);
+    assert_string_equal(text, "[2001:db8:1111:2222:3333:4444:5555:6666]:80");
+    a.at.ss_family = AF_UNIX;
+    address_text(&a, text);
+    assert_string_equal(text, "unix");
+}
