@@ -6,6 +6,7 @@
 #include "base/utf8.h"
 #include <string.h>
 
+enum { WORTH_IT = 32 }; /* shorter pieces end sooner without the indirect call */
 enum { LAST_1 = 2, LAST_2, LAST_3, AFTER_E0, AFTER_ED, AFTER_F0, AFTER_F4 };
 
 static const struct {
@@ -38,19 +39,43 @@ static size_t ascii_run(const uint8_t *data, size_t len)
     return i;
 }
 
-uint32_t utf8_next(uint32_t state, const uint8_t *data, size_t len)
+static uint32_t inner(uint32_t state, uint8_t byte)
+{
+    return byte >= inside[state].low && byte <= inside[state].high ? inside[state].next : UTF8_REJECT;
+}
+
+uint32_t utf8_next_portable(uint32_t state, const uint8_t *data, size_t len)
 {
     for (size_t i = 0; i < len && state != UTF8_REJECT;) {
-        if (state == UTF8_ACCEPT) {
-            i += ascii_run(data + i, len - i);
-            if (i < len)
-                state = first[data[i++]];
-        } else {
-            uint8_t byte = data[i++];
-            state = byte >= inside[state].low && byte <= inside[state].high ? inside[state].next : UTF8_REJECT;
+        if (state != UTF8_ACCEPT) {
+            state = inner(state, data[i++]);
+            continue;
         }
+        i += ascii_run(data + i, len - i);
+        if (i < len)
+            state = first[data[i++]];
     }
     return state;
+}
+
+static utf8_skipper *skip;
+
+/* Before anything else runs; who comes earlier still gets the portable code. */
+__attribute__((constructor)) static void choose(void)
+{
+    skip = utf8_avx2();
+}
+
+uint32_t utf8_next(uint32_t state, const uint8_t *data, size_t len)
+{
+    if (skip == NULL || len < WORTH_IT)
+        return utf8_next_portable(state, data, len);
+    size_t i = 0;
+    while (i < len && state > UTF8_REJECT)
+        state = inner(state, data[i++]);
+    if (state == UTF8_ACCEPT)
+        i += skip(data + i, len - i);
+    return utf8_next_portable(state, data + i, len - i);
 }
 
 bool utf8_valid(const void *data, size_t len)

@@ -14,4 +14,9 @@
 uint32_t mask_apply(uint8_t *data, size_t len, uint32_t key);
 uint32_t mask_copy(uint8_t *dst, const uint8_t *src, size_t len, uint32_t key);
 
+/* The twins behind them, picked at the program's start; tests compare them. NULL where the processor has no AVX2. */
+typedef uint32_t mask_copier(uint8_t *dst, const uint8_t *src, size_t len, uint32_t key);
+mask_copier mask_copy_portable;
+mask_copier *mask_avx2(void);
+
 #endif

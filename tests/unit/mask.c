@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "test.h"
+#include "guard.h"
 #include "proto/mask.h"
 
 enum { MOST = 257, AROUND = 64 };
@@ -55,4 +56,44 @@ TEST(mask, goes_on_in_phase_over_every_cut)
         mask_apply(parts + cut, sizeof(parts) - cut, turned);
         assert_memory_equal(parts, whole, sizeof(whole));
     }
+}
+
+TEST(mask, frm_11_touches_nothing_outside_between_guard_pages)
+{
+    uint8_t *page = guard_new(), *from = guard_new();
+    uint32_t key = key_of((const uint8_t[]){ 1, 2, 3, 4 });
+    mask_copier *twins[] = { mask_copy, mask_copy_portable, mask_avx2() };
+    for (size_t t = 0; t < 3 && twins[t] != NULL; t++)
+        for (size_t len = 0; len <= MOST; len++)
+            for (size_t offset = 0; offset < AROUND; offset++) {
+                uint8_t *low = page + offset, *high = page + GUARD_SIZE - offset - len;
+                twins[t](low, low, len, key);
+                twins[t](high, high, len, key);
+                twins[t](high, from, len, key);
+                twins[t](low, from + GUARD_SIZE - len, len, key);
+            }
+}
+
+TEST(mask, the_twins_agree_on_random_bytes_at_all_alignments)
+{
+    enum { SIZE = 1024 };
+    static uint8_t plain[SIZE], one[SIZE], two[SIZE];
+    mask_copier *avx2 = mask_avx2();
+    if (avx2 == NULL)
+        skip();
+    uint64_t seed = 1;
+    for (size_t i = 0; i < SIZE; i++)
+        plain[i] = (uint8_t)((seed = seed * 6364136223846793005u + 1442695040888963407u) >> 40);
+    for (size_t len = 0; len <= SIZE - AROUND; len += len < 300 ? 1 : 13)
+        for (size_t offset = 0; offset < AROUND; offset++) {
+            uint32_t key = (uint32_t)(seed = seed * 6364136223846793005u + 1442695040888963407u);
+            memcpy(one, plain, SIZE);
+            memcpy(two, plain, SIZE);
+            assert_int_equal(mask_copy_portable(one + offset, plain + len % 7, len, key),
+                             avx2(two + offset, plain + len % 7, len, key));
+            assert_memory_equal(one, two, SIZE);
+            assert_int_equal(mask_copy_portable(one + offset, one + offset, len, ~key),
+                             avx2(two + offset, two + offset, len, ~key));
+            assert_memory_equal(one, two, SIZE);
+        }
 }
