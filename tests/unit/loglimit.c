@@ -90,3 +90,18 @@ TEST(loglimit, a_clock_that_goes_back_does_not_silence)
     assert_int_equal(logged_of(&l, "a", 11, 100000), 10);
     assert_int_equal(logged_of(&l, "a", 11, 500), 10);
 }
+
+TEST(loglimit, a_place_with_something_to_tell_is_not_given_away)
+{
+    struct loglimit l = { 0 };
+    char name[8];
+    for (unsigned i = 0; i < LOGLIMIT_REASONS - 1; i++) {
+        snprintf(name, sizeof(name), "r%u", i);
+        logged_of(&l, name, 11, 7);
+    }
+    logged_of(&l, "late", 1, 5000);
+    uint64_t suppressed, sum = 0;
+    while (loglimit_due(&l, 5000, &suppressed) != NULL)
+        sum += suppressed;
+    assert_int_equal(sum, LOGLIMIT_REASONS - 1);
+}
