@@ -175,7 +175,9 @@ function understood(data) {
         return null;
     if (m.k === "left")
         return m;
-    if (typeof m.name !== "string" || !["hello", "said", "typing"].includes(m.k) || (m.k === "said" && typeof m.text !== "string"))
+    if (typeof m.name !== "string" || !["hello", "said", "typing"].includes(m.k))
+        return null;
+    if (m.k === "said" && typeof m.text !== "string")
         return null;
     return { ...m, name: tidyName(m.name) || "nameless" };
 }
@@ -262,7 +264,8 @@ function showPeople() {
             people.delete(id);
     byId("count").textContent = people.size;
     byId("people").replaceChildren(...Array.from(people, ([id, person]) =>
-        make("li", { className: hue(id) }, person.name, id === me.id ? make("span", { className: "hint" }, " (you)") : "")));
+        make("li", { className: hue(id) }, person.name,
+             id === me.id ? make("span", { className: "hint" }, " (you)") : "")));
     const names = Array.from(people).filter(([id, person]) => id !== me.id && now - person.typing < TYPING_GONE_MS)
                        .map(([, person]) => person.name);
     byId("typing").textContent = names.length === 0 ? "" : names.length === 1 ? `${names[0]} is typing…`

@@ -12,19 +12,22 @@ const CHANNEL = "/channel/demo-ticks";
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
 /*
- * What a script may not see of a request: its line and the fields that the browser adds. The names are those that every browser
- * sends; the values that differ are measured where the page can read them.
+ * What a script may not see of a request: its line and the fields that the browser adds. The names are those that
+ * every browser sends; the values that differ are measured where the page can read them.
  */
 function requestHeadSize(path, extra) {
     return new TextEncoder().encode([
-        `GET ${path} HTTP/1.1`, `Host: ${location.host}`, "Connection: keep-alive", `User-Agent: ${navigator.userAgent}`,
-        "Accept: */*", "Accept-Encoding: gzip, deflate, br", `Accept-Language: ${navigator.languages.join(",")}`,
+        `GET ${path} HTTP/1.1`, `Host: ${location.host}`, "Connection: keep-alive",
+        `User-Agent: ${navigator.userAgent}`, "Accept: */*", "Accept-Encoding: gzip, deflate, br",
+        `Accept-Language: ${navigator.languages.join(",")}`,
         ...extra, "", ""].join("\r\n")).length;
 }
 
-const FETCH_FIELDS = ["Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: cors", "Sec-Fetch-Dest: empty", `Referer: ${location.href}`];
+const FETCH_FIELDS = ["Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: cors", "Sec-Fetch-Dest: empty",
+                      `Referer: ${location.href}`];
 const UPGRADE_FIELDS = ["Upgrade: websocket", `Origin: ${location.origin}`, "Sec-WebSocket-Version: 13",
-                        "Sec-WebSocket-Key: 0123456789012345678901==", "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"];
+                        "Sec-WebSocket-Key: 0123456789012345678901==",
+                        "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"];
 const SWITCH_SIZE = 129;         /* "HTTP/1.1 101 Switching Protocols" with its three fields */
 
 function responseHeadSize(response) {
@@ -206,7 +209,8 @@ function asked(path, response, text, now) {
     const ticks = JSON.parse(text).filter(isTick);
     const first = poll.n === 0;
     poll.turns++;
-    poll.bytes += requestHeadSize(path, FETCH_FIELDS) + responseHeadSize(response) + new TextEncoder().encode(text).length;
+    poll.bytes += requestHeadSize(path, FETCH_FIELDS) + responseHeadSize(response)
+                + new TextEncoder().encode(text).length;
     /* A server that started anew counts from one again. */
     if (!ticks.length && push.n < poll.n)
         poll.n = push.n;

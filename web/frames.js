@@ -113,7 +113,7 @@ function anatomy(frame, payload) {
         make("p", { className: `says ${sender}` }, sentence(head, dir)),
         make("div", { className: "bytes" },
             byteBox(head.bytes[0],
-                field("FIN", head.fin, 1, head.fin ? "the last frame of its message" : "more frames of this message follow"),
+                field("FIN", head.fin, 1, head.fin ? "the last frame of its message" : "more frames follow"),
                 field("RSV1", head.rsv >> 2, 1, "set when an extension compressed the message"),
                 field("RSV2", (head.rsv >> 1) & 1, 1, "kept for extensions"),
                 field("RSV3", head.rsv & 1, 1, "kept for extensions"),
@@ -163,14 +163,16 @@ function payloadShown(head, payload) {
     const grid = make("div", { className: "mask" });
     for (let i = 0; i < shown.length; i++)
         grid.append(column(shown[i], head.key?.[i % 4]));
-    return [grid, make("span", { className: "hint" },
-        (head.key ? "On the wire, the key, and below them what they give when XORed." : "Unmasked: on the wire as it is.") + more)];
+    const legend = head.key ? "On the wire, the key, and below them what they give when XORed."
+                            : "Unmasked: on the wire as it is.";
+    return [grid, make("span", { className: "hint" }, legend + more)];
 }
 
 function column(plain, key) {
     const cell = make("span", { className: "octet" });
     if (key !== undefined)
-        cell.append(make("code", { className: "wire" }, hex([plain ^ key])), make("code", { className: "key" }, hex([key])));
+        cell.append(make("code", { className: "wire" }, hex([plain ^ key])),
+                    make("code", { className: "key" }, hex([key])));
     cell.append(make("code", { className: "plain" }, hex([plain])),
                 make("i", {}, plain > 32 && plain < 127 ? String.fromCharCode(plain) : plain === 32 ? "␣" : "·"));
     return cell;
@@ -184,6 +186,7 @@ export function drawBars(svg, values) {
     svg.setAttribute("preserveAspectRatio", "none");
     svg.replaceChildren(...values.slice(-30).map((value, i, all) => {
         const height = Math.max(1, 30 * value / most);
-        return draw("rect", { x: 100 - (all.length - i) * width, y: 30 - height, width: width * 0.7, height, class: "barline" });
+        const x = 100 - (all.length - i) * width;
+        return draw("rect", { x, y: 30 - height, width: width * 0.7, height, class: "barline" });
     }));
 }

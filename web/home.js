@@ -4,7 +4,7 @@
  * connection as a stream of events. What stands beside the text comes from the trace; the page adds only the
  * payloads, which it sent or received itself.
  */
-import { byId, frameHead, hex, make, randomHex, showState, socketURL, unhex } from "./wire.js";
+import { byId, frameHead, make, randomHex, showState, socketURL, unhex } from "./wire.js";
 import { drawBars, FrameList } from "./frames.js";
 import { Score } from "./score.js";
 
@@ -13,6 +13,7 @@ const BEAT_MS = 240;
 const ACCEPT_TEXT = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";        /* RFC 6455 1.3 */
 const TELLING = /^(GET |HTTP\/|Upgrade:|Connection:|Sec-WebSocket-)/i;
 const PAYLOADS_KEPT = 400;
+const TRACE_LINGER_MS = 3000;
 
 const score = new Score(byId("score"));
 const frames = new FrameList(byId("frames"), byId("inspect"), byId("follow"), payloadOf);
@@ -26,6 +27,7 @@ let trips;
 function open() {
     const token = randomHex(16);
     payloads = { in: [], out: [] };
+    trace = null;
     socket = new WebSocket(socketURL("/demo/echo"));
     socket.binaryType = "arraybuffer";
     socket.onopen = () => {
@@ -62,10 +64,9 @@ function keep(side, bytes) {
 }
 
 function payloadOf(frame) {
-    if (frame.closing)
-        return frame.closing();
     const bytes = frame.payloads[frame.dir][frame.place];
-    return bytes?.length === frame.head.length ? bytes : null;
+    const compressed = frame.head.rsv & 4;
+    return !compressed && bytes?.length === frame.head.length ? bytes : null;
 }
 
 function follow(token) {
@@ -86,10 +87,16 @@ function follow(token) {
 }
 
 function on(name, take) {
-    trace.addEventListener(name, event => take(JSON.parse(event.data)));
+    const source = trace;
+    source.addEventListener(name, event => {
+        if (source === trace)
+            take(JSON.parse(event.data));
+    });
 }
 
 function startTrace() {
+    if (this !== trace)
+        return;
     passed = { in: 0, out: 0 };
     trips = [];
     score.clear();
@@ -109,7 +116,7 @@ function addFrame(event) {
 
 function addTrip(us) {
     trips = [...trips.slice(-99), us];
-    const sorted = trips.toSorted ? trips.toSorted((a, b) => a - b) : [...trips].sort((a, b) => a - b);
+    const sorted = [...trips].sort((a, b) => a - b);
     byId("rtt").textContent = milliseconds(us);
     byId("rtts").textContent = trips.length === 1 ? "One ping so far."
         : `${trips.length} pings; the middle one took ${milliseconds(sorted[trips.length >> 1])}.`;
@@ -146,7 +153,8 @@ async function prove() {
     const digest = new Uint8Array(await crypto.subtle.digest("SHA-1", new TextEncoder().encode(key + ACCEPT_TEXT)));
     const own = btoa(String.fromCharCode(...digest));
     byId("proof").replaceChildren(...shown, make("code", {}, own),
-        make("b", {}, own === accept ? " ✓ reckoned here just now, and it is what the server said." : " ✗ the server said something else."));
+        make("b", {}, own === accept ? " ✓ reckoned here just now, and it is what the server said."
+                                     : " ✗ the server said something else."));
 }
 
 function ending(code, reason, clean) {
@@ -163,6 +171,9 @@ function closed(event) {
         byId("again").focus();
     if (!trace)
         byId("traced").textContent = "It never opened.";
+    /* The trace tells of the close and ends. Where it does not, the server is gone, and asking again is no use. */
+    const ended = trace;
+    setTimeout(() => ended?.close(), TRACE_LINGER_MS);
 }
 
 function enable(isOpen) {
@@ -190,7 +201,8 @@ function leave(event) {
         socket.close(code, byId("reason").value);
         byId("leave-error").textContent = "";
     } catch {
-        byId("leave-error").textContent = "A page may close with 1000 or 3000 to 4999, and a reason of at most 123 bytes.";
+        byId("leave-error").textContent =
+            "A page may close with 1000 or 3000 to 4999, and a reason of at most 123 bytes.";
     }
 }
 

@@ -19,9 +19,10 @@ export class Score {
         this.last = 0;
         svg.setAttribute("height", HEIGHT);
         for (const [side, name] of [["in", "you"], ["out", "server"]]) {
-            for (let line = 0; line < 5; line++)
-                svg.append(draw("line", { x1: LEFT - 12, x2: "100%", y1: TOP[side] + line * GAP, y2: TOP[side] + line * GAP,
-                                          class: "staff" }));
+            for (let line = 0; line < 5; line++) {
+                const y = TOP[side] + line * GAP;
+                svg.append(draw("line", { x1: LEFT - 12, x2: "100%", y1: y, y2: y, class: "staff" }));
+            }
             const label = draw("text", { x: 0, y: TOP[side] + 2 * GAP + 5, class: `voice ${name}` });
             label.textContent = name;
             svg.append(label);
@@ -47,7 +48,8 @@ export class Score {
         const pause = this.notes.length ? Math.max(0, ms - this.last) : 0;
         this.end += 17 + Math.min(26, pause / 14);
         this.last = ms;
-        const note = draw("g", { class: `note ${side === "in" ? "you" : "server"}`, transform: `translate(${this.end} 0)` });
+        const note = draw("g", { class: `note ${side === "in" ? "you" : "server"}`,
+                                 transform: `translate(${this.end} 0)` });
         note.append(...(opcode === 8 ? closing(side) : opcode > 8 ? held(side) : voiced(side, length)));
         note.addEventListener("click", choose);
         this.paper.append(note);
