@@ -72,7 +72,8 @@ int main(void)
         return 1;
     printf("GB/s           bytes  portable    picked\n");
     for (size_t s = 0; s < sizeof(sizes) / sizeof(*sizes); s++) {
-        struct work w = { data, sizes[s], .masks = mask_copy_portable }, picked = { data, sizes[s], .masks = mask_copy };
+        struct work w = { data, sizes[s], .masks = mask_copy_portable };
+        struct work picked = { data, sizes[s], .masks = mask_copy };
         printf("mask        %8zu  %8.2f  %8.2f\n", w.len, gigabytes_per_second(w), gigabytes_per_second(picked));
     }
     for (size_t t = 0; t < sizeof(texts) / sizeof(*texts); t++)

@@ -13,6 +13,7 @@
 #define DUET_PROTO_H
 
 #include <duet/error.h>
+#include <duet/header.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -56,10 +57,6 @@ typedef enum duet_code {
 
 /* The meaning of a code, or "unknown", "private" (4000-4999) or "registered" (3000-3999). Any thread. */
 DUET_API const char *duet_code_text(unsigned code);
-
-typedef struct duet_header {
-    const char *name, *value;
-} duet_header;
 
 /* A frame's head as it passes (RFC 6455 5.2). Borrowed for the call. */
 typedef struct duet_trace {

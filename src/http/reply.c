@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "http/reply.h"
 #include "http/field.h"
+#include <duet/error.h>
 #include <string.h>
 #include <strings.h>
 

@@ -4,7 +4,7 @@
 #define HTTP_REPLY_H
 
 #include "base/buf.h"
-#include <duet/proto.h>
+#include <duet/header.h>
 
 const char *reply_reason(unsigned status); /* "Not Found"; "Status" for one we do not know */
 
