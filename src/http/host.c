@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <string.h>
+#include <strings.h>
 
 static bool is_digit(char c)
 {
@@ -36,15 +37,14 @@ static size_t name_len(const char *s, size_t len)
 }
 
 /* Zones ("%eth0") and the future forms of RFC 3986 are refused: nobody may send them to another machine. */
-static bool is_ipv6(const char *s, size_t len)
+static bool parse_ipv6(struct http_text t, struct in6_addr *address)
 {
     char text[INET6_ADDRSTRLEN];
-    struct in6_addr address;
-    if (len >= sizeof(text))
+    if (t.len >= sizeof(text))
         return false;
-    memcpy(text, s, len);
-    text[len] = 0;
-    return memchr(text, 0, len) == NULL && inet_pton(AF_INET6, text, &address) == 1;
+    memcpy(text, t.at, t.len);
+    text[t.len] = 0;
+    return memchr(text, 0, t.len) == NULL && inet_pton(AF_INET6, text, address) == 1;
 }
 
 static bool parse_port(const char *s, size_t len, struct http_host *host)
@@ -73,7 +73,8 @@ bool http_host_parse(const char *s, size_t len, struct http_host *host)
         used = (size_t)(close - s) + 1;
         host->name = (struct http_text){ s + 1, used - 2 };
         host->ipv6 = true;
-        if (!is_ipv6(host->name.at, host->name.len))
+        struct in6_addr address;
+        if (!parse_ipv6(host->name, &address))
             return false;
     } else {
         used = name_len(s, len);
@@ -84,4 +85,14 @@ bool http_host_parse(const char *s, size_t len, struct http_host *host)
     if (used == len)
         return true;
     return s[used] == ':' && parse_port(s + used + 1, len - used - 1, host);
+}
+
+bool http_host_same(const struct http_host *a, const struct http_host *b)
+{
+    struct in6_addr one, other;
+    if (a->ipv6 != b->ipv6)
+        return false;
+    if (!a->ipv6)
+        return a->name.len == b->name.len && strncasecmp(a->name.at, b->name.at, a->name.len) == 0;
+    return parse_ipv6(a->name, &one) && parse_ipv6(b->name, &other) && memcmp(&one, &other, sizeof(one)) == 0;
 }

@@ -21,4 +21,7 @@ struct http_host {
 /* Takes `s` apart. False when it is empty, or breaks the grammar, or the port is over 65535. */
 bool http_host_parse(const char *s, size_t len, struct http_host *host);
 
+/* Whether two names are the same host: IPv6 addresses by value, names in any case, nothing resolved. */
+bool http_host_same(const struct http_host *a, const struct http_host *b);
+
 #endif

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+#include "http/address.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "http/host.h"
+
+static const uint8_t ipv4_prefix[12] = { [10] = 0xff, [11] = 0xff };
+
+void http_address_from_ipv4(const uint8_t bytes[4], struct http_address *address)
+{
+    memcpy(address->bytes, ipv4_prefix, sizeof(ipv4_prefix));
+    memcpy(address->bytes + sizeof(ipv4_prefix), bytes, 4);
+}
+
+bool http_address_parse(const char *s, size_t len, struct http_address *address)
+{
+    char text[HTTP_ADDRESS_TEXT];
+    uint8_t ipv4[4];
+    if (len == 0 || len >= sizeof(text) || memchr(s, 0, len) != NULL)
+        return false;
+    memcpy(text, s, len);
+    text[len] = 0;
+    if (inet_pton(AF_INET, text, ipv4) != 1)
+        return inet_pton(AF_INET6, text, address->bytes) == 1;
+    http_address_from_ipv4(ipv4, address);
+    return true;
+}
+
+bool http_address_parse_hop(const char *s, size_t len, struct http_address *address)
+{
+    struct http_host host;
+    if (http_address_parse(s, len, address))
+        return true;
+    return http_host_parse(s, len, &host) && http_address_parse(host.name.at, host.name.len, address);
+}
+
+bool http_address_same(const struct http_address *a, const struct http_address *b)
+{
+    return memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
+}
+
+void http_address_format(const struct http_address *address, char out[HTTP_ADDRESS_TEXT])
+{
+    if (memcmp(address->bytes, ipv4_prefix, sizeof(ipv4_prefix)) == 0)
+        inet_ntop(AF_INET, address->bytes + sizeof(ipv4_prefix), out, HTTP_ADDRESS_TEXT);
+    else
+        inet_ntop(AF_INET6, address->bytes, out, HTTP_ADDRESS_TEXT);
+}
+
+/* Whether the first `bits` bits are equal. */
+static bool same_prefix(const uint8_t *a, const uint8_t *b, unsigned bits)
+{
+    unsigned whole = bits / 8, rest = bits % 8;
+    if (memcmp(a, b, whole) != 0)
+        return false;
+    return rest == 0 || (a[whole] ^ b[whole]) >> (8 - rest) == 0;
+}
+
+static bool parse_prefix(const char *s, size_t len, unsigned most, unsigned *prefix)
+{
+    *prefix = 0;
+    if (len == 0 || len > 3 || (len > 1 && *s == '0'))
+        return false;
+    for (size_t i = 0; i < len; i++) {
+        if (s[i] < '0' || s[i] > '9')
+            return false;
+        *prefix = *prefix * 10 + (unsigned)(s[i] - '0');
+    }
+    return *prefix <= most;
+}
+
+bool http_network_parse(const char *s, size_t len, struct http_network *network)
+{
+    const char *slash = len > 0 ? memchr(s, '/', len) : NULL;
+    size_t n = slash != NULL ? (size_t)(slash - s) : len;
+    bool ipv4 = n > 0 && memchr(s, ':', n) == NULL;
+    unsigned most = ipv4 ? 32 : 128, prefix = most;
+    if (!http_address_parse(s, n, &network->base))
+        return false;
+    if (slash != NULL && !parse_prefix(slash + 1, len - n - 1, most, &prefix))
+        return false;
+    network->bits = (uint8_t)(128 - most + prefix);
+    for (unsigned bit = network->bits; bit < 128; bit++)
+        if (network->base.bytes[bit / 8] & 0x80u >> bit % 8)
+            return false;
+    return true;
+}
+
+bool http_networks_hold(struct http_networks networks, const struct http_address *address)
+{
+    for (size_t i = 0; i < networks.count; i++)
+        if (same_prefix(networks.list[i].base.bytes, address->bytes, networks.list[i].bits))
+            return true;
+    return false;
+}
