@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT */
+#include "proto/proto.h"
+#include "base/digest.h"
+#include "base/mem.h"
+#include "http/reply.h"
+#include "proto/handshake.h"
+#include <string.h>
+
+enum { RESPONSE_MOST = 60 * 1024 };
+
+static const struct http_limits request_limits = { .head_bytes = 16 * 1024, .target_bytes = 8 * 1024, .fields = 100 };
+static const struct http_limits response_limits = { .head_bytes = RESPONSE_MOST, .target_bytes = RESPONSE_MOST,
+                                                    .fields = HTTP_FIELDS_MOST };
+
+void opening_free(duet_proto *p)
+{
+    if (p->opening == NULL)
+        return;
+    request_fini(&p->opening->request);
+    buf_fini(&p->opening->bytes);
+    mem_free(p->opening);
+    p->opening = NULL;
+}
+
+/* Queues what was put together, whole. */
+static int queue(duet_proto *p, struct buf *b)
+{
+    int rc = b->failed ? DUET_ERR_NOMEM : 0;
+    if (rc == 0 && b->len <= OUTQ_COPY_MOST) {
+        rc = outq_copy(&p->out, b->at, b->len, NULL, 0);
+    } else if (rc == 0) {
+        duet_shared *s = shared_alloc(b->len);
+        if (s == NULL)
+            return DUET_ERR_NOMEM;
+        memcpy(s->payload, b->at, b->len);
+        s->len = b->len;
+        rc = outq_ref(&p->out, s, s->payload, s->len);
+        duet_shared_unref(s);
+    }
+    return rc;
+}
+
+static int send_request(duet_proto *p)
+{
+    uint8_t nonce[16];
+    char key[32], space[1024];
+    struct buf b;
+    if (p->config->random == NULL)
+        return DUET_ERR_INVALID;
+    if (p->config->random(p->arg, nonce, sizeof(nonce)) < 0)
+        return DUET_ERR_RANDOM;
+    size_t len = base64_encode(key, nonce, sizeof(nonce));
+    handshake_accept_text(p->opening->accept, key, len);
+    buf_init(&b, space, sizeof(space));
+    int rc = handshake_request(&b, p->config, key);
+    if (rc == 0)
+        rc = queue(p, &b);
+    buf_fini(&b);
+    return rc;
+}
+
+int opening_begin(duet_proto *p)
+{
+    p->opening = mem_zalloc(sizeof(*p->opening));
+    if (p->opening == NULL)
+        return DUET_ERR_NOMEM;
+    http_head_init(&p->opening->head);
+    return proto_masks(p) ? send_request(p) : 0;
+}
+
+/* Refuses on our own account; the line of text is constant, so nothing of the peer's comes back (HTTP-20). */
+static int refuse(duet_proto *p, unsigned status, const char *error)
+{
+    char space[512];
+    struct buf b;
+    buf_init(&b, space, sizeof(space));
+    reply_line(&b, status);
+    handshake_refusal_fields(&b, status);
+    buf_printf(&b, "Content-Type: text/plain\r\nContent-Length: %zu\r\n\r\n%s\n", strlen(error) + 1, error);
+    queue(p, &b);
+    buf_fini(&b);
+    p->status = (uint16_t)status;
+    return proto_fail(p, DUET_ERR_HANDSHAKE, 0);
+}
+
+static int judge_request(duet_proto *p, duet_event *ev)
+{
+    struct proto_opening *o = p->opening;
+    struct handshake_verdict v = handshake_check(&o->head, o->bytes.at);
+    if (v.status != 0)
+        return refuse(p, v.status, v.error);
+    int rc = request_init(&o->request, o->bytes.at, &o->head);
+    if (rc == DUET_ERR_NOMEM)
+        return proto_fail(p, rc, 0);
+    if (rc < 0)
+        return refuse(p, 400, "the request target cannot be decoded");
+    proto_enter(p, WAITING);
+    *ev = (duet_event){ .kind = DUET_EVENT_REQUEST };
+    return 1;
+}
+
+static int judge_response(duet_proto *p, duet_event *ev)
+{
+    struct proto_opening *o = p->opening;
+    const char *subprotocol;
+    p->status = o->head.status;
+    int rc = handshake_response(&o->head, o->bytes.at, p->config, o->accept, &subprotocol);
+    if (rc == 0 && subprotocol != NULL && (p->subprotocol = mem_strdup(subprotocol)) == NULL)
+        rc = DUET_ERR_NOMEM;
+    if (rc < 0)
+        return proto_fail(p, rc, 0);
+    opening_free(p);
+    proto_enter(p, OPEN);
+    proto_became_open(p);
+    *ev = (duet_event){ .kind = DUET_EVENT_OPEN };
+    return 1;
+}
+
+int opening_recv(duet_proto *p, duet_input *in, duet_event *ev)
+{
+    struct proto_opening *o = p->opening;
+    size_t before = o->bytes.len;
+    buf_put(&o->bytes, in->data, in->len);
+    if (o->bytes.failed)
+        return proto_fail(p, DUET_ERR_NOMEM, 0);
+    if (o->bytes.len == 0)
+        return 0;
+    int rc = proto_masks(p) ? http_head_response(&o->head, o->bytes.at, o->bytes.len, &response_limits)
+                            : http_head_request(&o->head, o->bytes.at, o->bytes.len, &request_limits);
+    size_t used = rc == 1 ? o->head.size - before : in->len;
+    in->data += used;
+    in->len -= used;
+    if (rc == 0)
+        return 0;
+    if (proto_masks(p))
+        return rc == 1 ? judge_response(p, ev) : proto_fail(p, DUET_ERR_HANDSHAKE, 0);
+    return rc == 1 ? judge_request(p, ev) : refuse(p, (unsigned)-rc, o->head.error ? o->head.error : "bad request");
+}
+
+const duet_request *duet_proto_request(const duet_proto *p)
+{
+    return p->state == WAITING ? &p->opening->request : NULL;
+}
+
+int duet_proto_accept(duet_proto *p, const char *subprotocol, const duet_header *headers, uint64_t now_ms)
+{
+    char space[512];
+    struct buf b;
+    if (p->state != WAITING)
+        return DUET_ERR_STATE;
+    char *name = subprotocol ? mem_strdup(subprotocol) : NULL;
+    if (subprotocol != NULL && name == NULL)
+        return DUET_ERR_NOMEM;
+    buf_init(&b, space, sizeof(space));
+    int rc = handshake_answer(&b, &p->opening->head, p->opening->bytes.at, subprotocol, headers);
+    if (rc == 0)
+        rc = queue(p, &b);
+    buf_fini(&b);
+    if (rc < 0) {
+        mem_free(name);
+        return rc;
+    }
+    p->subprotocol = name;
+    p->status = 101;
+    p->now_ms = now_ms;
+    opening_free(p);
+    proto_enter(p, OPEN);
+    proto_became_open(p);
+    return 0;
+}
+
+int duet_proto_reject(duet_proto *p, unsigned status, const duet_header *headers, const void *body, size_t len)
+{
+    char space[512];
+    struct buf b;
+    if (p->state != WAITING)
+        return DUET_ERR_STATE;
+    if (status < 300 || status > 599)
+        return DUET_ERR_INVALID;
+    buf_init(&b, space, sizeof(space));
+    reply_line(&b, status);
+    handshake_refusal_fields(&b, status);
+    buf_printf(&b, "Content-Length: %zu\r\n", len);
+    int rc = reply_fields(&b, headers);
+    buf_put(&b, "\r\n", 2);
+    buf_put(&b, body, len);
+    if (rc == 0)
+        rc = queue(p, &b);
+    buf_fini(&b);
+    if (rc < 0)
+        return rc;
+    p->status = (uint16_t)status;
+    proto_fail(p, DUET_ERR_HANDSHAKE, 0);
+    return 0;
+}

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT */
+#include "proto/proto.h"
+#include "base/mem.h"
+#include "base/utf8.h"
+#include "proto/close.h"
+#include "proto/mask.h"
+#include <string.h>
+
+void send_trace(duet_proto *p, bool sent, const uint8_t *head, size_t head_len)
+{
+    struct frame f;
+    frame_decode(&f, head);
+    duet_trace trace = { .sent = sent, .final = f.final, .masked = f.masked, .rsv = f.rsv, .opcode = f.opcode,
+                         .length = f.length, .head = head, .head_len = head_len };
+    p->config->trace(p->arg, &trace);
+}
+
+/* A client's frame: masked with a fresh key (CLI-6), so always copied. */
+static int send_masked(duet_proto *p, unsigned opcode, bool final, const uint8_t *data, size_t len)
+{
+    uint8_t frame[FRAME_HEAD_MOST + DUET_BORROW];
+    uint32_t key;
+    int rc = p->config->random(p->arg, &key, sizeof(key));
+    if (rc < 0)
+        return rc;
+    size_t n = frame_encode(frame, opcode, final, len, &key);
+    if (len <= DUET_BORROW) {
+        mask_copy(frame + n, data, len, key);
+        rc = opcode == FRAME_PONG ? outq_pong(&p->out, frame, n + len) : outq_copy(&p->out, frame, n + len, NULL, 0);
+    } else {
+        duet_shared *copy = shared_alloc(len);
+        if (copy == NULL || outq_prepare(&p->out, 2) < 0) {
+            duet_shared_unref(copy);
+            return DUET_ERR_NOMEM;
+        }
+        mask_copy(copy->payload, data, len, key);
+        copy->len = len;
+        outq_copy(&p->out, frame, n, NULL, 0);
+        outq_ref(&p->out, copy, copy->payload, len);
+        duet_shared_unref(copy);
+    }
+    if (rc == 0 && p->config->trace)
+        send_trace(p, true, frame, n);
+    return rc;
+}
+
+static int send_plain(duet_proto *p, unsigned opcode, bool final, const uint8_t *data, size_t len)
+{
+    uint8_t head[FRAME_HEAD_MOST];
+    size_t n = frame_encode(head, opcode, final, len, NULL);
+    int rc = 0;
+    if (len < DUET_BORROW) {
+        rc = outq_copy(&p->out, head, n, data, len);
+    } else {
+        rc = outq_prepare(&p->out, 2);
+        if (rc < 0)
+            return rc;
+        outq_copy(&p->out, head, n, NULL, 0);
+        outq_borrow(&p->out, data, len);
+    }
+    if (rc == 0 && p->config->trace)
+        send_trace(p, true, head, n);
+    return rc;
+}
+
+static int send_data(duet_proto *p, unsigned opcode, bool final, const void *data, size_t len)
+{
+    return proto_masks(p) ? send_masked(p, opcode, final, data, len) : send_plain(p, opcode, final, data, len);
+}
+
+/* A control frame, at most 125 bytes. */
+static int send_control(duet_proto *p, unsigned opcode, const void *data, size_t len)
+{
+    if (proto_masks(p))
+        return send_masked(p, opcode, true, data, len);
+    uint8_t frame[2 + FRAME_CONTROL_MOST];
+    size_t n = frame_encode(frame, opcode, true, len, NULL);
+    if (len > 0)
+        memcpy(frame + n, data, len);
+    int rc = opcode == FRAME_PONG ? outq_pong(&p->out, frame, n + len) : outq_copy(&p->out, frame, n + len, NULL, 0);
+    if (rc == 0 && p->config->trace)
+        send_trace(p, true, frame, n);
+    return rc;
+}
+
+/* While 16 answers wait unsent, only the newest ping is remembered (RFC 6455 5.5.3, FRM-12). */
+int send_pong(duet_proto *p, const uint8_t *data, size_t len)
+{
+    if (p->out.pongs < OUTQ_PONGS_MOST)
+        return send_control(p, FRAME_PONG, data, len);
+    if (p->late_pong == NULL)
+        p->late_pong = mem_alloc(1 + FRAME_CONTROL_MOST);
+    if (p->late_pong == NULL)
+        return DUET_ERR_NOMEM;
+    p->late_pong[0] = (uint8_t)len;
+    memcpy(p->late_pong + 1, data, len);
+    return 0;
+}
+
+int send_close(duet_proto *p, unsigned code, const char *reason, size_t len)
+{
+    uint8_t payload[FRAME_CONTROL_MOST];
+    if (len > 0 && !utf8_valid(reason, len))
+        return DUET_ERR_UTF8;
+    int rc = send_control(p, FRAME_CLOSE, payload, close_encode(payload, code, reason, len));
+    if (rc == 0)
+        p->close_sent = code ? (uint16_t)code : DUET_CODE_NONE;
+    return rc;
+}
+
+static int may_send(const duet_proto *p)
+{
+    if (p->state == OPEN)
+        return 0;
+    return p->state < OPEN ? DUET_ERR_STATE : DUET_ERR_CLOSED;
+}
+
+/* The message handed out last goes back as it lies in its own buffer. */
+static int send_gathered(duet_proto *p, unsigned type)
+{
+    duet_shared *s = p->gather;
+    if (s->type == 0)
+        shared_encode(s, type);
+    int rc = outq_ref(&p->out, s, shared_wire(s), shared_wire_len(s));
+    if (rc == 0 && p->config->trace)
+        send_trace(p, true, shared_wire(s), s->head_size);
+    return rc;
+}
+
+static int send_message(duet_proto *p, unsigned type, const void *data, size_t len)
+{
+    if (p->out_type != 0)
+        return DUET_ERR_STATE;
+    bool checked = data != NULL && data == p->checked && len == p->checked_len;
+    if (type == FRAME_TEXT && !p->config->trust_text && !checked && !utf8_valid(data, len))
+        return DUET_ERR_UTF8;
+    duet_shared *s = p->gather;
+    if (len >= DUET_BORROW && p->delivered && data == s->payload && len == s->len && !proto_masks(p) &&
+        (s->type == type || (s->type == 0 && shared_alone(s))))
+        return send_gathered(p, type);
+    return send_data(p, type, true, data, len);
+}
+
+int duet_proto_send(duet_proto *p, duet_type type, const void *data, size_t len)
+{
+    int rc = may_send(p);
+    if (rc < 0)
+        return rc;
+    switch (type) {
+    case DUET_TEXT:
+    case DUET_BINARY:
+        return send_message(p, type, data, len);
+    case DUET_PING:
+        if (len > FRAME_CONTROL_MOST)
+            return DUET_ERR_INVALID;
+        rc = send_control(p, FRAME_PING, data, len);
+        if (rc == 0 && len == sizeof(p->pings)) {
+            memcpy(&p->pings, data, len);
+            p->pinged = true;
+            p->since_ms = p->now_ms;
+        }
+        return rc;
+    case DUET_PONG:
+        return len > FRAME_CONTROL_MOST ? DUET_ERR_INVALID : send_pong(p, data, len);
+    default:
+        return DUET_ERR_INVALID;
+    }
+}
+
+int duet_proto_send_shared(duet_proto *p, duet_shared *s)
+{
+    int rc = may_send(p);
+    if (rc < 0)
+        return rc;
+    if (p->out_type != 0)
+        return DUET_ERR_STATE;
+    if (proto_masks(p))
+        return send_masked(p, s->type, true, s->payload, s->len);
+    rc = outq_ref(&p->out, s, shared_wire(s), shared_wire_len(s));
+    if (rc == 0 && p->config->trace)
+        send_trace(p, true, shared_wire(s), s->head_size);
+    return rc;
+}
+
+int duet_proto_send_begin(duet_proto *p, duet_type type)
+{
+    int rc = may_send(p);
+    if (rc < 0)
+        return rc;
+    if (type != DUET_TEXT && type != DUET_BINARY)
+        return DUET_ERR_INVALID;
+    if (p->out_type != 0)
+        return DUET_ERR_STATE;
+    p->out_type = (uint8_t)type;
+    p->out_utf8 = UTF8_ACCEPT;
+    p->part_said = false;
+    return 0;
+}
+
+int duet_proto_send_part(duet_proto *p, const void *data, size_t len, bool last)
+{
+    int rc = may_send(p);
+    if (rc < 0)
+        return rc;
+    if (p->out_type == 0)
+        return DUET_ERR_STATE;
+    uint32_t utf8 = p->out_utf8;
+    if (p->out_type == FRAME_TEXT && !p->config->trust_text) {
+        utf8 = utf8_next(utf8, data, len);
+        if (utf8 == UTF8_REJECT || (last && utf8 != UTF8_ACCEPT))
+            return DUET_ERR_UTF8;
+    }
+    rc = send_data(p, p->part_said ? FRAME_CONTINUATION : p->out_type, last, data, len);
+    if (rc < 0)
+        return rc;
+    p->out_utf8 = utf8;
+    p->part_said = true;
+    if (last)
+        p->out_type = 0;
+    return 0;
+}
