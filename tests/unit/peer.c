@@ -116,7 +116,7 @@ static const char *error_name(int error)
     }
 }
 
-static void fail(struct peer *p, int error)
+static void went_wrong(struct peer *p, int error)
 {
     peer_flush(p);
     if (p->error == 0)
@@ -163,7 +163,7 @@ static void take(struct peer *p, int rc, duet_event *ev)
     if (rc == 1)
         happened(p, ev);
     else if (rc < 0)
-        fail(p, rc);
+        went_wrong(p, rc);
 }
 
 void peer_feed(struct peer *p, const void *data, size_t len)
@@ -215,7 +215,7 @@ void peer_tick(struct peer *p, uint64_t now_ms)
     p->now_ms = now_ms;
     int rc = duet_proto_tick(p->proto, now_ms);
     if (rc < 0)
-        fail(p, rc);
+        went_wrong(p, rc);
     else
         peer_flush(p);
 }

@@ -1,0 +1,628 @@
+/* SPDX-License-Identifier: MIT */
+/* The protocol core as traces: each script runs whole, byte by byte, at every cut and, when short, at every two cuts. */
+#include "peer.h"
+
+struct script {
+    const char *name;
+    int roles; /* 1 server, 2 client, 3 both */
+    duet_proto_config config;
+    const char *steps; /* see build() */
+    const char *trace;
+};
+
+/*
+ * A script's bytes, as words: FF:payload is a frame with first byte FF (hex) and a payload, whose \xx are bytes; raw=HEX
+ * is bytes as they are; len=FF:N is a frame of N bytes 'a'. Payloads end at a blank.
+ */
+static size_t payload_of(const char *word, uint8_t *out)
+{
+    size_t n = 0;
+    for (; *word != 0 && *word != ' '; n++) {
+        unsigned byte;
+        if (*word == '\\' && sscanf(word + 1, "%2x", &byte) == 1) {
+            out[n] = (uint8_t)byte;
+            word += 3;
+        } else {
+            out[n] = (uint8_t)*word++;
+        }
+    }
+    return n;
+}
+
+static size_t build(const struct peer *p, const char *steps, uint8_t *out)
+{
+    static uint8_t payload[100000];
+    size_t len = 0;
+    for (const char *word = steps; *word != 0; word += strcspn(word, " "), word += *word == ' ') {
+        unsigned first, byte;
+        size_t n;
+        if (sscanf(word, "len=%2x:%zu", &first, &n) == 2) {
+            memset(payload, 'a', n);
+            len += peer_frame(p, out + len, first, payload, n);
+        } else if (strncmp(word, "raw=", 4) == 0) {
+            for (const char *h = word + 4; sscanf(h, "%2x", &byte) == 1 && *h != ' ' && *h != 0; h += 2)
+                out[len++] = (uint8_t)byte;
+        } else if (sscanf(word, "%2x:", &first) == 1) {
+            n = payload_of(word + 3, payload);
+            len += peer_frame(p, out + len, first, payload, n);
+        }
+    }
+    return len;
+}
+
+static void run_cut(const struct script *s, duet_role role, size_t a, size_t b)
+{
+    static uint8_t wire[200000];
+    struct peer *p = peer_open(role, &s->config);
+    size_t len = build(p, s->steps, wire);
+    if (a > len || b > len) {
+        peer_free(p);
+        return;
+    }
+    peer_feed(p, wire, a);
+    peer_feed(p, wire + a, b - a);
+    peer_feed(p, wire + b, len - b);
+    if (strcmp(p->trace, s->trace) != 0)
+        print_error("script %s, role %d, cut at %zu and %zu of %zu\n", s->name, role, a, b, len);
+    EXPECT_TRACE(p, s->trace);
+    peer_free(p);
+}
+
+static void run_bytes(const struct script *s, duet_role role)
+{
+    static uint8_t wire[200000];
+    struct peer *p = peer_open(role, &s->config);
+    size_t len = build(p, s->steps, wire);
+    for (size_t i = 0; i < len; i++)
+        peer_feed(p, wire + i, 1);
+    if (strcmp(p->trace, s->trace) != 0)
+        print_error("script %s, role %d, byte by byte\n", s->name, role);
+    EXPECT_TRACE(p, s->trace);
+    peer_free(p);
+}
+
+static void run_script(const struct script *s)
+{
+    static uint8_t wire[200000];
+    for (int role = DUET_SERVER; role <= DUET_CLIENT; role++) {
+        if (!(s->roles >> role & 1))
+            continue;
+        struct peer *p = peer_open((duet_role)role, NULL);
+        size_t len = build(p, s->steps, wire);
+        peer_free(p);
+        run_cut(s, (duet_role)role, 0, 0);
+        if (len <= 3000)
+            run_bytes(s, (duet_role)role);
+        for (size_t a = 0; a <= len; a += len > 300 ? 97 : 1)
+            run_cut(s, (duet_role)role, a, a);
+        for (size_t a = 0; len <= 48 && a <= len; a++)
+            for (size_t b = a; b <= len; b++)
+                run_cut(s, (duet_role)role, a, b);
+    }
+}
+
+static void run_scripts(const struct script *s, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        run_script(&s[i]);
+}
+#define RUN(scripts) run_scripts(scripts, sizeof(scripts) / sizeof(*(scripts)))
+
+#define FAILS(code, error) "send close " code " ''\nerror " error "\n"
+#define FAIL_1002 FAILS("1002", "PROTOCOL")
+
+TEST(proto, frm_9_messages_arrive_however_cut)
+{
+    static const struct script scripts[] = {
+        { "text", 3, { 0 }, "81:Hi", "message text 'Hi'\n" },
+        { "empty (FRM-10)", 3, { 0 }, "81: 82:", "message text ''\nmessage binary ''\n" },
+        { "two", 3, { 0 }, "81:one 82:two", "message text 'one'\nmessage binary 'two'\n" },
+        { "fragments", 3, { 0 }, "01:Hel 00:lo 80:!", "message text 'Hello!'\n" },
+        { "empty fragments", 3, { 0 }, "01: 00: 80:", "message text ''\n" },
+        { "empty last fragment", 3, { 0 }, "02:ab 80:", "message binary 'ab'\n" },
+        { "126 bytes", 3, { 0 }, "len=82:126", "message binary (126)\n" },
+        { "65535 bytes", 3, { 0 }, "len=82:65535 81:x", "message binary (65535)\nmessage text 'x'\n" },
+        { "65536 bytes", 3, { 0 }, "len=82:65536 81:x", "message binary (65536)\nmessage text 'x'\n" },
+        { "character over fragments", 3, { 0 }, "01:\\c3 80:\\a9x", "message text '\xc3\xa9x'\n" },
+    };
+    RUN(scripts);
+}
+
+TEST(proto, control_frames_between_fragments_are_handled_at_once)
+{
+    static const struct script scripts[] = {
+        { "ping", 3, { 0 }, "89:x", "ping 'x'\nsend pong 'x'\n" },
+        { "empty ping", 3, { 0 }, "89:", "ping ''\nsend pong ''\n" },
+        { "125 bytes", 3, { 0 }, "len=89:125", "ping (125)\nsend pong (125)\n" },
+        { "inside a message", 3, { 0 }, "01:a 89:x 80:b", "ping 'x'\nmessage text 'ab'\nsend pong 'x'\n" },
+        { "unsolicited pong (FRM-13)", 3, { 0 }, "8a:x 8a:x", "pong 'x'\npong 'x'\n" },
+    };
+    for (size_t i = 0; i < sizeof(scripts) / sizeof(*scripts); i++)
+        for (int role = 0; role < 2; role++)
+            run_cut(&scripts[i], (duet_role)role, 0, 0);
+}
+
+TEST(proto, frm_1_frm_2_the_mask_is_as_due_or_1002)
+{
+    static const uint8_t firsts[] = { 0x81, 0x82, 0x01, 0x88, 0x89, 0x8a };
+    for (size_t i = 0; i < sizeof(firsts); i++)
+        for (int role = 0; role < 2; role++) {
+            struct peer *p = peer_open((duet_role)role, NULL);
+            uint8_t head[2] = { firsts[i], role == DUET_SERVER ? 0x00 : 0x80 };
+            peer_feed(p, head, 2); /* decided at the second byte */
+            EXPECT_TRACE(p, FAIL_1002);
+            peer_free(p);
+        }
+    static const struct script scripts[] = {
+        { "middle fragment", 1, { 0 }, "01:a raw=0001", FAIL_1002 },
+        { "last fragment", 1, { 0 }, "01:a raw=8001", FAIL_1002 },
+    };
+    RUN(scripts);
+}
+
+TEST(proto, frm_3_frm_5_lengths_are_judged_by_the_head_alone)
+{
+    static const struct script scripts[] = {
+        { "top bit", 1, { 0 }, "raw=82ff800000000000000001020304", FAIL_1002 },
+        { "all ones", 1, { 0 }, "raw=82ffffffffffffffffff01020304", FAIL_1002 },
+        { "2^63-1", 1, { 0 }, "raw=82ff7fffffffffffffff01020304", FAILS("1009", "TOO_BIG") },
+        { "2^32+5", 1, { 0 }, "raw=82ff000000010000000501020304", FAILS("1009", "TOO_BIG") },
+        { "4 GiB", 1, { 0 }, "raw=82ff000000010000000001020304", FAILS("1009", "TOO_BIG") },
+        { "top bit, client", 2, { 0 }, "raw=827f8000000000000000", FAIL_1002 },
+        { "2^63-1, client", 2, { 0 }, "raw=827f7fffffffffffffff", FAILS("1009", "TOO_BIG") },
+    };
+    RUN(scripts);
+}
+
+TEST(proto, frm_4_lengths_are_minimal_or_1002)
+{
+    static const struct script scripts[] = {
+        { "0 as 16 bits", 1, { 0 }, "raw=82fe000001020304", FAIL_1002 },
+        { "125 as 16 bits", 1, { 0 }, "raw=82fe007d01020304", FAIL_1002 },
+        { "0 as 64 bits", 1, { 0 }, "raw=82ff000000000000000001020304", FAIL_1002 },
+        { "126 as 64 bits", 1, { 0 }, "raw=82ff000000000000007e01020304", FAIL_1002 },
+        { "65535 as 64 bits", 1, { 0 }, "raw=82ff000000000000ffff01020304", FAIL_1002 },
+        { "client 125 as 16 bits", 2, { 0 }, "raw=827e007d", FAIL_1002 },
+        { "client 65535 as 64 bits", 2, { 0 }, "raw=827f000000000000ffff", FAIL_1002 },
+    };
+    RUN(scripts);
+}
+
+TEST(proto, frm_6_frm_7_reserved_bits_and_opcodes_are_1002)
+{
+    for (unsigned first = 0; first < 256; first++) {
+        unsigned opcode = first & 15;
+        bool known = opcode <= 2 || (opcode >= 8 && opcode <= 10);
+        bool fine = (first & 0x70) == 0 && known && opcode != 0 && (opcode < 8 || (first & 0x80));
+        for (int role = 0; role < 2; role++) {
+            uint8_t wire[32];
+            struct peer *p = peer_open((duet_role)role, NULL);
+            peer_feed(p, wire, peer_frame(p, wire, first, "", 0));
+            if (fine)
+                assert_null(strstr(p->trace, "error"));
+            else
+                EXPECT_TRACE(p, FAIL_1002);
+            peer_free(p);
+        }
+    }
+}
+
+TEST(proto, frm_8_control_frames_are_whole_and_short)
+{
+    static const struct script scripts[] = {
+        { "ping of 126", 1, { 0 }, "raw=89fe", FAIL_1002 },
+        { "ping of 64 bits", 1, { 0 }, "raw=89ff", FAIL_1002 },
+        { "close not final", 1, { 0 }, "raw=0880", FAIL_1002 },
+        { "ping not final", 1, { 0 }, "raw=0980", FAIL_1002 },
+        { "pong not final", 1, { 0 }, "raw=0a80", FAIL_1002 },
+        { "client: close of 126", 2, { 0 }, "raw=887e", FAIL_1002 },
+    };
+    RUN(scripts);
+}
+
+TEST(proto, msg_4_fragments_do_not_interleave)
+{
+    static const struct script scripts[] = {
+        { "text in a message", 3, { 0 }, "01:a 81:b", FAIL_1002 },
+        { "binary in a message", 3, { 0 }, "01:a 02:b", FAIL_1002 },
+        { "continuation of nothing", 3, { 0 }, "80:a", FAIL_1002 },
+        { "continuation after the end", 3, { 0 }, "01:a 80:b 00:c", "message text 'ab'\n" FAIL_1002 },
+    };
+    RUN(scripts);
+}
+
+TEST(proto, msg_1_the_limit_is_the_message_s_at_minus_1_0_and_plus_1)
+{
+    static const struct script scripts[] = {
+        { "9", 3, { .message_max = 10 }, "len=82:9", "message binary 'aaaaaaaaa'\n" },
+        { "10", 3, { .message_max = 10 }, "len=82:10", "message binary 'aaaaaaaaaa'\n" },
+        { "11", 3, { .message_max = 10 }, "len=82:11", FAILS("1009", "TOO_BIG") },
+        { "10 in two", 3, { .message_max = 10 }, "len=02:4 len=80:6", "message binary 'aaaaaaaaaa'\n" },
+        { "11 in two", 3, { .message_max = 10 }, "len=02:4 len=80:7", FAILS("1009", "TOO_BIG") },
+        { "11 in three", 3, { .message_max = 10 }, "len=02:4 len=00:6 len=80:1", FAILS("1009", "TOO_BIG") },
+        { "10 in three, then more", 3, { .message_max = 10 }, "len=02:5 len=00:5 len=80:0 82:b",
+          "message binary 'aaaaaaaaaa'\nmessage binary 'b'\n" },
+    };
+    RUN(scripts);
+}
+
+TEST(proto, msg_2_endless_tiny_fragments_are_1008)
+{
+    static uint8_t wire[65536];
+    struct peer *p = peer_open(DUET_SERVER, NULL);
+    size_t len = 0;
+    for (int i = 0; i < 256; i++)
+        len += peer_frame(p, wire + len, i ? 0x00 : 0x02, "x", 1);
+    peer_feed(p, wire, len);
+    EXPECT_TRACE(p, "");
+    peer_feed(p, wire, peer_frame(p, wire, 0x00, "x", 1));
+    EXPECT_TRACE(p, FAILS("1008", "POLICY"));
+    peer_free(p);
+
+    p = peer_open(DUET_SERVER, NULL); /* a mean of 16 is fine for ever */
+    for (int i = 0; i < 3000; i++)
+        peer_feed(p, wire, peer_frame(p, wire, i ? 0x00 : 0x02, "0123456789abcdef", 16));
+    peer_feed(p, wire, peer_frame(p, wire, 0x80, "0123456789abcdef", 16));
+    EXPECT_TRACE(p, "message binary (48016)\n");
+    peer_free(p);
+}
+
+TEST(proto, msg_5_invalid_text_is_1007)
+{
+    static const struct script scripts[] = {
+        { "lone continuation", 3, { 0 }, "81:\\80", FAILS("1007", "UTF8") },
+        { "overlong", 3, { 0 }, "81:a\\c0\\af", FAILS("1007", "UTF8") },
+        { "surrogate", 3, { 0 }, "81:\\ed\\a0\\80", FAILS("1007", "UTF8") },
+        { "above", 3, { 0 }, "81:\\f4\\90\\80\\80", FAILS("1007", "UTF8") },
+        { "cut at the end", 3, { 0 }, "81:a\\e2\\82", FAILS("1007", "UTF8") },
+        { "cut at the last fragment", 3, { 0 }, "01:a 80:\\e2\\82", FAILS("1007", "UTF8") },
+        { "in the first fragment", 3, { 0 }, "01:\\ff 80:a", FAILS("1007", "UTF8") },
+        { "in pieces", 3, { .pieces = true }, "81:\\ff", FAILS("1007", "UTF8") },
+        { "binary is any", 3, { 0 }, "82:\\ff\\fe", "message binary '\xff\xfe'\n" },
+    };
+    RUN(scripts);
+    /* Fail fast: before the frame is whole. */
+    uint8_t wire[64];
+    struct peer *p = peer_open(DUET_SERVER, NULL);
+    peer_frame(p, wire, 0x81, "ab\xff" "cdefgh", 9);
+    peer_feed(p, wire, 6 + 3);
+    EXPECT_TRACE(p, FAILS("1007", "UTF8"));
+    peer_free(p);
+}
+
+TEST(proto, messages_come_in_pieces)
+{
+    struct peer *p = peer_open(DUET_SERVER, &(duet_proto_config){ .pieces = true });
+    uint8_t wire[64];
+    size_t n = peer_frame(p, wire, 0x01, "Hello", 5);
+    peer_feed(p, wire, 8);
+    peer_feed(p, wire + 8, n - 8);
+    peer_feed(p, wire, peer_frame(p, wire, 0x00, "", 0));
+    peer_feed(p, wire, peer_frame(p, wire, 0x80, "", 0));
+    peer_feed(p, wire, peer_frame(p, wire, 0x82, "x", 1));
+    EXPECT_TRACE(p, "piece text first 'He'\npiece text 'llo'\npiece text last ''\npiece binary first last 'x'\n");
+    peer_free(p);
+}
+
+TEST(proto, cls_2_every_close_code)
+{
+    for (unsigned code = 0; code < 65536; code += code >= 5100 ? 997 : 1) {
+        bool fine = (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
+        uint8_t wire[32], payload[2] = { (uint8_t)(code >> 8), (uint8_t)code };
+        char expected[64];
+        struct peer *p = peer_open(code & 1 ? DUET_SERVER : DUET_CLIENT, NULL);
+        peer_feed(p, wire, peer_frame(p, wire, 0x88, payload, 2));
+        snprintf(expected, sizeof(expected), "close %u ''\nsend close %u ''\n", code, code);
+        EXPECT_TRACE(p, fine ? expected : FAIL_1002);
+        assert_int_equal(duet_proto_close_code(p->proto), fine ? code : DUET_CODE_LOST);
+        peer_free(p);
+    }
+    static const struct script scripts[] = {
+        { "empty", 3, { 0 }, "88:", "close 1005 ''\nsend close ''\n" },
+        { "one byte", 3, { 0 }, "88:\\03", FAIL_1002 },
+        { "reason", 3, { 0 }, "88:\\03\\e8bye", "close 1000 'bye'\nsend close 1000 ''\n" },
+        { "bad reason", 3, { 0 }, "88:\\03\\e8\\ff", FAILS("1007", "UTF8") },
+        { "nothing after it is read", 3, { 0 }, "88: 81:late 88:", "close 1005 ''\nsend close ''\n" },
+        { "in a message", 3, { 0 }, "01:a 88:", "close 1005 ''\nsend close ''\n" },
+        { "nothing after a failure is read (row 75)", 3, { 0 }, "83:a 88: 81:x", FAIL_1002 },
+    };
+    RUN(scripts);
+}
+
+TEST(proto, cls_5_cls_6_closes_cross_and_data_after_ours_is_dropped)
+{
+    for (int role = 0; role < 2; role++)
+        for (size_t cut = 0; cut < 20; cut++) {
+            uint8_t wire[128];
+            struct peer *p = peer_open((duet_role)role, NULL);
+            assert_int_equal(duet_proto_close(p->proto, 4001, "done"), 0);
+            peer_flush(p);
+            assert_int_equal(duet_proto_send(p->proto, DUET_TEXT, "x", 1), DUET_ERR_CLOSED);
+            assert_int_equal(duet_proto_close(p->proto, 1000, NULL), 0); /* once is enough */
+            size_t n = peer_frame(p, wire, 0x81, "data", 4);
+            n += peer_frame(p, wire + n, 0x89, "ping", 4);
+            n += peer_frame(p, wire + n, 0x88, "\x0f\xa2mine", 6);
+            peer_feed(p, wire, cut);
+            peer_feed(p, wire + cut, n - cut);
+            EXPECT_TRACE(p, "send close 4001 'done'\nclose 4002 'mine'\n");
+            peer_free(p);
+        }
+}
+
+TEST(proto, cls_3_reasons_are_cut_between_characters)
+{
+    static const char *const units[] = { "a", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80" };
+    for (size_t u = 0; u < 4; u++)
+        for (size_t want = 110; want <= 130; want++) {
+            char reason[256] = "";
+            size_t unit = strlen(units[u]), len = 0;
+            for (; len + unit <= want; len += unit)
+                memcpy(reason + len, units[u], unit + 1);
+            struct peer *p = peer_open(DUET_SERVER, NULL);
+            assert_int_equal(duet_proto_close(p->proto, 1000, reason), 0);
+            size_t queued = duet_proto_queued(p->proto);
+            assert_int_equal(queued, 4 + (len <= 123 ? len : 123 / unit * unit));
+            peer_flush(p);
+            peer_free(p);
+        }
+    struct peer *p = peer_open(DUET_SERVER, NULL);
+    assert_int_equal(duet_proto_close(p->proto, 1005, NULL), DUET_ERR_INVALID);
+    assert_int_equal(duet_proto_close(p->proto, 999, NULL), DUET_ERR_INVALID);
+    assert_int_equal(duet_proto_close(p->proto, 1000, "\xff"), DUET_ERR_UTF8);
+    EXPECT_TRACE(p, "");
+    peer_free(p);
+}
+
+TEST(proto, frm_12_only_sixteen_pongs_wait_and_the_newest_ping_is_answered)
+{
+    struct peer *p = peer_open(DUET_SERVER, NULL);
+    for (int i = 0; i < 1000; i++) {
+        uint8_t wire[32], copy[32];
+        char payload[8];
+        duet_event ev;
+        int n = snprintf(payload, sizeof(payload), "%d", i);
+        size_t len = peer_frame(p, wire, 0x89, payload, (size_t)n);
+        memcpy(copy, wire, len);
+        duet_input in = { copy, len };
+        assert_int_equal(duet_proto_recv(p->proto, &in, p->now_ms, &ev), 1);
+    }
+    assert_true(duet_proto_queued(p->proto) <= 16 * 127);
+    peer_flush(p);
+    int pongs = 0;
+    for (const char *at = p->trace; (at = strstr(at, "send pong")) != NULL; at++)
+        pongs++;
+    assert_int_equal(pongs, 17);
+    assert_non_null(strstr(p->trace, "send pong '15'\nsend pong '999'\n"));
+    peer_free(p);
+}
+
+TEST(proto, frm_12_a_flood_of_control_frames_is_1008)
+{
+    struct peer *p = peer_open(DUET_SERVER, &(duet_proto_config){ .control_per_s = 2 });
+    uint8_t wire[32];
+    size_t n = peer_frame(p, wire, 0x8a, "", 0);
+    for (int i = 0; i < 20; i++)
+        peer_feed(p, wire, n);
+    assert_int_equal(p->error, 0);
+    p->now_ms += 10000; /* a new window */
+    for (int i = 0; i < 20; i++)
+        peer_feed(p, wire, n);
+    assert_int_equal(p->error, 0);
+    peer_feed(p, wire, n);
+    assert_int_equal(p->error, DUET_ERR_POLICY);
+    assert_non_null(strstr(p->trace, "send close 1008"));
+    peer_free(p);
+}
+
+TEST(proto, pings_go_out_when_idle_and_their_pong_is_awaited)
+{
+    for (int role = 0; role < 2; role++) {
+        struct peer *p = peer_open((duet_role)role, NULL);
+        uint64_t first = duet_proto_deadline(p->proto);
+        assert_in_range(first, 1000000 + 12500, 1000000 + 25000); /* TIM-6 */
+        peer_tick(p, first - 1);
+        EXPECT_TRACE(p, "");
+        peer_tick(p, first);
+        assert_int_equal(duet_proto_deadline(p->proto), first + 10000);
+        peer_tick(p, first + 9999);
+        assert_null(strstr(p->trace, "error"));
+        uint8_t wire[32];
+        uint32_t count = 1;
+        p->now_ms = first + 9999;
+        peer_feed(p, wire, peer_frame(p, wire, 0x8a, &count, 4));
+        peer_feed(p, wire, peer_frame(p, wire, 0x8a, &count, 4)); /* FRM-13: answers once */
+        assert_non_null(strstr(p->trace, "answer "));
+        assert_non_null(strstr(p->trace, "\npong "));
+        assert_int_equal(duet_proto_deadline(p->proto), first + 9999 + 25000);
+        peer_tick(p, first + 9999 + 25000);
+        peer_tick(p, first + 9999 + 25000 + 10000);
+        assert_int_equal(p->error, DUET_ERR_TIMEOUT);
+        assert_int_equal(duet_proto_deadline(p->proto), UINT64_MAX);
+        peer_free(p);
+    }
+}
+
+TEST(proto, frm_14_data_counts_as_life)
+{
+    struct peer *p = peer_open(DUET_SERVER, NULL);
+    uint8_t wire[32];
+    uint64_t first = duet_proto_deadline(p->proto);
+    peer_tick(p, first);
+    p->now_ms = first + 5000;
+    peer_feed(p, wire, peer_frame(p, wire, 0x82, "x", 1));
+    peer_tick(p, first + 10000);
+    assert_int_equal(p->error, 0);
+    assert_int_equal(duet_proto_deadline(p->proto), first + 5000 + 25000);
+    peer_free(p);
+}
+
+TEST(proto, cls_7_a_close_that_is_not_answered_ends_in_5_s)
+{
+    struct peer *p = peer_open(DUET_SERVER, NULL);
+    duet_proto_close(p->proto, 1000, NULL);
+    peer_flush(p);
+    peer_tick(p, 2000000); /* the clock had moved on since the last call: the wait begins here */
+    assert_int_equal(p->error, 0);
+    assert_int_equal(duet_proto_deadline(p->proto), 2005000);
+    peer_tick(p, 2004999);
+    assert_int_equal(p->error, 0);
+    peer_tick(p, 2005000);
+    assert_int_equal(p->error, DUET_ERR_TIMEOUT);
+    peer_free(p);
+}
+
+TEST(proto, msg_3_a_message_must_end_in_its_time)
+{
+    struct peer *p = peer_open(DUET_SERVER, &(duet_proto_config){ .ping_ms = DUET_OFF });
+    uint8_t wire[32];
+    peer_feed(p, wire, peer_frame(p, wire, 0x02, "x", 1));
+    assert_int_equal(duet_proto_deadline(p->proto), 1060000);
+    peer_tick(p, 1059999);
+    assert_int_equal(p->error, 0);
+    peer_tick(p, 1060000);
+    EXPECT_TRACE(p, FAILS("1008", "POLICY"));
+    peer_free(p);
+}
+
+TEST(proto, the_open_deadline_is_one_for_all)
+{
+    struct peer *p = peer_new(DUET_SERVER, NULL);
+    peer_feed(p, "GET", 3);
+    assert_int_equal(duet_proto_deadline(p->proto), 1010000);
+    peer_tick(p, 1009999);
+    assert_int_equal(p->error, 0);
+    peer_tick(p, 1010000);
+    assert_int_equal(p->error, DUET_ERR_TIMEOUT);
+    peer_free(p);
+}
+
+TEST(proto, frm_18_sending_needs_an_open_connection)
+{
+    struct peer *p = peer_new(DUET_SERVER, NULL);
+    assert_int_equal(duet_proto_send(p->proto, DUET_TEXT, "x", 1), DUET_ERR_STATE);
+    assert_int_equal(duet_proto_close(p->proto, 1000, NULL), DUET_ERR_STATE);
+    peer_free(p);
+    p = peer_open(DUET_SERVER, NULL);
+    assert_int_equal(duet_proto_send(p->proto, DUET_TEXT, "\xff", 1), DUET_ERR_UTF8); /* MSG-8 */
+    assert_int_equal(duet_proto_send(p->proto, DUET_PING, "", 126), DUET_ERR_INVALID);
+    assert_int_equal(duet_proto_send(p->proto, (duet_type)3, "", 0), DUET_ERR_INVALID);
+    peer_feed(p, "\x83\x80", 2);
+    assert_int_equal(duet_proto_send(p->proto, DUET_TEXT, "x", 1), DUET_ERR_CLOSED);
+    EXPECT_TRACE(p, FAIL_1002);
+    peer_free(p);
+}
+
+TEST(proto, lengths_are_sent_in_their_shortest_form)
+{
+    static const struct { size_t len, head; } cases[] = {
+        { 0, 2 }, { 125, 2 }, { 126, 4 }, { 65535, 4 }, { 65536, 10 }, { 1000000, 10 },
+    };
+    static uint8_t payload[1000000];
+    for (int role = 0; role < 2; role++)
+        for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+            struct peer *p = peer_open((duet_role)role, NULL);
+            assert_int_equal(duet_proto_send(p->proto, DUET_BINARY, payload, cases[i].len), 0);
+            assert_int_equal(duet_proto_queued(p->proto), cases[i].len + cases[i].head + (role ? 4u : 0u));
+            peer_flush(p);
+            assert_non_null(strstr(p->trace, "send binary "));
+            peer_free(p);
+        }
+}
+
+TEST(proto, messages_go_out_in_parts)
+{
+    for (int role = 0; role < 2; role++) {
+        struct peer *p = peer_open((duet_role)role, NULL);
+        assert_int_equal(duet_proto_send_part(p->proto, "x", 1, true), DUET_ERR_STATE);
+        assert_int_equal(duet_proto_send_begin(p->proto, DUET_TEXT), 0);
+        assert_int_equal(duet_proto_send_part(p->proto, "a\xc3", 2, false), 0);
+        assert_int_equal(duet_proto_send(p->proto, DUET_TEXT, "x", 1), DUET_ERR_STATE);
+        assert_int_equal(duet_proto_send_part(p->proto, "b", 1, false), DUET_ERR_UTF8);
+        assert_int_equal(duet_proto_send(p->proto, DUET_PING, "p", 1), 0); /* between frames (FRM-17) */
+        assert_int_equal(duet_proto_send_part(p->proto, "\xa9", 1, false), 0);
+        assert_int_equal(duet_proto_send_part(p->proto, "", 0, true), 0);
+        assert_int_equal(duet_proto_send(p->proto, DUET_TEXT, "x", 1), 0);
+        peer_flush(p);
+        EXPECT_TRACE(p, "send text 'a\xc3' more\nsend ping 'p'\nsend continuation '\xa9' more\n"
+                        "send continuation ''\nsend text 'x'\n");
+        peer_free(p);
+    }
+}
+
+TEST(proto, a_message_goes_back_in_its_own_buffer)
+{
+    static uint8_t wire[300000], payload[200000];
+    struct peer *p = peer_open(DUET_SERVER, NULL);
+    p->echo = true;
+    size_t n = peer_frame(p, wire, 0x82, payload, sizeof(payload));
+    peer_feed(p, wire, 100);
+    peer_feed(p, wire + 100, n - 100);
+    EXPECT_TRACE(p, "message binary (200000)\nsend binary (200000)\n");
+    peer_free(p);
+}
+
+TEST(proto, a_large_message_is_read_straight_into_its_place)
+{
+    static uint8_t wire[300000], payload[200000];
+    for (int role = 0; role < 2; role++) {
+        struct peer *p = peer_open((duet_role)role, NULL);
+        p->echo = true;
+        memset(payload, 'z', sizeof(payload));
+        size_t n = peer_frame(p, wire, 0x81, payload, sizeof(payload));
+        n += peer_frame(p, wire + n, 0x81, "next", 4);
+        peer_feed_room(p, wire, n);
+        EXPECT_TRACE(p, "message text (200000)\nsend text (200000)\nmessage text 'next'\nsend text 'next'\n");
+        peer_free(p);
+        p = peer_open((duet_role)role, NULL);
+        payload[150000] = 0xff;
+        n = peer_frame(p, wire, 0x81, payload, sizeof(payload));
+        peer_feed_room(p, wire, n);
+        EXPECT_TRACE(p, FAILS("1007", "UTF8"));
+        peer_free(p);
+    }
+}
+
+TEST(proto, a_shared_message_is_queued_without_a_copy)
+{
+    duet_shared *s = duet_shared_new(DUET_TEXT, "all", 3);
+    struct peer *a = peer_open(DUET_SERVER, NULL), *b = peer_open(DUET_CLIENT, NULL);
+    assert_int_equal(duet_proto_send_shared(a->proto, s), 0);
+    assert_int_equal(duet_proto_send_shared(a->proto, s), 0);
+    assert_int_equal(duet_proto_send_shared(b->proto, s), 0);
+    duet_shared_unref(s);
+    peer_flush(a);
+    peer_flush(b);
+    EXPECT_TRACE(a, "send text 'all'\nsend text 'all'\n");
+    EXPECT_TRACE(b, "send text 'all'\n");
+    peer_free(a);
+    peer_free(b);
+    assert_null(duet_shared_new(DUET_TEXT, "\xff", 1));
+}
+
+static int frames_seen;
+static void count_frame(void *arg, const duet_trace *t)
+{
+    (void)arg;
+    frames_seen++;
+    assert_true(t->head_len >= 2 && t->head_len <= 14);
+    assert_int_equal(t->head[0] & 15, t->opcode);
+    assert_int_equal((t->head[1] & 0x80) != 0, t->masked);
+}
+
+TEST(proto, the_trace_sees_every_frame_of_both_directions)
+{
+    for (int role = 0; role < 2; role++) {
+        struct peer *p = peer_open((duet_role)role, &(duet_proto_config){ .trace = count_frame });
+        uint8_t wire[256];
+        frames_seen = 0;
+        p->echo = true;
+        size_t n = peer_frame(p, wire, 0x01, "a", 1);
+        n += peer_frame(p, wire + n, 0x89, "p", 1);
+        n += peer_frame(p, wire + n, 0x80, "b", 1);
+        n += peer_frame(p, wire + n, 0x88, "", 0);
+        for (size_t i = 0; i < n; i++)
+            peer_feed(p, wire + i, 1);
+        assert_int_equal(frames_seen, 7); /* 4 in; pong, echo, Close out */
+        peer_free(p);
+    }
+}
