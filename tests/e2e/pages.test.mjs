@@ -234,6 +234,24 @@ describe("chat", TIMEOUT, () => {
             peer.close();
         }));
 
+    test("a window comes back when the server does", async () => {
+        let own = await startDuet();
+        const { page, close } = await openWindow(browser, `${own.url}/chat.html?room=again`);
+        try {
+            await page.locator("#people", { hasText: "(you)" }).waitFor();
+            assert.equal(await own.stop(), 0);
+            await page.locator("#state[data-state=closed]").waitFor();
+            own = await startDuet({ port: own.port });
+            await page.locator("#people", { hasText: "(you)" }).waitFor();
+            await page.fill("#say", "here again");
+            await page.press("#say", "Enter");
+            await page.locator("#log .text", { hasText: "here again" }).waitFor();
+        } finally {
+            await close();
+            await own.stop();
+        }
+    });
+
     test("a hundred messages arrive once, in order", () =>
         withWindow(`${server.url}/chat.html?room=many`, {}, async page => {
             await isOpen(page);

@@ -95,9 +95,9 @@ export async function startProgram(program, args, url) {
     return { child, log: () => log, stop };
 }
 
-/* `duet serve` on a free port of 127.0.0.1. `tls` is a certificate of makeCertificate(); `args` go last. */
-export async function startDuet({ tls, args = [] } = {}) {
-    const port = await freePort();
+/* `duet serve` on 127.0.0.1, on `port` or a free one. `tls` is a certificate of makeCertificate(); `args` go last. */
+export async function startDuet({ tls, args = [], port: wanted } = {}) {
+    const port = wanted ?? await freePort();
     const url = `${tls ? "https" : "http"}://127.0.0.1:${port}`;
     const secure = tls ? ["--tls-cert", tls.cert, "--tls-key", tls.key] : [];
     const program = await startProgram(duet, ["serve", "--listen", url, ...secure, ...args], `${url}/health`);
@@ -110,6 +110,7 @@ export function makeCertificate() {
     const [cert, key] = [join(folder, "cert.pem"), join(folder, "key.pem")];
     execFileSync("openssl", ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
                              "-days", "2", "-subj", "/CN=localhost",
-                             "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost", "-keyout", key, "-out", cert], { stdio: "pipe" });
+                             "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost",
+                             "-keyout", key, "-out", cert], { stdio: "pipe" });
     return { cert, key, remove: () => rmSync(folder, { recursive: true, force: true }) };
 }
