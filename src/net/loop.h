@@ -37,6 +37,7 @@ struct duet_loop {
     uint64_t now_ms; /* CLOCK_MONOTONIC, once a turn */
     struct wheel wheel;
     unsigned char *recv; /* LOOP_RECV bytes for whoever reads; nothing in it outlives the reading */
+    struct tls_buffers *tls; /* stream_tls.c's, made by the first stream that needs them */
     struct task *end_first, **end_last;   /* loop_at_end */
     struct task *reap_first, **reap_last; /* loop_reap */
     struct task *next_first, **next_last; /* what queued itself again while it ran */

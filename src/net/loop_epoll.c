@@ -112,6 +112,7 @@ void duet_loop_free(duet_loop *l)
         close(l->epoll);
     pthread_mutex_destroy(&l->lock);
     mem_free(l->recv);
+    mem_free(l->tls);
     mem_free(l);
 }
 
