@@ -181,7 +181,10 @@ static int ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_C
     }
     ok = ok && use_key(&k, cipher, iv, mac, encrypt);
     OPENSSL_cleanse(&k, sizeof(k));
-    return ok ? 1 + nth : -1;
+    if (!ok)
+        return -1;
+    /* A ticket of TLS 1.3 is for one use (RFC 8446 C.4), so each one spent brings another. */
+    return !encrypt && (nth > 0 || SSL_version(ssl) == TLS1_3_VERSION) ? 2 : 1;
 }
 
 static int no_password(char *to, int size, int writing, void *arg)
