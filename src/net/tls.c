@@ -323,7 +323,7 @@ int duet_tls_new(duet_tls **out, const char *const *certs, const char *const *ke
 
 int duet_tls_reload(duet_tls *t, char *why)
 {
-    struct tls_set *fresh;
+    struct tls_set *fresh = NULL;
     int rc = load_set(&fresh, t, why);
     if (rc < 0)
         return rc;
