@@ -8,9 +8,7 @@
  *
  *  TRAILER -> TRAILER_NAME -> TRAILER_TEXT -> TRAILER_LF -> TRAILER -> LAST_LF -> DONE
  */
-enum state {
-    SIZE, SIZE_LF, DATA, DATA_CR, DATA_LF, TRAILER, TRAILER_NAME, TRAILER_TEXT, TRAILER_LF, LAST_LF, DONE
-};
+enum state { SIZE, SIZE_LF, DATA, DATA_CR, DATA_LF, TRAILER, TRAILER_NAME, TRAILER_TEXT, TRAILER_LF, LAST_LF, DONE };
 
 static int refuse(struct http_chunk *c, const char *why)
 {

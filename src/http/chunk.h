@@ -22,9 +22,9 @@ enum {
 struct http_chunk { /* zeroed is ready for a new body */
     uint8_t state;
     uint8_t line_len;
-    uint16_t trailers;   /* bytes of them so far */
-    uint64_t left;       /* of this chunk's data */
-    const char *error;   /* why it was refused, a constant sentence; it stays refused */
+    uint16_t trailers; /* bytes of them so far */
+    uint64_t left;     /* of this chunk's data */
+    const char *error; /* why it was refused, a constant sentence; it stays refused */
     char line[HTTP_CHUNK_LINE_MOST];
 };
 

@@ -5,8 +5,9 @@
 #include <string.h>
 
 static const char days[7][4] = { "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun" };
-static const char months[12][4] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                    "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
+static const char months[12][4] = {
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"
+};
 
 static const int64_t latest = 253402300799; /* the last second of 9999 */
 
@@ -75,7 +76,8 @@ bool http_date_parse(const char *s, size_t len, int64_t *seconds)
     day += days_before(year) - days_before(1970) - 1;
     for (int i = 0; i < month; i++)
         day += month_days(year, i);
-    int64_t value = (int64_t)day * 86400 + hour * 3600 + minute * 60 + second;
+    int clock = hour * 3600 + minute * 60 + second;
+    int64_t value = (int64_t)day * 86400 + clock;
     /* Everything else that could be wrong, from 31 February to a false Monday, does not come out as it went in. */
     char again[HTTP_DATE_LEN + 1];
     http_date_format(value, again);

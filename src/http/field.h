@@ -16,7 +16,7 @@ struct http_text {
 
 struct http_text http_trim(const char *s, size_t len); /* without spaces and tabs around it */
 bool http_is_token_char(unsigned char c);
-bool http_is_token(const char *s, size_t len); /* false for an empty one */
+bool http_is_token(const char *s, size_t len);            /* false for an empty one */
 bool http_text_is(struct http_text t, const char *lower); /* equal to a lower-case constant, in any case */
 
 /*

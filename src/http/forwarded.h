@@ -12,9 +12,9 @@
 
 struct http_forwarded {
     struct http_address client;
-    bool trusted;          /* the peer is a trusted proxy; else nothing below is set */
+    bool trusted;            /* the peer is a trusted proxy; else nothing below is set */
     bool has_scheme, secure; /* X-Forwarded-Proto: https and wss are secure */
-    struct http_text host; /* X-Forwarded-Host, checked; borrowed from `data`; len 0: none */
+    struct http_text host;   /* X-Forwarded-Host, checked; borrowed from `data`; len 0: none */
 };
 
 /*

@@ -71,9 +71,9 @@ static int read_start(struct http_head *h, const char *data, size_t end)
 static enum http_method method_of(const char *s, size_t len)
 {
     static const char *const names[] = {
-        [HTTP_GET] = "GET", [HTTP_HEAD] = "HEAD", [HTTP_POST] = "POST", [HTTP_PUT] = "PUT",
-        [HTTP_DELETE] = "DELETE", [HTTP_PATCH] = "PATCH", [HTTP_OPTIONS] = "OPTIONS", [HTTP_TRACE] = "TRACE",
-        [HTTP_CONNECT] = "CONNECT",
+        [HTTP_GET] = "GET",         [HTTP_HEAD] = "HEAD",     [HTTP_POST] = "POST",
+        [HTTP_PUT] = "PUT",         [HTTP_DELETE] = "DELETE", [HTTP_PATCH] = "PATCH",
+        [HTTP_OPTIONS] = "OPTIONS", [HTTP_TRACE] = "TRACE",   [HTTP_CONNECT] = "CONNECT",
     };
     for (unsigned i = HTTP_GET; i <= HTTP_CONNECT; i++)
         if (strlen(names[i]) == len && memcmp(s, names[i], len) == 0)
@@ -393,8 +393,8 @@ int http_head_response(struct http_head *h, const char *data, size_t len, const 
     return rc < 0 ? -1 : rc;
 }
 
-bool http_head_next(const struct http_head *h, const char *data, const char *name, unsigned *from,
-                    const char **value, size_t *len)
+bool http_head_next(const struct http_head *h, const char *data, const char *name, unsigned *from, const char **value,
+                    size_t *len)
 {
     while (*from < h->count) {
         const struct http_field *f = &h->fields[(*from)++];
@@ -428,9 +428,8 @@ bool http_head_has_token(const struct http_head *h, const char *data, const char
     return false;
 }
 
-enum http_body http_head_body(const struct http_head *h, const char *data, uint64_t *length)
+enum http_body http_head_body(const struct http_head *h, uint64_t *length)
 {
-    (void)data;
     if ((h->status >= 100 && h->status < 200) || h->status == 204 || h->status == 304)
         return HTTP_BODY_NONE;
     if (h->chunked)

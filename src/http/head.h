@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 enum {
-    HTTP_FIELDS_MOST = 200,       /* a response's limit; a request's default is 100 */
+    HTTP_FIELDS_MOST = 200,        /* a response's limit; a request's default is 100 */
     HTTP_HEAD_MOST = 64 * 1024 - 1 /* offsets are 16 bits */
 };
 
@@ -33,32 +33,41 @@ struct http_limits {
     uint32_t fields;       /* 100; over it 431 */
 };
 
-enum http_method { /* UNKNOWN: a token, but none of these (501) */
-    HTTP_UNKNOWN, HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_PUT, HTTP_DELETE, HTTP_PATCH, HTTP_OPTIONS, HTTP_TRACE,
+/* UNKNOWN: a token, but none of these (501). */
+enum http_method {
+    HTTP_UNKNOWN,
+    HTTP_GET,
+    HTTP_HEAD,
+    HTTP_POST,
+    HTTP_PUT,
+    HTTP_DELETE,
+    HTTP_PATCH,
+    HTTP_OPTIONS,
+    HTTP_TRACE,
     HTTP_CONNECT
 };
 
 struct http_head {
     /* What was read. */
-    uint8_t method;        /* enum http_method; requests */
-    uint8_t minor;         /* HTTP/1.minor */
-    uint16_t status;       /* responses */
+    uint8_t method;  /* enum http_method; requests */
+    uint8_t minor;   /* HTTP/1.minor */
+    uint16_t status; /* responses */
     struct http_span method_text, target, reason;
     struct http_span host; /* requests: the authority that counts, an absolute-form target's before the Host field */
     struct http_span path; /* requests: the target from its path on, query included; "" or "?..." in absolute-form */
     uint32_t size;         /* bytes of the whole head with its empty line, once complete */
     uint16_t count;        /* of fields */
     /* How far the reader is. */
-    uint8_t skipped;       /* empty lines before the first */
+    uint8_t skipped; /* empty lines before the first */
     uint8_t stage;
-    bool chunked;          /* the last transfer coding so far is chunked */
-    bool coded;            /* there is another transfer coding */
+    bool chunked;                    /* the last transfer coding so far is chunked */
+    bool coded;                      /* there is another transfer coding */
     uint8_t hosts, lengths, codings; /* fields called Host, Content-Length, Transfer-Encoding; stop at 2 */
-    int16_t failed;        /* the verdict once it is negative */
+    int16_t failed;                  /* the verdict once it is negative */
     uint32_t line_at, seen;
-    uint64_t length;       /* of Content-Length */
-    uint64_t looked;       /* bytes looked at, for the test of HTTP-2 */
-    const char *error;     /* why it was refused: a short constant sentence for the log */
+    uint64_t length;   /* of Content-Length */
+    uint64_t looked;   /* bytes looked at, for the test of HTTP-2 */
+    const char *error; /* why it was refused: a short constant sentence for the log */
     struct http_field fields[HTTP_FIELDS_MOST];
 };
 
@@ -81,8 +90,8 @@ int http_head_response(struct http_head *h, const char *data, size_t len, const 
 
 /* The next field called `name` (lower case, any case matches) from index *from on, which is moved past it.
  * Returns false when there is none. `value` points into `data`. */
-bool http_head_next(const struct http_head *h, const char *data, const char *name, unsigned *from,
-                    const char **value, size_t *len);
+bool http_head_next(const struct http_head *h, const char *data, const char *name, unsigned *from, const char **value,
+                    size_t *len);
 
 /* The number of fields called `name`. */
 unsigned http_head_count(const struct http_head *h, const char *data, const char *name);
@@ -94,7 +103,7 @@ bool http_head_has_token(const struct http_head *h, const char *data, const char
 /* What follows a head: HTTP_BODY_CLOSE (all until the end of the stream) is for responses only. A response to HEAD
  * has no body whatever this says. *length is set with HTTP_BODY_LENGTH, which is never 0. */
 enum http_body { HTTP_BODY_NONE, HTTP_BODY_LENGTH, HTTP_BODY_CHUNKED, HTTP_BODY_CLOSE };
-enum http_body http_head_body(const struct http_head *h, const char *data, uint64_t *length);
+enum http_body http_head_body(const struct http_head *h, uint64_t *length);
 
 /* Whether the connection may serve another request when this one has been read (RFC 9112 9.3). */
 bool http_head_keep_alive(const struct http_head *h, const char *data);

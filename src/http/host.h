@@ -14,7 +14,7 @@
 struct http_host {
     struct http_text name; /* borrowed; an IPv6 address without its brackets */
     bool ipv6;
-    bool has_port;         /* "h:" has none: RFC 3986 6.2.3 takes it for "h" */
+    bool has_port; /* "h:" has none: RFC 3986 6.2.3 takes it for "h" */
     uint16_t port;
 };
 

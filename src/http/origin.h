@@ -10,11 +10,11 @@
 #include "http/host.h"
 
 struct http_origin { /* the texts are borrowed from what was parsed */
-    bool opaque;             /* "null": a sandboxed frame, a file */
-    bool any_label;          /* "*." stands before the host: exactly one more label, whatever it is */
+    bool opaque;     /* "null": a sandboxed frame, a file */
+    bool any_label;  /* "*." stands before the host: exactly one more label, whatever it is */
     struct http_text scheme;
     struct http_host host;
-    uint16_t port;           /* the scheme's own when none is given; 0 where we know none */
+    uint16_t port; /* the scheme's own when none is given; 0 where we know none */
 };
 
 /* An Origin field's value: scheme://host[:port] and nothing behind it, or "null". */
@@ -31,7 +31,7 @@ struct http_origin_rule {
     struct http_text host;           /* the request's authority, as the client sent it */
     const struct http_origin *allow; /* beside the request's own */
     size_t allow_count;
-    bool require;                    /* refuse requests without an Origin, too */
+    bool require; /* refuse requests without an Origin, too */
 };
 
 /* Whether a request may pass whose Origin field holds `value` (NULL: it has none, so it is no browser's). */

@@ -127,8 +127,8 @@ static bool judge_v1(struct http_proxy *p, struct http_text line)
     struct http_address destination;
     uint16_t port;
     p->has_client = parse_address(next_word(&line), ipv6, &p->client) &&
-                    parse_address(next_word(&line), ipv6, &destination) &&
-                    parse_port(next_word(&line), &p->port) && parse_port(line, &port);
+                    parse_address(next_word(&line), ipv6, &destination) && parse_port(next_word(&line), &p->port) &&
+                    parse_port(line, &port);
     return p->has_client;
 }
 

@@ -11,11 +11,11 @@
 enum { HTTP_PROXY_MOST = 4096 }; /* bytes of a header; version 1 ends within 107 */
 
 struct http_proxy {
-    size_t size;                  /* bytes of the header; the client's own begin behind it */
-    bool has_client;              /* false: the balancer speaks for itself, or the client's address has no IP */
+    size_t size;     /* bytes of the header; the client's own begin behind it */
+    bool has_client; /* false: the balancer speaks for itself, or the client's address has no IP */
     struct http_address client;
     uint16_t port;
-    bool secure;                  /* version 2 says that the client came by TLS */
+    bool secure; /* version 2 says that the client came by TLS */
 };
 
 /*

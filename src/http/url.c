@@ -13,7 +13,7 @@ static const struct {
     enum http_scheme scheme;
     bool secure;
 } schemes[] = {
-    { "ws", HTTP_SCHEME_WS, false },     { "wss", HTTP_SCHEME_WSS, true },     { "http", HTTP_SCHEME_HTTP, false },
+    { "ws", HTTP_SCHEME_WS, false },      { "wss", HTTP_SCHEME_WSS, true },    { "http", HTTP_SCHEME_HTTP, false },
     { "https", HTTP_SCHEME_HTTPS, true }, { "unix", HTTP_SCHEME_UNIX, false },
 };
 

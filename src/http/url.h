@@ -20,10 +20,10 @@ enum http_url_use { HTTP_URL_LISTEN, HTTP_URL_CONNECT };
 
 struct http_url { /* the texts are borrowed from the URL */
     enum http_scheme scheme;
-    bool secure;             /* wss, https */
-    bool ipv6;               /* the host is an IPv6 address, here without its brackets */
-    uint16_t port;           /* the scheme's own when none is given: 80 or 443 */
-    bool default_port;       /* port is the scheme's own, given or not */
+    bool secure;       /* wss, https */
+    bool ipv6;         /* the host is an IPv6 address, here without its brackets */
+    uint16_t port;     /* the scheme's own when none is given: 80 or 443 */
+    bool default_port; /* port is the scheme's own, given or not */
     struct http_text host;
     struct http_text target; /* path and query as they are to be sent, with `root` before them */
     const char *root;        /* "/" when the path is empty, else "" */

@@ -122,7 +122,7 @@ struct handshake_verdict handshake_check(const struct http_head *h, const char *
         return (struct handshake_verdict){ 426, "no Upgrade to websocket in HTTP/1.1" };
     if (!http_head_has_token(h, data, "connection", "upgrade"))
         return (struct handshake_verdict){ 400, "Connection without Upgrade" };
-    if (http_head_body(h, data, &length) != HTTP_BODY_NONE)
+    if (http_head_body(h, &length) != HTTP_BODY_NONE)
         return (struct handshake_verdict){ 400, "an upgrade with a body" };
     unsigned version = version_status(h, data);
     if (version != 0)

@@ -15,7 +15,8 @@ static const char *address_of(const char *s, bool hop)
 
 TEST(address, is_read_and_written)
 {
-    static const char *const rows[][3] = { /* in, as an address, as a hop */
+    static const char *const rows[][3] = {
+        /* in, as an address, as a hop */
         { "192.0.2.1", "192.0.2.1", "192.0.2.1" },
         { "::ffff:192.0.2.1", "192.0.2.1", "192.0.2.1" },
         { "2001:DB8:0::1", "2001:db8::1", "2001:db8::1" },
@@ -79,8 +80,22 @@ TEST(address, networks_hold_what_their_prefix_says)
 TEST(address, malformed_networks_are_refused)
 {
     static const char *const rows[] = {
-        "", "/8", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/08", "10.0.0.0/8x", "10.0.0.0/0008",
-        "10.1.0.0/8", "192.0.2.1/31", "::1/127", "::/129", "10/8", "10.0.0.0/255.0.0.0", "h/8", "10.0.0.0/8/8",
+        "",
+        "/8",
+        "10.0.0.0/",
+        "10.0.0.0/33",
+        "10.0.0.0/-1",
+        "10.0.0.0/08",
+        "10.0.0.0/8x",
+        "10.0.0.0/0008",
+        "10.1.0.0/8",
+        "192.0.2.1/31",
+        "::1/127",
+        "::/129",
+        "10/8",
+        "10.0.0.0/255.0.0.0",
+        "h/8",
+        "10.0.0.0/8/8",
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         struct http_network n;

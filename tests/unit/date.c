@@ -8,14 +8,10 @@ TEST(date, known_moments_go_both_ways)
         int64_t seconds;
         const char *text;
     } rows[] = {
-        { 0, "Thu, 01 Jan 1970 00:00:00 GMT" },
-        { 784111777, "Sun, 06 Nov 1994 08:49:37 GMT" },
-        { 951782399, "Mon, 28 Feb 2000 23:59:59 GMT" },
-        { 951782400, "Tue, 29 Feb 2000 00:00:00 GMT" },
-        { 1735689599, "Tue, 31 Dec 2024 23:59:59 GMT" },
-        { 2147483648, "Tue, 19 Jan 2038 03:14:08 GMT" },
-        { 4107542400, "Mon, 01 Mar 2100 00:00:00 GMT" },
-        { 253402300799, "Fri, 31 Dec 9999 23:59:59 GMT" },
+        { 0, "Thu, 01 Jan 1970 00:00:00 GMT" },          { 784111777, "Sun, 06 Nov 1994 08:49:37 GMT" },
+        { 951782399, "Mon, 28 Feb 2000 23:59:59 GMT" },  { 951782400, "Tue, 29 Feb 2000 00:00:00 GMT" },
+        { 1735689599, "Tue, 31 Dec 2024 23:59:59 GMT" }, { 2147483648, "Tue, 19 Jan 2038 03:14:08 GMT" },
+        { 4107542400, "Mon, 01 Mar 2100 00:00:00 GMT" }, { 253402300799, "Fri, 31 Dec 9999 23:59:59 GMT" },
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         char out[HTTP_DATE_LEN + 1];
@@ -54,13 +50,27 @@ TEST(date, out_of_range_is_the_nearest)
 TEST(date, anything_else_is_refused)
 {
     static const char *const rows[] = {
-        "", "Sun, 06 Nov 1994 08:49:37 GM", "Sun, 06 Nov 1994 08:49:37 GMT ", "Sun, 06 Nov 1994 08:49:37 UTC",
-        "Mon, 06 Nov 1994 08:49:37 GMT", "sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 nov 1994 08:49:37 GMT",
-        "Sun,  6 Nov 1994 08:49:37 GMT", "Sun, 31 Feb 1999 08:49:37 GMT", "Sun, 00 Nov 1994 08:49:37 GMT",
-        "Sun, 06 Nov 1994 24:00:00 GMT", "Sun, 06 Nov 1994 08:60:37 GMT", "Sun, 06 Nov 1994 08:49:60 GMT",
-        "Sun, 06 Nov 1994 08:49:-1 GMT", "Wed, 31 Dec 1969 23:59:59 GMT", "Sun, 06 Foo 1994 08:49:37 GMT",
-        "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994", "Sun, 99 Nov 9999 99:99:99 GMT",
-        "Sun, 06-Nov-1994 08:49:37 GMT", "Thu, 29 Feb 2100 00:00:00 GMT",
+        "",
+        "Sun, 06 Nov 1994 08:49:37 GM",
+        "Sun, 06 Nov 1994 08:49:37 GMT ",
+        "Sun, 06 Nov 1994 08:49:37 UTC",
+        "Mon, 06 Nov 1994 08:49:37 GMT",
+        "sun, 06 Nov 1994 08:49:37 GMT",
+        "Sun, 06 nov 1994 08:49:37 GMT",
+        "Sun,  6 Nov 1994 08:49:37 GMT",
+        "Sun, 31 Feb 1999 08:49:37 GMT",
+        "Sun, 00 Nov 1994 08:49:37 GMT",
+        "Sun, 06 Nov 1994 24:00:00 GMT",
+        "Sun, 06 Nov 1994 08:60:37 GMT",
+        "Sun, 06 Nov 1994 08:49:60 GMT",
+        "Sun, 06 Nov 1994 08:49:-1 GMT",
+        "Wed, 31 Dec 1969 23:59:59 GMT",
+        "Sun, 06 Foo 1994 08:49:37 GMT",
+        "Sunday, 06-Nov-94 08:49:37 GMT",
+        "Sun Nov  6 08:49:37 1994",
+        "Sun, 99 Nov 9999 99:99:99 GMT",
+        "Sun, 06-Nov-1994 08:49:37 GMT",
+        "Thu, 29 Feb 2100 00:00:00 GMT",
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         int64_t seconds;

@@ -48,8 +48,8 @@ static const char *params_trace(const char *s, size_t cap)
     int rc = http_param_first(&rest, &name);
     size_t n = (size_t)snprintf(out, sizeof(out), "%.*s", rc > 0 ? (int)name.len : 0, name.at);
     while (rc > 0 && (rc = http_param_next(&rest, &name, value, cap, &has_value)) > 0)
-        n += (size_t)snprintf(out + n, sizeof(out) - n, ";%.*s%s%s", (int)name.len, name.at,
-                              has_value ? "=" : "", value);
+        n += (size_t)snprintf(out + n, sizeof(out) - n, ";%.*s%s%s", (int)name.len, name.at, has_value ? "=" : "",
+                              value);
     snprintf(out + n, sizeof(out) - n, " %d", rc);
     return out;
 }

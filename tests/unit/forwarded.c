@@ -21,7 +21,10 @@ static const char *trace(const char *peer, const char *lines)
     assert_true(http_network_parse("::1", 3, &proxies[1]));
     http_forwarded_read(&head, data, &address, (struct http_networks){ proxies, 2 }, &f);
     http_address_format(&f.client, text);
-    snprintf(out, sizeof(out), "%s %s %.*s", text, !f.has_scheme ? "-" : f.secure ? "https" : "http",
+    snprintf(out, sizeof(out), "%s %s %.*s", text,
+             !f.has_scheme ? "-"
+             : f.secure    ? "https"
+                           : "http",
              (int)f.host.len, f.host.len > 0 ? f.host.at : "");
     return out;
 }

@@ -51,7 +51,9 @@ TEST(origin, web_1_equals_the_host_or_is_refused)
         { "http://127.0.0.1:8001", "127.0.0.1:8002", NULL, false, false },
         { "http://localhost", "127.0.0.1", NULL, false, false },
         { "http://127.0.0.1", "[::1]", NULL, false, false },
-        { "http://b\xc3\xbc" "cher.example", "xn--bcher-kva.example", NULL, false, false },
+        { "http://b\xc3\xbc"
+          "cher.example",
+          "xn--bcher-kva.example", NULL, false, false },
         { "ws://example.com", "example.com", NULL, false, false },
         { "http://example.com/", "example.com", NULL, false, false },
         { "http://example.com?", "example.com", NULL, false, false },
@@ -99,9 +101,23 @@ TEST(origin, web_4_the_list_is_compared_by_component)
 TEST(origin, web_4_entries_that_promise_more_than_a_label_are_refused)
 {
     static const char *const rows[] = {
-        "*", "https://*", "https://*:443", "https://a.*.com", "https://*a.com", "https://a*", "https://*.*.com",
-        "https://*.[::1]", "*.example.com", "example.com", "https://example.com/", "https://*.", "NULL", "", "null ",
-        "https://example.com:*", "*://example.com",
+        "*",
+        "https://*",
+        "https://*:443",
+        "https://a.*.com",
+        "https://*a.com",
+        "https://a*",
+        "https://*.*.com",
+        "https://*.[::1]",
+        "*.example.com",
+        "example.com",
+        "https://example.com/",
+        "https://*.",
+        "NULL",
+        "",
+        "null ",
+        "https://example.com:*",
+        "*://example.com",
     };
     struct http_origin entry;
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
@@ -122,12 +138,9 @@ TEST(origin, web_2_absent_is_allowed_unless_one_is_required)
 TEST(origin, web_3_null_only_where_it_is_listed)
 {
     static const struct row rows[] = {
-        { "null", "h", NULL, false, false },
-        { "null", "null", NULL, false, false },
-        { "null", "h", "http://null", false, false },
-        { "null", "h", "null", false, true },
-        { "NULL", "h", "null", false, false },
-        { "http://null", "h", "null", false, false },
+        { "null", "h", NULL, false, false },          { "null", "null", NULL, false, false },
+        { "null", "h", "http://null", false, false }, { "null", "h", "null", false, true },
+        { "NULL", "h", "null", false, false },        { "http://null", "h", "null", false, false },
         { "http://i", "h", "null", false, false },
     };
     CHECK_ROWS(rows);

@@ -80,10 +80,16 @@ TEST(proxy, net_13_the_limit_of_version_1)
 
 #define SIGNATURE "\r\n\r\n\0\r\nQUIT\n"
 #define TCP4      "\xc0\x00\x02\x01\xc0\x00\x02\x02\x12\x67\x00\x50"
-#define TCP6      "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\1" "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1" "\x12\x67\x00\x50"
-#define SIXTEEN   "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
-#define UNIX8     SIXTEEN SIXTEEN SIXTEEN SIXTEEN SIXTEEN SIXTEEN "\0\0\0\0\0\0\0\0\0\0\0\0"
-#define ROW(bytes, want) { SIGNATURE bytes, sizeof(SIGNATURE bytes) - 1, want }
+#define TCP6                                                                                                           \
+    "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\1"                                                                         \
+    "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1"                                                                                 \
+    "\x12\x67\x00\x50"
+#define SIXTEEN "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+#define UNIX8   SIXTEEN SIXTEEN SIXTEEN SIXTEEN SIXTEEN SIXTEEN "\0\0\0\0\0\0\0\0\0\0\0\0"
+#define ROW(bytes, want)                                                                                               \
+    {                                                                                                                  \
+        SIGNATURE bytes, sizeof(SIGNATURE bytes) - 1, want                                                             \
+    }
 
 TEST(proxy, net_13_version_2)
 {
@@ -98,7 +104,9 @@ TEST(proxy, net_13_version_2)
         ROW("\x21\x00\x00\x00", "- 0 +0"),
         ROW("\x20\x00\x00\x00GET", "- 0 +3"),
         ROW("\x20\x11\x00\x0c" TCP4, "- 0 +0"),
-        ROW("\x20\xff\x00\x03" "abc", "- 0 +0"),
+        ROW("\x20\xff\x00\x03"
+            "abc",
+            "- 0 +0"),
         ROW("\x21\x11\x00\x0f" TCP4 "\x04\x00\x00", "192.0.2.1 4711 +0"),
         ROW("\x21\x11\x00\x14" TCP4 "\x20\x00\x05\x01\0\0\0\0", "192.0.2.1 4711 tls +0"),
         ROW("\x21\x11\x00\x14" TCP4 "\x20\x00\x05\x00\0\0\0\0", "192.0.2.1 4711 +0"),

@@ -12,8 +12,8 @@ static const char *trace_n(const char *s, size_t len, enum http_url_use use)
     if (!http_url_parse(s, len, use, &u, &why))
         return why;
     http_url_host_field(&u, host, sizeof(host));
-    snprintf(out, sizeof(out), "%d%s [%.*s]%u %s%.*s %.*s %s", (int)u.scheme, u.secure ? "s" : "",
-             (int)u.host.len, u.host.at, u.port, u.root, (int)u.target.len, u.target.at, (int)u.file.len,
+    snprintf(out, sizeof(out), "%d%s [%.*s]%u %s%.*s %.*s %s", (int)u.scheme, u.secure ? "s" : "", (int)u.host.len,
+             u.host.at, u.port, u.root, (int)u.target.len, u.target.at, (int)u.file.len,
              u.file.at == NULL ? "" : u.file.at, host);
     return out;
 }
