@@ -12,8 +12,9 @@ void reply_line(struct buf *b, unsigned status); /* HTTP/1.1 404 Not Found */
 /* A field whose name and value are ours. */
 void reply_field(struct buf *b, const char *name, const char *value);
 /*
- * The application's fields (NULL, or ending with a NULL name). 0, or DUET_ERR_INVALID for a name that is no token, a value
- * with a control byte (HTTP-19), or a field that belongs to the connection or the handshake (UPG-13): nothing was put.
+ * The application's fields (NULL, or ending with a NULL name). 0, or DUET_ERR_INVALID for a name that is no token, a
+ * value with a control byte (HTTP-19), or a field that belongs to the connection or the handshake (UPG-13): nothing
+ * was put.
  */
 int reply_fields(struct buf *b, const duet_header *fields);
 int reply_fields_check(const duet_header *fields);

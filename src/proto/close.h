@@ -10,8 +10,8 @@
 /* Whether a code may be on the wire: 1000-1003, 1007-1014, 3000-4999. */
 bool close_code_valid(unsigned code);
 
-/* Reads a Close payload. Returns 0, or the code to fail with: 1002 for one byte or a bad code, 1007 for a reason that is
- * not UTF-8. *code is DUET_CODE_NONE for an empty payload. */
+/* Reads a Close payload. Returns 0, or the code to fail with: 1002 for one byte or a bad code, 1007 for a reason that
+ * is not UTF-8. *code is DUET_CODE_NONE for an empty payload. */
 unsigned close_decode(const uint8_t *data, size_t len, uint16_t *code);
 
 /* Writes the payload: nothing for code 0. The reason (`len` bytes of UTF-8) is cut at 123, between characters (CLS-3).

@@ -24,8 +24,8 @@ static inline bool frame_is_control(unsigned opcode)
 
 /* Length of a head whose first `have` bytes are at `h`, as far as they tell. */
 size_t frame_head_size(const uint8_t *h, size_t have);
-/* Whether the first two bytes can begin a frame from a peer that masks (`masked`) or not: no reserved bit or opcode, the
- * mask as due, control frames whole and short. What they break is 1002. */
+/* Whether the first two bytes can begin a frame from a peer that masks (`masked`) or not: no reserved bit or opcode,
+ * the mask as due, control frames whole and short. What they break is 1002. */
 bool frame_start_valid(const uint8_t h[2], bool masked);
 /* Reads a whole head. False when the length is not minimal or its top bit is set (FRM-3, FRM-4). */
 bool frame_decode(struct frame *f, const uint8_t *h);

@@ -189,8 +189,8 @@ static int recv_control(duet_proto *p, duet_input *in, duet_event *ev)
     return p->left > 0 ? 0 : take_control(p, p->control, p->control_have, ev);
 }
 
-/* What is split over frames or reads needs a place: at least `need` bytes, twice what it had, at most what is certain to
- * come when that is known. It grows with what arrived, never with what a head declares (FRM-5). */
+/* What is split over frames or reads needs a place: at least `need` bytes, twice what it had, at most what is certain
+ * to come when that is known. It grows with what arrived, never with what a head declares (FRM-5). */
 static bool gather_fits(duet_proto *p, size_t need)
 {
     size_t cap = p->gather ? p->gather->cap : 0, have = p->gather ? p->gather->len : 0;

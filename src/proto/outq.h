@@ -2,10 +2,10 @@
 /*
  * What a connection has to write, in order: small things copied, large ones by reference.
  *
- * A chain of 4 KiB chunks holds records one behind the other, each on 8 bytes. A BYTES record is a run of copied bytes and
- * grows while it is the last, so that many small frames become one run. A REF record points to bytes elsewhere: of a
- * counted message, or of the caller's until outq_settle(). A PONG record is a frame that is counted until it is written.
- * An empty queue owns nothing; chunks come from the loop's pool, or from the allocator without one.
+ * A chain of 4 KiB chunks holds records one behind the other, each on 8 bytes. A BYTES record is a run of copied bytes
+ * and grows while it is the last, so that many small frames become one run. A REF record points to bytes elsewhere: of
+ * a counted message, or of the caller's until outq_settle(). A PONG record is a frame that is counted until it is
+ * written. An empty queue owns nothing; chunks come from the loop's pool, or from the allocator without one.
  */
 #ifndef PROTO_OUTQ_H
 #define PROTO_OUTQ_H

@@ -11,8 +11,8 @@ struct script {
 };
 
 /*
- * A script's bytes, as words: FF:payload is a frame with first byte FF (hex) and a payload, whose \xx are bytes; raw=HEX
- * is bytes as they are; len=FF:N is a frame of N bytes 'a'. Payloads end at a blank.
+ * A script's bytes, as words: FF:payload is a frame with first byte FF (hex) and a payload, whose \xx are bytes;
+ * raw=HEX is bytes as they are; len=FF:N is a frame of N bytes 'a'. Payloads end at a blank.
  */
 static size_t payload_of(const char *word, uint8_t *out)
 {
