@@ -182,6 +182,20 @@ TEST(stream_tls, carries_bytes_both_ways_and_owns_nothing_when_idle)
     close_pair(&p);
 }
 
+TEST(stream_tls, what_is_written_together_leaves_in_one_record)
+{
+    struct pair p;
+    open_pair(&p, 1);
+    assert_int_equal(shake(&p, SIZE_MAX), 1);
+    struct iovec parts[100];
+    char got[2000];
+    for (int i = 0; i < 100; i++)
+        parts[i] = (struct iovec){ .iov_base = "0123456789", .iov_len = 10 };
+    assert_int_equal(p.s.ops->write(&p.s, parts, 100), 1000);
+    assert_int_equal(recv(p.fd, got, sizeof(got), 0), 5 + 1000 + 1 + 16); /* head, bytes, type, tag */
+    close_pair(&p);
+}
+
 TEST(stream_tls, net_4_a_byte_at_a_time_makes_no_difference)
 {
     struct pair p;
@@ -295,10 +309,13 @@ TEST(stream_tls, tls_7_what_waits_in_the_tls_layer_is_said_to_wait)
     open_pair(&p, 1);
     assert_int_equal(shake(&p, SIZE_MAX), 1);
     client_send(&p, "onetwothree");
-    client_send(&p, "four");
     expect_read(&p, 3, "one");
-    assert_true(p.s.ops->buffered(&p.s));
-    expect_read(&p, 8, "twothree");
+    assert_true(p.s.ops->buffered(&p.s)); /* the rest of a record */
+    expect_read(&p, 200, "twothree");
+    assert_false(p.s.ops->buffered(&p.s));
+    client_send(&p, "three");
+    client_send(&p, "four");
+    expect_read(&p, 5, "three");
     assert_true(p.s.ops->buffered(&p.s)); /* a record that was received and not looked at */
     expect_read(&p, 4, "four");
     char byte;
