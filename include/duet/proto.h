@@ -14,6 +14,7 @@
 
 #include <duet/error.h>
 #include <duet/header.h>
+#include <duet/request.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -25,7 +26,6 @@ extern "C" {
 
 typedef struct duet_proto duet_proto;
 typedef struct duet_shared duet_shared;
-typedef struct duet_request duet_request; /* <duet/http.h> looks into it */
 
 typedef enum duet_role { DUET_SERVER, DUET_CLIENT } duet_role;
 

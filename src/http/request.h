@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A request as <duet/http.h> shows it: a head that was read, with its strings terminated where they lie, and what the
- * floors above know about its peer.
+ * A request as <duet/request.h> shows it: a head that was read, with its strings terminated where they lie, and what
+ * the floors above know about its peer.
  */
 #ifndef HTTP_REQUEST_H
 #define HTTP_REQUEST_H
 
 #include "http/head.h"
-#include <duet/http.h>
+#include <duet/request.h>
 
 struct duet_request {
     char *data; /* borrowed; the head's bytes, writable */

@@ -7,7 +7,7 @@ cd "$(dirname "$0")/../.." || exit 1
 
 declare -A floor=([base]=0 [http]=1 [proto]=2 [net]=2 [conn]=3 [server]=4 [client]=4 [all]=5 [hub]=5 [wire]=6
     [engine]=6 [cmd]=7)
-declare -A room_of=([error.h]=base [log.h]=base [header.h]=base [proto.h]=proto [loop.h]=net [tls.h]=net
+declare -A room_of=([error.h]=base [log.h]=base [header.h]=base [request.h]=http [proto.h]=proto [loop.h]=net [tls.h]=net
     [conn.h]=conn [http.h]=conn [server.h]=server [client.h]=client [duet.h]=all)
 
 # may_include ROOM INCLUDE: whether a file of the room may have this, as it stands between the quotes or brackets.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The protocol core as traces: each script runs whole, byte by byte, at every cut and, when short, at every two cuts. */
+/* The protocol core as traces: each script runs whole, byte by byte, at every cut and, when short, at every two. */
 #include "peer.h"
 
 struct script {
