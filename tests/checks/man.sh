@@ -29,6 +29,8 @@ missing() {
 # shellcheck disable=SC2046
 claim "libduet(3) has every error" \
     "$(missing packaging/man/libduet.3 $(sed -n 's/^    X(\([A-Z0-9_]*\), -1[0-9]*,.*/DUET_ERR_\1/p' include/duet/error.h))"
+# shellcheck disable=SC2046
+claim "libduet(3) has every header" "$(missing packaging/man/libduet.3 $(cd include && ls duet/*.h))"
 if [ -x build/release/duet ]; then
     # shellcheck disable=SC2046
     claim "duet-serve(1) has every option of duet serve --help" "$(missing packaging/man/duet-serve.1 \
