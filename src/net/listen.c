@@ -361,9 +361,10 @@ void listener_stop(struct listener *l, bool accept_waiting)
 {
     if (l->fd < 0)
         return;
-    while (accept_waiting && l->fd >= 0 && take(l))
+    /* A backlog's length at most, or a storm of newcomers would keep us from stopping. */
+    for (int i = 0; accept_waiting && i < SOMAXCONN && take(l); i++)
         ;
-    if (l->fd < 0)
+    if (l->fd < 0) /* stopped in the callback */
         return;
     timer_cancel(&l->loop->wheel, &l->again);
     loop_unwatch(l->loop, &l->watch);

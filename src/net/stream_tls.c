@@ -246,7 +246,7 @@ int stream_tls_start(struct stream *s, SSL *ssl)
     pthread_once(&once, init_once);
     struct tls *t = mem_zalloc(sizeof(*t));
     BIO *bio = method != NULL ? BIO_new(method) : NULL;
-    if (t == NULL || bio == NULL || !have_buffers(s->loop)) {
+    if (ssl == NULL || t == NULL || bio == NULL || !have_buffers(s->loop)) {
         BIO_free(bio);
         mem_free(t);
         SSL_free(ssl);

@@ -11,7 +11,7 @@ extern const struct stream_ops stream_tls_ops;
 /*
  * Puts TLS over the non-blocking socket of `s`, whose watch.fd and loop are set: `ops` becomes the table above. `ssl`
  * (tls_accept() on a server; a client's knows the name to verify) is taken, on failure too, and `s` is then as it was.
- * 0 or DUET_ERR_NOMEM. `s` must not move afterwards.
+ * 0 or DUET_ERR_NOMEM, also for an `ssl` that is NULL. `s` must not move afterwards.
  *
  * Errors of its functions: DUET_ERR_EOF when the peer's FIN came without close_notify (TLS-8), DUET_ERR_TLS,
  * DUET_ERR_POLICY for more than 100 KeyUpdates a minute (TLS-5), -errno of the socket. The first one stays.

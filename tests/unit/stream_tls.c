@@ -526,7 +526,7 @@ static const char *name_got(struct pair *p)
 TEST(stream_tls, tls_10_the_certificate_is_chosen_by_the_name_asked_for)
 {
     static const char *const table[][2] = {
-        { NULL, "one.example" },          { "one.example", "one.example" }, { "two.example", "two.example" },
+        { NULL, "one.example" },          { "one.example", "one.example" },    { "two.example", "two.example" },
         { "TWO.example", "two.example" }, { "a.wild.example", "one.example" }, { "unknown.example", "one.example" },
     };
     struct pair p;
@@ -549,8 +549,11 @@ TEST(stream_tls, tls_10_the_protocol_is_http_1_1_or_a_fatal_alert)
         const char *offered;
         unsigned len;
         bool good;
-    } table[] = { { "\x02h2\x08http/1.1", 12, true }, { "\x08http/1.1", 9, true }, { "\x02h2", 3, false },
-                  { "\x07http/1.", 8, false },        { NULL, 0, true } };
+    } table[] = { { "\x02h2\x08http/1.1", 12, true },
+                  { "\x08http/1.1", 9, true },
+                  { "\x02h2", 3, false },
+                  { "\x07http/1.", 8, false },
+                  { NULL, 0, true } };
     struct pair p;
     open_pair(&p, 2);
     for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
@@ -725,6 +728,7 @@ TEST(stream_tls, every_allocation_may_fail)
         duet_loop *loop;
         assert_int_equal(duet_loop_new(&loop), 0);
         s.loop = loop;
+        assert_int_equal(stream_tls_start(&s, NULL), DUET_ERR_NOMEM);
         mem_fail(nth, false);
         int rc = duet_tls_new(&t, &cert, &key, 1, NULL);
         if (rc == 0)

@@ -105,8 +105,9 @@ static void count_due(struct timer *t)
 
 TEST(timer, is_due_at_its_tick_and_not_one_before)
 {
-    static const uint64_t after[] = { 1, 63, 64, 65, 4095, 4096, 4097, 262143, 262144, 16777215, 16777216,
-                                      1073741823, 1073741824, 1073741825, (uint64_t)366 * 86400000 };
+    static const uint64_t after[] = { 1,        63,         64,         65,         4095,
+                                      4096,     4097,       262143,     262144,     16777215,
+                                      16777216, 1073741823, 1073741824, 1073741825, (uint64_t)366 * 86400000 };
     for (uint64_t start = 0; start < 130; start++) {
         for (size_t i = 0; i < sizeof(after) / sizeof(*after); i++) {
             struct timer t = { .due = count_due };
