@@ -128,6 +128,17 @@ static int read_head(duet_proto *p, duet_input *in)
     return 0;
 }
 
+/* The reason outlives its input: the application is told at the very end. Without memory there is none. */
+static void keep_reason(duet_proto *p, const uint8_t *data, size_t len)
+{
+    if (p->control == NULL && len > 2)
+        p->control = mem_alloc(FRAME_CONTROL_MOST);
+    if (p->control == NULL || len <= 2)
+        return;
+    p->reason_len = (uint8_t)(len - 2);
+    memmove(p->control, data + 2, len - 2);
+}
+
 /* The peer's Close (5.5.1, 7.1.5): answered with its code, once. */
 static int take_close(duet_proto *p, const uint8_t *data, size_t len, duet_event *ev)
 {
@@ -143,10 +154,9 @@ static int take_close(duet_proto *p, const uint8_t *data, size_t len, duet_event
     p->type = 0;
     proto_enter(p, CLOSED);
     *ev = (duet_event){ .kind = DUET_EVENT_CLOSE, .code = code };
-    if (len > 2) {
-        ev->data = data + 2;
-        ev->len = len - 2;
-    }
+    keep_reason(p, data, len);
+    ev->data = p->control;
+    ev->len = p->reason_len;
     return 1;
 }
 

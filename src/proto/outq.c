@@ -11,7 +11,7 @@ struct chunk {
     uint8_t data[OUTQ_CHUNK - 16];
 };
 
-enum kind { BYTES, PONG, REF };
+enum kind { BYTES, PONG, REF, PAYLOAD };
 
 struct record {
     uint32_t len; /* BYTES, PONG: the bytes behind it */
@@ -38,14 +38,19 @@ static struct ref *ref_of(struct record *r)
     return (struct ref *)(void *)(r + 1);
 }
 
+static bool is_ref(const struct record *r)
+{
+    return r->kind == REF || r->kind == PAYLOAD;
+}
+
 static uint32_t record_size(const struct record *r)
 {
-    return r->kind == REF ? REF_RECORD : RECORD + ((r->len + 7) & ~7u);
+    return is_ref(r) ? REF_RECORD : RECORD + ((r->len + 7) & ~7u);
 }
 
 static size_t record_len(struct record *r)
 {
-    return r->kind == REF ? ref_of(r)->len : r->len;
+    return is_ref(r) ? ref_of(r)->len : r->len;
 }
 
 static struct chunk *chunk_new(struct chunk_pool *pool)
@@ -175,12 +180,15 @@ int outq_pong(struct outq *q, const void *frame, size_t len)
     return 0;
 }
 
-static int add_ref(struct outq *q, duet_shared *owner, const void *at, size_t len)
+/* The owner of what needs none: its count never falls to zero. */
+static duet_shared for_ever = { .refs = 1 };
+
+static int add_ref(struct outq *q, enum kind kind, duet_shared *owner, const void *at, size_t len)
 {
     struct record *r = record_new(q, REF_RECORD);
     if (r == NULL)
         return DUET_ERR_NOMEM;
-    r->kind = REF;
+    r->kind = kind;
     r->len = 0;
     *ref_of(r) = (struct ref){ .owner = owner, .at = at, .len = len };
     q->bytes += len;
@@ -189,7 +197,7 @@ static int add_ref(struct outq *q, duet_shared *owner, const void *at, size_t le
 
 int outq_ref(struct outq *q, duet_shared *owner, const void *at, size_t len)
 {
-    int rc = add_ref(q, owner, at, len);
+    int rc = add_ref(q, at == shared_wire(owner) ? REF : PAYLOAD, owner, at, len);
     if (rc == 0)
         duet_shared_ref(owner);
     return rc;
@@ -197,9 +205,17 @@ int outq_ref(struct outq *q, duet_shared *owner, const void *at, size_t len)
 
 int outq_borrow(struct outq *q, const void *at, size_t len)
 {
-    int rc = add_ref(q, NULL, at, len);
+    int rc = add_ref(q, PAYLOAD, NULL, at, len);
     if (rc == 0)
         q->borrowed = true;
+    return rc;
+}
+
+int outq_static(struct outq *q, const void *at, size_t len)
+{
+    int rc = add_ref(q, PAYLOAD, &for_ever, at, len);
+    if (rc == 0)
+        duet_shared_ref(&for_ever);
     return rc;
 }
 
@@ -212,7 +228,7 @@ int outq_output(const struct outq *q, struct iovec *iov, int max)
         while (at < c->used && n < max) {
             struct record *r = record_at(c, at);
             size_t len = record_len(r);
-            const uint8_t *from = r->kind == REF ? ref_of(r)->at : (const uint8_t *)(r + 1);
+            const uint8_t *from = is_ref(r) ? ref_of(r)->at : (const uint8_t *)(r + 1);
             if (len > skip)
                 iov[n++] = (struct iovec){ .iov_base = (void *)(uintptr_t)(from + skip), .iov_len = len - skip };
             skip = 0;
@@ -224,7 +240,7 @@ int outq_output(const struct outq *q, struct iovec *iov, int max)
 
 static void record_drop(struct outq *q, struct record *r)
 {
-    if (r->kind == REF)
+    if (is_ref(r))
         duet_shared_unref(ref_of(r)->owner);
     else if (r->kind == PONG)
         q->pongs--;
@@ -313,6 +329,27 @@ static void truncate_at(struct outq *q, struct chunk *c, uint32_t at)
     }
 }
 
+size_t outq_cut(struct outq *q)
+{
+    size_t before = q->bytes;
+    if (q->first == NULL)
+        return 0;
+    struct chunk *c = q->first;
+    uint32_t at = q->at;
+    bool half = q->done > 0;
+    /* A record that was begun stays, and the payload whose head was written. */
+    while (at < c->used && (half || record_at(c, at)->kind == PAYLOAD)) {
+        at += record_size(record_at(c, at));
+        half = false;
+        if (at >= c->used && c != q->last) {
+            c = c->next;
+            at = 0;
+        }
+    }
+    truncate_at(q, c, at);
+    return before - q->bytes;
+}
+
 int outq_settle(struct outq *q)
 {
     if (!q->borrowed)
@@ -322,7 +359,7 @@ int outq_settle(struct outq *q)
     for (struct chunk *c = q->first; c != NULL; c = c->next, at = 0) {
         for (; at < c->used; at += record_size(record_at(c, at))) {
             struct record *r = record_at(c, at);
-            if (r->kind != REF || ref_of(r)->owner != NULL)
+            if (!is_ref(r) || ref_of(r)->owner != NULL)
                 continue;
             struct ref *ref = ref_of(r);
             bool first = c == q->first && at == q->at;

@@ -4,8 +4,9 @@
  *
  * A chain of 4 KiB chunks holds records one behind the other, each on 8 bytes. A BYTES record is a run of copied bytes
  * and grows while it is the last, so that many small frames become one run. A REF record points to bytes elsewhere: of
- * a counted message, or of the caller's until outq_settle(). A PONG record is a frame that is counted until it is
- * written. An empty queue owns nothing; chunks come from the loop's pool, or from the allocator without one.
+ * a counted message, of the caller's until outq_settle(), or constant ones. When its frame's head is a record before
+ * it, it is a PAYLOAD. A PONG record is a frame that is counted until it is written. An empty queue owns nothing;
+ * chunks come from the loop's pool, or from the allocator without one.
  */
 #ifndef PROTO_OUTQ_H
 #define PROTO_OUTQ_H
@@ -42,11 +43,14 @@ int outq_copy(struct outq *q, const void *a, size_t an, const void *b, size_t bn
 int outq_pong(struct outq *q, const void *frame, size_t len);
 int outq_ref(struct outq *q, duet_shared *owner, const void *at, size_t len); /* takes a reference of its own */
 int outq_borrow(struct outq *q, const void *at, size_t len);
+int outq_static(struct outq *q, const void *at, size_t len); /* bytes that stay for ever */
 /* Makes sure that `n` records more need no memory. 0 or DUET_ERR_NOMEM. */
 int outq_prepare(struct outq *q, unsigned n);
 
 int outq_output(const struct outq *q, struct iovec *iov, int max);
 void outq_sent(struct outq *q, size_t n);
+/* Drops what waits, but the rest of a frame that is partly written. Returns how many bytes were dropped. */
+size_t outq_cut(struct outq *q);
 /* Copies what is borrowed. DUET_ERR_NOMEM: it and all behind it is dropped. */
 int outq_settle(struct outq *q);
 

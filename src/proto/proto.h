@@ -66,6 +66,7 @@ struct duet_proto {
     uint8_t opcode;      /* of the frame */
     uint8_t out_type;    /* of the message that is being sent in parts; 0: none is */
     uint8_t head_have, control_have;
+    uint8_t reason_len;  /* of the peer's Close, in `control` */
     uint8_t head[FRAME_HEAD_MOST];
     bool in_frame : 1, final : 1, delivered : 1, piece_said : 1, part_said : 1, pinged : 1, owns_config : 1;
 };
@@ -73,8 +74,9 @@ struct duet_proto {
 /* Fills every default in. */
 void proto_config_resolve(duet_proto_config *out, const duet_proto_config *in);
 
-/* On the caller's memory; `config` is resolved and borrowed. A server that already answered 101 begins in OPEN. */
-void proto_init_open(duet_proto *p, const duet_proto_config *config, struct chunk_pool *pool, uint64_t now_ms);
+/* For a server that read the handshake itself: begins in OPEN, on the caller's memory, where `out` is an outq already that
+ * may hold the 101. `config` is resolved and borrowed. */
+void proto_init_open(duet_proto *p, const duet_proto_config *config, uint64_t now_ms);
 void proto_fini(duet_proto *p);
 
 void proto_enter(duet_proto *p, enum proto_state next);

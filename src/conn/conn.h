@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One connection: a stream, a queue of what is to be written, deadlines, and a phase that says what its bytes mean. The
+ * server's HTTP is one phase, WebSocket (websocket.c) another.
+ *
+ *              TLS done          the phase ended it          all written
+ *  OPENING ---------------> ACTIVE --------------> FINISHING ------------> LINGERING
+ *     |                       |                        |                      | end of file, or its time is over
+ *     +-----------------------+------------------------+----------------------+--> DEAD, freed in the reaping
+ *
+ * Input: at most one loop buffer a turn. What a phase does not take (it paused, its queue is full, it had its share of the
+ * turn) is copied to `stash` and comes first later.
+ *
+ * Output: whatever is queued in a turn is written once, at its end. Bytes borrowed from the input being read are written
+ * at the end of the reading instead, before the buffer is used again.
+ *
+ * Deadlines: one timer. It is armed for the earliest deadline there was; when it fires too early, since bytes came
+ * meanwhile, it is armed again. So nothing is armed or cancelled on the hot path.
+ */
+#ifndef CONN_CONN_H
+#define CONN_CONN_H
+
+#include "net/stream.h"
+#include "proto/proto.h"
+#include <duet/conn.h>
+#include <duet/server.h>
+
+enum conn_state { CONN_OPENING, CONN_ACTIVE, CONN_FINISHING, CONN_LINGERING, CONN_DEAD };
+
+struct conn_phase {
+    /* Takes from the front of `in`. What is left is kept and given again, when conn_again() or conn_resume() asks. */
+    void (*input)(duet_conn *c, duet_input *in);
+    void (*eof)(duet_conn *c);
+    /* When `due` is to be called; UINT64_MAX: never. Only while ACTIVE. */
+    uint64_t (*deadline)(const duet_conn *c);
+    void (*due)(duet_conn *c);
+    /* The queue was congested and is below half the soft limit. */
+    void (*drained)(duet_conn *c);
+    /* Once, when all was written or can no longer be: `error` 0 or why. The phase tells its application. */
+    void (*ended)(duet_conn *c, int error);
+};
+
+extern const struct conn_phase conn_websocket;
+
+/* What the connections of one loop share. */
+struct conn_host {
+    duet_loop *loop;
+    duet_server *server;
+    duet_handler on;
+    duet_proto_config proto; /* resolved */
+    struct chunk_pool pool;
+    size_t queue_soft, queue_max;
+    unsigned stall_ms, close_ms, messages_per_s;
+    duet_when_full when_full;
+    bool read_on;
+    size_t data_size;
+    /* Of the reading that goes on: bytes in here need no copy before its end. */
+    const uint8_t *input, *input_end;
+    /* Counters; written by the loop's thread only. */
+    uint64_t messages_in, messages_out, bytes_in, bytes_out, skipped;
+    /* To the server: it is gone (last call, memory goes after it), it opened, a topic's news must be queued first. */
+    void (*gone)(duet_conn *c);
+    void (*catch_up)(duet_conn *c);
+    void (*closed)(duet_conn *c, const duet_closing *why, enum duet_reason reason);
+    void (*refused)(duet_conn *c, enum duet_reason reason, int code, const char *detail);
+};
+
+struct duet_conn {
+    struct stream stream; /* first */
+    struct conn_host *host;
+    const struct conn_phase *phase;
+    struct task turn;     /* the end of a turn in which something was queued */
+    struct task reap;
+    struct timer timer;
+    struct duet_proto proto; /* before OPEN only its `out` is in use */
+    struct conn_stash *stash;
+    struct duet_http *http;
+    void *members;        /* of topics; server/topic.c */
+    void *peer;           /* what is known of the peer; server/ */
+    uint64_t id;
+    uint64_t since_ms;    /* OPENING: the accept; FINISHING, LINGERING: their start; ACTIVE: the last progress of a full queue */
+    uint64_t messages_in, messages_out, bytes_in, bytes_out;
+    uint64_t ping_us;     /* when duet_ping() or the last ping was written */
+    uint64_t budget_at_ms; /* messages_per_s: see over_rate() */
+    uint32_t budget_us;
+    uint32_t rtt_us;
+    uint16_t messages;    /* of this reading */
+    uint8_t state;
+    uint8_t reason;       /* enum duet_reason, for the log */
+    bool paused : 1, choked : 1, congested : 1, again : 1, again_due : 1, opened : 1, told : 1, gave_up : 1, traced : 1, secure : 1,
+        out_waits : 1;
+    int error;
+    uint32_t unsent;      /* bytes that were given up */
+    uint64_t data[];      /* the application's block */
+};
+
+/* A connection on an accepted socket, in OPENING; `ops` and `tls` make its stream. NULL without memory: `fd` is closed. */
+duet_conn *conn_new(struct conn_host *host, int fd, const struct stream_ops *ops, void *tls);
+/* Watches the socket and begins. 0 or a negative error: then it is freed. */
+int conn_start(duet_conn *c, const struct conn_phase *phase);
+
+/* Something was queued: written at the end of the turn. */
+static inline void conn_wrote(duet_conn *c)
+{
+    loop_at_end(c->host->loop, &c->turn);
+}
+/* Writes now. False: it is dead or over. */
+bool conn_flush(duet_conn *c);
+/* The phase is over: what is queued is written, then the stream is shut down and lingers. */
+void conn_finish(duet_conn *c, int error);
+/* The reader is too slow: all but the frame that is half written is given up, and the application hears of it now. */
+void conn_give_up(duet_conn *c, int error);
+/* At once, nothing more is written. */
+void conn_kill(duet_conn *c, int error);
+/* Gives the phase what it left of its input in the next turn. */
+void conn_again(duet_conn *c);
+void conn_set_reading(duet_conn *c); /* after paused or choked changed */
+/* A deadline may be earlier now. */
+void conn_schedule(duet_conn *c);
+bool conn_has_input(const duet_conn *c); /* stashed */
+
+static inline size_t conn_queued(const duet_conn *c)
+{
+    return c->proto.out.bytes;
+}
+
+/* From HTTP to WebSocket: the 101 is in the queue. */
+void websocket_begin(duet_conn *c, char *subprotocol); /* taken; or NULL */
+/* Queues a publication, without a look at limits. 0 or a negative error. */
+int websocket_deliver(duet_conn *c, duet_shared *message);
+/* `n` bytes were read to where duet_proto_room() said. */
+void websocket_filled(duet_conn *c, size_t n);
+
+#endif

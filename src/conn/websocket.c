@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: MIT */
+/* The phase in which a connection is a WebSocket: the core's events become the handler's calls. */
+#include "conn/conn.h"
+#include "base/mem.h"
+#include <string.h>
+
+enum { MESSAGES_A_TURN = 1024 };
+
+static enum duet_reason reason_of(int error)
+{
+    switch (error) {
+    case DUET_ERR_PROTOCOL: return DUET_REASON_protocol;
+    case DUET_ERR_UTF8:     return DUET_REASON_utf8;
+    case DUET_ERR_TOO_BIG:  return DUET_REASON_too_big;
+    case DUET_ERR_POLICY:   return DUET_REASON_policy;
+    case DUET_ERR_NOMEM:    return DUET_REASON_no_memory;
+    default:                return DUET_REASON_other;
+    }
+}
+
+static void failed(duet_conn *c, int error)
+{
+    if (error == DUET_ERR_TIMEOUT)
+        c->reason = c->proto.close_sent && !c->proto.pinged ? DUET_REASON_close_timeout : DUET_REASON_pong_timeout;
+    else if (c->reason == DUET_REASON_other)
+        c->reason = (uint8_t)reason_of(error);
+    conn_finish(c, error);
+}
+
+/* A bucket of two seconds' messages, in milliseconds of them: it fills with time, each message takes its share. */
+static bool over_rate(duet_conn *c)
+{
+    unsigned rate = c->host->messages_per_s;
+    if (rate == 0)
+        return false;
+    uint64_t now = c->host->loop->now_ms;
+    uint32_t each = 1000000 / rate, most = 2000000;
+    uint64_t level = c->budget_us + (now - c->budget_at_ms) * 1000;
+    c->budget_at_ms = now;
+    if (level > most)
+        level = most;
+    if (level < each) {
+        c->budget_us = (uint32_t)level;
+        return true;
+    }
+    c->budget_us = (uint32_t)(level - each);
+    return false;
+}
+
+static void fail_rate(duet_conn *c)
+{
+    c->reason = DUET_REASON_rate;
+    proto_fail(&c->proto, DUET_ERR_POLICY, DUET_CODE_POLICY);
+    conn_finish(c, DUET_ERR_POLICY);
+}
+
+/* Its own answers pile up: write, and stop reading when that did not help. */
+static void hold_back(duet_conn *c)
+{
+    if (conn_queued(c) <= c->host->queue_soft)
+        return;
+    c->congested = true;
+    if (c->host->read_on || !conn_flush(c) || conn_queued(c) <= c->host->queue_soft)
+        return;
+    c->choked = true;
+    conn_wrote(c);
+}
+
+static void take_message(duet_conn *c, const duet_event *ev)
+{
+    bool whole = ev->kind == DUET_EVENT_MESSAGE;
+    if (whole || ev->last) {
+        if (over_rate(c)) {
+            fail_rate(c);
+            return;
+        }
+        c->messages++;
+        c->messages_in++;
+        c->host->messages_in++;
+    }
+    duet_msg m = { .type = ev->type, .data = ev->data, .len = ev->len, .first = whole || ev->first,
+                   .last = whole || ev->last, .owner = ev->owner };
+    if (c->host->on.message)
+        c->host->on.message(c, &m);
+    if (c->state == CONN_ACTIVE)
+        hold_back(c);
+}
+
+static void take_pong(duet_conn *c, const duet_event *ev)
+{
+    if (!ev->answers || c->ping_us == 0)
+        return;
+    c->rtt_us = (uint32_t)(loop_clock_us() - c->ping_us);
+    c->ping_us = 0;
+    if (c->host->on.pong)
+        c->host->on.pong(c, c->rtt_us);
+}
+
+static void take_event(duet_conn *c, const duet_event *ev)
+{
+    switch (ev->kind) {
+    case DUET_EVENT_MESSAGE:
+    case DUET_EVENT_PIECE:
+        take_message(c, ev);
+        break;
+    case DUET_EVENT_PING:
+        c->messages++;
+        conn_wrote(c);
+        break;
+    case DUET_EVENT_PONG:
+        c->messages++;
+        take_pong(c, ev);
+        break;
+    case DUET_EVENT_CLOSE:
+        conn_finish(c, 0);
+        break;
+    default:
+        break;
+    }
+}
+
+/* Events until the input is used up, the application or its queue says stop, or the turn's share is taken. */
+static void take_input(duet_conn *c, duet_input *in)
+{
+    duet_event ev;
+    int rc;
+    while ((rc = duet_proto_recv(&c->proto, in, c->host->loop->now_ms, &ev)) == 1) {
+        take_event(c, &ev);
+        if (c->state != CONN_ACTIVE)
+            return;
+        if (c->paused || c->choked)
+            break;
+        if (c->messages >= MESSAGES_A_TURN && in->len > 0) {
+            conn_again(c);
+            break;
+        }
+    }
+    if (rc < 0 && c->state == CONN_ACTIVE)
+        failed(c, rc);
+}
+
+void websocket_filled(duet_conn *c, size_t n)
+{
+    duet_event ev;
+    duet_input none = { NULL, 0 };
+    int rc = duet_proto_filled(&c->proto, n, c->host->loop->now_ms, &ev);
+    if (rc < 0) {
+        failed(c, rc);
+        return;
+    }
+    if (rc == 0)
+        return;
+    take_event(c, &ev);
+    if (c->state == CONN_ACTIVE)
+        take_input(c, &none); /* lets go what was delivered */
+}
+
+static void at_eof(duet_conn *c)
+{
+    c->reason = DUET_REASON_lost;
+    conn_kill(c, DUET_ERR_EOF);
+}
+
+static uint64_t next_deadline(const duet_conn *c)
+{
+    /* Who does not read cannot see a pong. */
+    if ((c->paused || c->choked) && c->proto.state == OPEN)
+        return UINT64_MAX;
+    return duet_proto_deadline(&c->proto);
+}
+
+static void at_deadline(duet_conn *c)
+{
+    uint32_t pings = c->proto.pings;
+    int rc = duet_proto_tick(&c->proto, c->host->loop->now_ms);
+    if (c->proto.pings != pings)
+        c->ping_us = loop_clock_us();
+    if (rc < 0)
+        failed(c, rc);
+    conn_wrote(c);
+}
+
+static void when_drained(duet_conn *c)
+{
+    if (c->host->on.drain && duet_proto_is_open(&c->proto))
+        c->host->on.drain(c);
+}
+
+static void when_ended(duet_conn *c, int error)
+{
+    const duet_proto *p = &c->proto;
+    duet_closing why = { .code = p->close_code, .reason = (const char *)p->control, .reason_len = p->reason_len,
+                         .error = error, .sent = p->close_sent, .unsent = c->unsent + conn_queued(c) };
+    if (error != 0 && c->reason == DUET_REASON_other)
+        c->reason = DUET_REASON_lost;
+    if (!c->opened)
+        return;
+    if (c->host->closed)
+        c->host->closed(c, &why, (enum duet_reason)c->reason);
+    if (c->host->on.close)
+        c->host->on.close(c, &why);
+}
+
+const struct conn_phase conn_websocket = {
+    .input = take_input,
+    .eof = at_eof,
+    .deadline = next_deadline,
+    .due = at_deadline,
+    .drained = when_drained,
+    .ended = when_ended,
+};
+
+void websocket_begin(duet_conn *c, char *subprotocol)
+{
+    proto_init_open(&c->proto, &c->host->proto, c->host->loop->now_ms);
+    c->proto.subprotocol = subprotocol;
+    c->proto.arg = c;
+    c->phase = &conn_websocket;
+    c->opened = true;
+    c->budget_us = 2000000;
+    c->budget_at_ms = c->host->loop->now_ms;
+    conn_schedule(c);
+    conn_wrote(c);
+    if (c->host->on.open)
+        c->host->on.open(c);
+}
+
+static bool is_open(const duet_conn *c)
+{
+    return c->phase == &conn_websocket && c->state == CONN_ACTIVE;
+}
+
+/* After something was queued. Bytes borrowed from the input wait for the end of the reading, others go now. */
+static void sent(duet_conn *c, const void *data)
+{
+    const uint8_t *at = data;
+    bool from_input = at != NULL && at >= c->host->input && at < c->host->input_end;
+    if (c->proto.out.borrowed && !from_input)
+        conn_flush(c);
+    if (conn_queued(c) > c->host->queue_soft)
+        c->congested = true;
+    conn_wrote(c);
+}
+
+/* Over the hard limit: by the policy. What duet_send() returns. */
+static int when_full(duet_conn *c)
+{
+    c->host->skipped++;
+    switch (c->host->when_full) {
+    case DUET_FULL_DROP:
+        return 0;
+    case DUET_FULL_REFUSE:
+        c->congested = true;
+        return DUET_ERR_FULL;
+    default:
+        conn_give_up(c, DUET_ERR_FULL);
+        return DUET_ERR_FULL;
+    }
+}
+
+/* What every send begins with: 1 to go on, else the result. */
+static int may_queue(duet_conn *c)
+{
+    if (!is_open(c))
+        return DUET_ERR_CLOSED;
+    if (c->members != NULL && c->host->catch_up)
+        c->host->catch_up(c);
+    if (c->host->queue_max != 0 && conn_queued(c) > c->host->queue_max && duet_proto_is_open(&c->proto))
+        return when_full(c);
+    return is_open(c) ? 1 : DUET_ERR_CLOSED;
+}
+
+static void count_sent(duet_conn *c)
+{
+    c->messages_out++;
+    c->host->messages_out++;
+}
+
+int duet_send(duet_conn *c, duet_type type, const void *data, size_t len)
+{
+    int rc = may_queue(c);
+    if (rc <= 0)
+        return rc;
+    if (type != DUET_TEXT && type != DUET_BINARY)
+        return DUET_ERR_INVALID;
+    rc = duet_proto_send(&c->proto, type, data, len);
+    if (rc < 0)
+        return rc;
+    count_sent(c);
+    sent(c, data);
+    return 0;
+}
+
+int duet_send_shared(duet_conn *c, duet_shared *message)
+{
+    int rc = may_queue(c);
+    if (rc <= 0)
+        return rc;
+    return websocket_deliver(c, message);
+}
+
+int websocket_deliver(duet_conn *c, duet_shared *message)
+{
+    int rc = duet_proto_send_shared(&c->proto, message);
+    if (rc < 0)
+        return rc;
+    count_sent(c);
+    if (conn_queued(c) > c->host->queue_soft)
+        c->congested = true;
+    conn_wrote(c);
+    return 0;
+}
+
+int duet_send_begin(duet_conn *c, duet_type type)
+{
+    return is_open(c) ? duet_proto_send_begin(&c->proto, type) : DUET_ERR_CLOSED;
+}
+
+int duet_send_part(duet_conn *c, const void *data, size_t len, bool last)
+{
+    if (!is_open(c))
+        return DUET_ERR_CLOSED;
+    if (c->host->queue_max != 0 && conn_queued(c) > c->host->queue_max && duet_proto_is_open(&c->proto)) {
+        int rc = when_full(c);
+        return rc == 0 ? DUET_ERR_FULL : rc; /* a part cannot be dropped */
+    }
+    int rc = duet_proto_send_part(&c->proto, data, len, last);
+    if (rc < 0)
+        return rc;
+    if (last)
+        count_sent(c);
+    sent(c, data);
+    return 0;
+}
+
+int duet_ping(duet_conn *c)
+{
+    if (!is_open(c))
+        return DUET_ERR_CLOSED;
+    if (c->proto.pinged)
+        return DUET_ERR_STATE;
+    c->proto.now_ms = c->host->loop->now_ms;
+    uint32_t payload = c->proto.pings + 1;
+    int rc = duet_proto_send(&c->proto, DUET_PING, &payload, sizeof(payload));
+    if (rc < 0)
+        return rc;
+    c->ping_us = loop_clock_us();
+    conn_schedule(c);
+    conn_wrote(c);
+    return 0;
+}
+
+int duet_close(duet_conn *c, unsigned code, const char *reason)
+{
+    if (!is_open(c))
+        return 0;
+    if (c->members != NULL && c->host->catch_up)
+        c->host->catch_up(c);
+    int rc = duet_proto_close(&c->proto, code, reason);
+    if (rc < 0)
+        return rc;
+    if (c->paused || c->choked) {
+        c->paused = c->choked = false; /* its Close must be seen */
+        conn_set_reading(c);
+    }
+    conn_schedule(c);
+    conn_wrote(c);
+    return 0;
+}
+
+void duet_abort(duet_conn *c)
+{
+    c->reason = DUET_REASON_application;
+    conn_kill(c, DUET_ERR_CLOSED);
+}
+
+bool duet_congested(const duet_conn *c)
+{
+    return conn_queued(c) > c->host->queue_soft;
+}
+
+size_t duet_queued(const duet_conn *c)
+{
+    return conn_queued(c);
+}
+
+void duet_pause(duet_conn *c)
+{
+    if (!is_open(c) || c->paused)
+        return;
+    c->paused = true;
+    conn_set_reading(c);
+}
+
+void duet_resume(duet_conn *c)
+{
+    if (!c->paused)
+        return;
+    c->paused = false;
+    c->proto.heard_ms = c->host->loop->now_ms;
+    conn_set_reading(c);
+    conn_schedule(c);
+}
+
+uint64_t duet_id(const duet_conn *c)
+{
+    return c->id;
+}
+
+duet_server *duet_server_of(const duet_conn *c)
+{
+    return c->host->server;
+}
+
+void *duet_data(const duet_conn *c)
+{
+    return c->host->data_size ? (void *)(uintptr_t)c->data : NULL;
+}
+
+const char *duet_subprotocol(const duet_conn *c)
+{
+    return duet_proto_subprotocol(&c->proto);
+}
+
+bool duet_is_secure(const duet_conn *c)
+{
+    return c->secure;
+}
+
+void duet_conn_read_stats(const duet_conn *c, duet_conn_stats *out)
+{
+    *out = (duet_conn_stats){ .messages_in = c->messages_in, .messages_out = c->messages_out, .bytes_in = c->bytes_in,
+                              .bytes_out = c->bytes_out, .queued = conn_queued(c), .rtt_us = c->rtt_us };
+}
+
+duet_shared *duet_msg_share(const duet_msg *m)
+{
+    if (m->owner == NULL)
+        return duet_shared_new(m->type, m->data, m->len);
+    if (m->owner->type == 0)
+        shared_encode(m->owner, m->type);
+    return duet_shared_ref(m->owner);
+}
