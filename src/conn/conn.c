@@ -32,7 +32,8 @@ duet_conn *conn_new(struct conn_host *host, int fd, const struct stream_ops *ops
         return NULL;
     }
     c->host = host;
-    c->stream = (struct stream){ .watch = { .fd = fd, .ready = conn_ready }, .ops = ops, .tls = tls, .loop = host->loop };
+    c->stream =
+        (struct stream){ .watch = { .fd = fd, .ready = conn_ready }, .ops = ops, .tls = tls, .loop = host->loop };
     c->turn.run = conn_turn;
     c->reap.run = conn_free;
     c->timer.due = conn_due;

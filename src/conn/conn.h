@@ -8,11 +8,11 @@
  *     |                       |                        |                      | end of file, or its time is over
  *     +-----------------------+------------------------+----------------------+--> DEAD, freed in the reaping
  *
- * Input: at most one loop buffer a turn. What a phase does not take (it paused, its queue is full, it had its share of the
- * turn) is copied to `stash` and comes first later.
+ * Input: at most one loop buffer a turn. What a phase does not take (it paused, its queue is full, it had its share of
+ * the turn) is copied to `stash` and comes first later.
  *
- * Output: whatever is queued in a turn is written once, at its end. Bytes borrowed from the input being read are written
- * at the end of the reading instead, before the buffer is used again.
+ * Output: whatever is queued in a turn is written once, at its end. Bytes borrowed from the input being read are
+ * written at the end of the reading instead, before the buffer is used again.
  *
  * Deadlines: one timer. It is armed for the earliest deadline there was; when it fires too early, since bytes came
  * meanwhile, it is armed again. So nothing is armed or cancelled on the hot path.
@@ -69,32 +69,34 @@ struct duet_conn {
     struct stream stream; /* first */
     struct conn_host *host;
     const struct conn_phase *phase;
-    struct task turn;     /* the end of a turn in which something was queued */
+    struct task turn; /* the end of a turn in which something was queued */
     struct task reap;
     struct timer timer;
     struct duet_proto proto; /* before OPEN only its `out` is in use */
     struct conn_stash *stash;
     struct duet_http *http;
-    void *members;        /* of topics; server/topic.c */
-    void *peer;           /* what is known of the peer; server/ */
+    void *members; /* of topics; server/topic.c */
+    void *peer;    /* what is known of the peer; server/ */
     uint64_t id;
-    uint64_t since_ms;    /* OPENING: the accept; FINISHING, LINGERING: their start; ACTIVE: the last progress of a full queue */
+    uint64_t since_ms; /* OPENING: the accept; FINISHING, LINGERING: their start; ACTIVE: the last progress of a full
+                          queue */
     uint64_t messages_in, messages_out, bytes_in, bytes_out;
-    uint64_t ping_us;     /* when duet_ping() or the last ping was written */
+    uint64_t ping_us;      /* when duet_ping() or the last ping was written */
     uint64_t budget_at_ms; /* messages_per_s: see over_rate() */
     uint32_t budget_us;
     uint32_t rtt_us;
-    uint16_t messages;    /* of this reading */
+    uint16_t messages; /* of this reading */
     uint8_t state;
-    uint8_t reason;       /* enum duet_reason, for the log */
-    bool paused : 1, choked : 1, congested : 1, again : 1, again_due : 1, opened : 1, told : 1, gave_up : 1, traced : 1, secure : 1,
-        out_waits : 1;
+    uint8_t reason; /* enum duet_reason, for the log */
+    bool paused : 1, choked : 1, congested : 1, again : 1, again_due : 1, opened : 1, told : 1, gave_up : 1, traced : 1,
+        secure : 1, out_waits : 1;
     int error;
-    uint32_t unsent;      /* bytes that were given up */
-    uint64_t data[];      /* the application's block */
+    uint32_t unsent; /* bytes that were given up */
+    uint64_t data[]; /* the application's block */
 };
 
-/* A connection on an accepted socket, in OPENING; `ops` and `tls` make its stream. NULL without memory: `fd` is closed. */
+/* A connection on an accepted socket, in OPENING; `ops` and `tls` make its stream. NULL without memory: `fd` is closed.
+ */
 duet_conn *conn_new(struct conn_host *host, int fd, const struct stream_ops *ops, void *tls);
 /* Watches the socket and begins. 0 or a negative error: then it is freed. */
 int conn_start(duet_conn *c, const struct conn_phase *phase);

@@ -9,12 +9,18 @@ enum { MESSAGES_A_TURN = 1024 };
 static enum duet_reason reason_of(int error)
 {
     switch (error) {
-    case DUET_ERR_PROTOCOL: return DUET_REASON_protocol;
-    case DUET_ERR_UTF8:     return DUET_REASON_utf8;
-    case DUET_ERR_TOO_BIG:  return DUET_REASON_too_big;
-    case DUET_ERR_POLICY:   return DUET_REASON_policy;
-    case DUET_ERR_NOMEM:    return DUET_REASON_no_memory;
-    default:                return DUET_REASON_other;
+    case DUET_ERR_PROTOCOL:
+        return DUET_REASON_protocol;
+    case DUET_ERR_UTF8:
+        return DUET_REASON_utf8;
+    case DUET_ERR_TOO_BIG:
+        return DUET_REASON_too_big;
+    case DUET_ERR_POLICY:
+        return DUET_REASON_policy;
+    case DUET_ERR_NOMEM:
+        return DUET_REASON_no_memory;
+    default:
+        return DUET_REASON_other;
     }
 }
 
@@ -78,8 +84,12 @@ static void take_message(duet_conn *c, const duet_event *ev)
         c->messages_in++;
         c->host->messages_in++;
     }
-    duet_msg m = { .type = ev->type, .data = ev->data, .len = ev->len, .first = whole || ev->first,
-                   .last = whole || ev->last, .owner = ev->owner };
+    duet_msg m = { .type = ev->type,
+                   .data = ev->data,
+                   .len = ev->len,
+                   .first = whole || ev->first,
+                   .last = whole || ev->last,
+                   .owner = ev->owner };
     if (c->host->on.message)
         c->host->on.message(c, &m);
     if (c->state == CONN_ACTIVE)
@@ -189,8 +199,12 @@ static void when_drained(duet_conn *c)
 static void when_ended(duet_conn *c, int error)
 {
     const duet_proto *p = &c->proto;
-    duet_closing why = { .code = p->close_code, .reason = (const char *)p->control, .reason_len = p->reason_len,
-                         .error = error, .sent = p->close_sent, .unsent = c->unsent + conn_queued(c) };
+    duet_closing why = { .code = p->close_code,
+                         .reason = (const char *)p->control,
+                         .reason_len = p->reason_len,
+                         .error = error,
+                         .sent = p->close_sent,
+                         .unsent = c->unsent + conn_queued(c) };
     if (error != 0 && c->reason == DUET_REASON_other)
         c->reason = DUET_REASON_lost;
     if (!c->opened)
@@ -429,8 +443,12 @@ bool duet_is_secure(const duet_conn *c)
 
 void duet_conn_read_stats(const duet_conn *c, duet_conn_stats *out)
 {
-    *out = (duet_conn_stats){ .messages_in = c->messages_in, .messages_out = c->messages_out, .bytes_in = c->bytes_in,
-                              .bytes_out = c->bytes_out, .queued = conn_queued(c), .rtt_us = c->rtt_us };
+    *out = (duet_conn_stats){ .messages_in = c->messages_in,
+                              .messages_out = c->messages_out,
+                              .bytes_in = c->bytes_in,
+                              .bytes_out = c->bytes_out,
+                              .queued = conn_queued(c),
+                              .rtt_us = c->rtt_us };
 }
 
 duet_shared *duet_msg_share(const duet_msg *m)

@@ -38,9 +38,9 @@ struct duet_proto {
     struct outq out;
     struct proto_opening *opening; /* until OPEN */
     duet_shared *gather;
-    uint8_t *control;   /* a control payload that came split, or NULL */
-    uint8_t *late_pong; /* the newest ping's answer while too many wait: a length, then the payload; or NULL */
-    char *subprotocol;  /* owned */
+    uint8_t *control;       /* a control payload that came split, or NULL */
+    uint8_t *late_pong;     /* the newest ping's answer while too many wait: a length, then the payload; or NULL */
+    char *subprotocol;      /* owned */
     const uint8_t *checked; /* the text handed out last, which needs no second check when it is sent back */
     size_t checked_len;
 
@@ -56,17 +56,17 @@ struct duet_proto {
     uint32_t utf8, out_utf8;
     uint32_t fragments;
     uint32_t controls;
-    uint32_t pings;      /* sent; the payload of the last */
+    uint32_t pings; /* sent; the payload of the last */
     int error;
     uint16_t close_code; /* the peer's */
     uint16_t close_sent; /* ours; DUET_CODE_NONE for an empty one; 0: none was sent */
     uint16_t status;
     uint8_t state;
-    uint8_t type;        /* of the message that is coming; 0: none is */
-    uint8_t opcode;      /* of the frame */
-    uint8_t out_type;    /* of the message that is being sent in parts; 0: none is */
+    uint8_t type;     /* of the message that is coming; 0: none is */
+    uint8_t opcode;   /* of the frame */
+    uint8_t out_type; /* of the message that is being sent in parts; 0: none is */
     uint8_t head_have, control_have;
-    uint8_t reason_len;  /* of the peer's Close, in `control` */
+    uint8_t reason_len; /* of the peer's Close, in `control` */
     uint8_t head[FRAME_HEAD_MOST];
     bool in_frame : 1, final : 1, delivered : 1, piece_said : 1, part_said : 1, pinged : 1, owns_config : 1;
 };
@@ -74,8 +74,8 @@ struct duet_proto {
 /* Fills every default in. */
 void proto_config_resolve(duet_proto_config *out, const duet_proto_config *in);
 
-/* For a server that read the handshake itself: begins in OPEN, on the caller's memory, where `out` is an outq already that
- * may hold the 101. `config` is resolved and borrowed. */
+/* For a server that read the handshake itself: begins in OPEN, on the caller's memory, where `out` is an outq already
+ * that may hold the 101. `config` is resolved and borrowed. */
 void proto_init_open(duet_proto *p, const duet_proto_config *config, uint64_t now_ms);
 void proto_fini(duet_proto *p);
 

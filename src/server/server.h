@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A server as its own files see it: what is set once before the threads start, and one struct for each loop that only
+ * its thread touches.
+ *
+ * An id is  generation << 32 | slot << 8 | loop.  A loop's slots hold its connections; a slot's generation grows with
+ * each connection and each request in it, so that no id comes twice.
+ */
+#ifndef SERVER_SERVER_H
+#define SERVER_SERVER_H
+
+#include "base/loglimit.h"
+#include "base/map.h"
+#include "conn/conn.h"
+#include "http/address.h"
+#include "http/origin.h"
+#include "net/listen.h"
+#include "server/topic.h"
+#include <duet/server.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum { SERVER_LISTENERS = 16, SERVER_LOOPS = 256 };
+
+struct slot {
+    duet_conn *conn; /* NULL: free */
+    uint32_t generation;
+    uint32_t next; /* free ones: the next; UINT32_MAX ends */
+};
+
+struct server_listener {
+    struct listener listener; /* first */
+    struct server_loop *loop;
+    bool secure;
+    bool started;
+};
+
+/* One thread's part. */
+struct server_loop {
+    struct conn_host host; /* first */
+    duet_server *server;
+    unsigned index;
+    duet_loop *loop;
+    bool owns_loop;
+    struct watch signal; /* an eventfd: stop or drain was asked for */
+    struct server_listener listeners[SERVER_LISTENERS];
+    struct slot *slots;
+    uint32_t slots_cap, slots_free; /* the free list's head */
+    uint32_t conns, websockets;
+    struct map addresses; /* per_address_max: address bytes to a count */
+    struct topics topics;
+    struct timer drain;
+    uint32_t drain_next; /* the slot that is closed next */
+    bool draining;
+    uint64_t accept_second_ms;
+    unsigned accepts;      /* in this second */
+    struct http_head head; /* of the request that is being read; nothing outlives the callback */
+    char date[40];         /* the Date field's value, and when it was made */
+    uint64_t date_ms;
+    uint8_t random[256]; /* unused bytes of the system's randomness, from `random_at` on */
+    unsigned random_at;
+    uint64_t accepted, opened, requests, reasons[DUET_REASON_COUNT], codes[5001], lag_us;
+    pthread_t thread;
+};
+
+struct duet_server {
+    duet_server_config config; /* every default filled in; strings are the server's own or constant */
+    struct server_loop *loops;
+    unsigned count;
+    int fds[SERVER_LISTENERS];
+    bool fd_secure[SERVER_LISTENERS], fd_unix[SERVER_LISTENERS];
+    unsigned ports[SERVER_LISTENERS];
+    int fd_count;
+    struct http_network *trusted;
+    size_t trusted_count;
+    bool trust_unix, any_origin;
+    struct http_origin *origins;
+    size_t origin_count;
+    char **owned; /* strings to free */
+    size_t owned_count;
+    uint64_t map_key[2];
+    atomic_uint connections; /* of all loops */
+    atomic_uint running;     /* loops that still serve */
+    atomic_bool stopping, draining;
+    pthread_mutex_t log_lock;
+    struct loglimit log_limit; /* under `log_lock` */
+};
+
+static inline struct server_loop *loop_of(const duet_conn *c)
+{
+    return (struct server_loop *)c->host;
+}
+
+/* Single-writer counters that any thread may read. */
+static inline void count_add(uint64_t *counter, uint64_t n)
+{
+    __atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+}
+
+/* What is known of a peer beside its socket: behind a proxy, or where addresses are counted. Freed with the
+ * connection. */
+struct peer_info {
+    struct http_address address;
+    uint16_t port;
+    bool has_address;  /* else it came by a unix socket */
+    bool trusted;      /* the socket's peer is a trusted proxy */
+    bool counted;      /* in `addresses` */
+    bool secure;       /* TLS at a proxy */
+    struct buf *proxy; /* PROXY header bytes so far */
+};
+
+/* Tells the log and the counters (report.c). */
+void report(struct server_loop *l, const duet_conn *c, enum duet_reason reason, int code, const char *target,
+            const char *detail);
+
+#endif
