@@ -36,17 +36,17 @@ struct duet_loop {
     int epoll, wake; /* wake: an eventfd */
     uint64_t now_ms; /* CLOCK_MONOTONIC, once a turn */
     struct wheel wheel;
-    unsigned char *recv; /* LOOP_RECV bytes for whoever reads; nothing in it outlives the reading */
-    struct tls_buffers *tls; /* stream_tls.c's, made by the first stream that needs them */
+    unsigned char *recv;                  /* LOOP_RECV bytes for whoever reads; nothing in it outlives the reading */
+    struct tls_buffers *tls;              /* stream_tls.c's, made by the first stream that needs them */
     struct task *end_first, **end_last;   /* loop_at_end */
     struct task *reap_first, **reap_last; /* loop_reap */
     struct task *next_first, **next_last; /* what queued itself again while it ran */
     struct task *running;
-    bool turning;  /* inside duet_loop_turn() */
-    bool woken;    /* by ourselves, outside a turn; `wake` is readable */
+    bool turning; /* inside duet_loop_turn() */
+    bool woken;   /* by ourselves, outside a turn; `wake` is readable */
     bool stopping;
     pthread_mutex_t lock;
-    struct posted *posted; /* under `lock`; the newest first */
+    struct task *posted; /* under `lock`; the newest first */
 };
 
 uint64_t loop_clock_us(void); /* CLOCK_MONOTONIC now, for measuring */
@@ -64,5 +64,10 @@ void loop_reap(duet_loop *l, struct task *t);
 
 /* From any thread: `fn(arg)` runs on the loop's thread soon, in the order posted. 0 or DUET_ERR_NOMEM. */
 int loop_post(duet_loop *l, void (*fn)(void *arg), void *arg);
+/* The same without memory of its own: `t` must stay until it ran on the loop's thread or loop_unpost() took it back.
+ * `queued` is not looked at: it is posted once at a time. Freeing the loop forgets it. */
+void loop_post_task(duet_loop *l, struct task *t);
+/* Takes back what was posted and has not run; nothing if it did. The loop's thread, or no other than ours. */
+void loop_unpost(duet_loop *l, struct task *t);
 
 #endif

@@ -10,8 +10,9 @@
 
 enum { BATCH = 1024 };
 
+/* A call from another thread, in memory of its own. */
 struct posted {
-    struct posted *next;
+    struct task task; /* first */
     void (*fn)(void *arg);
     void *arg;
 };
@@ -97,14 +98,22 @@ static void reap(duet_loop *l)
     }
 }
 
+static void call_posted(struct task *t)
+{
+    struct posted p = *(struct posted *)t;
+    mem_free(t);
+    p.fn(p.arg);
+}
+
 void duet_loop_free(duet_loop *l)
 {
     if (l == NULL)
         return;
     reap(l);
-    for (struct posted *p = l->posted, *next; p != NULL; p = next) {
-        next = p->next;
-        mem_free(p); /* what it was meant for is gone */
+    for (struct task *t = l->posted, *next; t != NULL; t = next) {
+        next = t->next;
+        if (t->run == call_posted)
+            mem_free(t); /* what it was meant for is gone */
     }
     if (l->wake >= 0)
         close(l->wake);
@@ -168,20 +177,19 @@ static void run_posted(duet_loop *l)
     (void)ignored;
     l->woken = false;
     pthread_mutex_lock(&l->lock);
-    struct posted *newest = l->posted, *oldest = NULL;
+    struct task *newest = l->posted, *oldest = NULL;
     l->posted = NULL;
     pthread_mutex_unlock(&l->lock);
     while (newest != NULL) {
-        struct posted *p = newest;
-        newest = p->next;
-        p->next = oldest;
-        oldest = p;
+        struct task *t = newest;
+        newest = t->next;
+        t->next = oldest;
+        oldest = t;
     }
     while (oldest != NULL) {
-        struct posted p = *oldest;
-        mem_free(oldest);
-        oldest = p.next;
-        p.fn(p.arg);
+        struct task *t = oldest;
+        oldest = t->next;
+        t->run(t);
     }
 }
 
@@ -322,20 +330,36 @@ void loop_reap(duet_loop *l, struct task *t)
     wake_outside(l);
 }
 
+void loop_post_task(duet_loop *l, struct task *t)
+{
+    pthread_mutex_lock(&l->lock);
+    bool first = l->posted == NULL;
+    t->next = l->posted;
+    l->posted = t;
+    /* Inside the lock, because the loop may be freed once the call has run. */
+    if (first)
+        write_wake(l);
+    pthread_mutex_unlock(&l->lock);
+}
+
+void loop_unpost(duet_loop *l, struct task *t)
+{
+    pthread_mutex_lock(&l->lock);
+    struct task **at = &l->posted;
+    while (*at != NULL && *at != t)
+        at = &(*at)->next;
+    if (*at == t)
+        *at = t->next;
+    pthread_mutex_unlock(&l->lock);
+}
+
 int loop_post(duet_loop *l, void (*fn)(void *arg), void *arg)
 {
     struct posted *p = mem_alloc(sizeof(*p));
     if (p == NULL)
         return DUET_ERR_NOMEM;
-    *p = (struct posted){ .fn = fn, .arg = arg };
-    pthread_mutex_lock(&l->lock);
-    bool first = l->posted == NULL;
-    p->next = l->posted;
-    l->posted = p;
-    /* Inside the lock, because the loop may be freed once the call has run. */
-    if (first)
-        write_wake(l);
-    pthread_mutex_unlock(&l->lock);
+    *p = (struct posted){ .task.run = call_posted, .fn = fn, .arg = arg };
+    loop_post_task(l, &p->task);
     return 0;
 }
 

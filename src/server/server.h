@@ -15,6 +15,7 @@
 #include "http/address.h"
 #include "http/origin.h"
 #include "net/listen.h"
+#include "net/worker.h"
 #include "server/topic.h"
 #include <duet/server.h>
 #include <pthread.h>
@@ -84,6 +85,8 @@ struct duet_server {
     atomic_bool stopping, draining;
     pthread_mutex_t log_lock;
     struct loglimit log_limit; /* under `log_lock` */
+    _Atomic(struct worker *) worker; /* of files; made by files.c at the first one, any loop; server.c frees it when no
+                                        loop turns any more and the connections are gone */
 };
 
 static inline struct server_loop *loop_of(const duet_conn *c)
