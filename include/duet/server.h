@@ -15,13 +15,6 @@
 extern "C" {
 #endif
 
-/* What happens when a message meets a queue that is over its hard limit (queue_max). */
-typedef enum duet_when_full {
-    DUET_FULL_CLOSE,  /* the reader is too slow: Close 1008 "slow", its queue is discarded */
-    DUET_FULL_REFUSE, /* duet_send() returns DUET_ERR_FULL; a publication is skipped for this reader and counted */
-    DUET_FULL_DROP    /* as refuse, but duet_send() returns 0; counted */
-} duet_when_full;
-
 /* A place in the site. The longest path that fits wins. */
 typedef struct duet_route {
     const char *path;    /* exact; all below it when it ends with '/'. NULL ends the table */
@@ -149,21 +142,6 @@ DUET_API duet_http *duet_http_find(duet_server *s, uint64_t id);
 DUET_API duet_loop *duet_server_loop(duet_server *s);
 /* Starts the config's `trace` for this connection. */
 DUET_API void duet_conn_trace(duet_conn *c);
-
-/* name: the reason in log events and metrics; one X for each reason a peer can be refused, failed or dropped. */
-#define DUET_REASONS(X)                                                                                      \
-    X(fds) X(connections) X(per_address) X(accept_rate) X(proxy_protocol_invalid) X(tls_handshake_failed)        \
-    X(open_timeout) X(bad_request) X(not_found) X(method) X(head_too_big) X(body_too_big) X(origin) X(handshake)  \
-    X(application) X(protocol) X(utf8) X(too_big) X(policy) X(slow) X(pong_timeout) X(close_timeout) X(rate)      \
-    X(lost) X(no_memory) X(draining) X(other)
-
-enum duet_reason {
-#define DUET_REASON_ENUM(name) DUET_REASON_##name,
-    DUET_REASONS(DUET_REASON_ENUM)
-#undef DUET_REASON_ENUM
-    DUET_REASON_COUNT
-};
-DUET_API const char *duet_reason_text(enum duet_reason reason);
 
 typedef struct duet_server_stats {
     uint64_t connections, websockets;     /* now */

@@ -23,7 +23,6 @@
 #include "net/stream.h"
 #include "proto/proto.h"
 #include <duet/conn.h>
-#include <duet/server.h>
 
 enum conn_state { CONN_OPENING, CONN_ACTIVE, CONN_FINISHING, CONN_LINGERING, CONN_DEAD };
 
