@@ -9,7 +9,7 @@
 enum { LINGER_MS = 1000, IOV = 64, READ_MOST = 256 * 1024 };
 
 struct conn_stash {
-    size_t at, len;
+    size_t at, len, cap; /* bytes from `at` to `len` wait */
     uint8_t data[];
 };
 
@@ -17,6 +17,7 @@ static void conn_ready(struct watch *w, uint32_t events);
 static void conn_turn(struct task *t);
 static void conn_free(struct task *t);
 static void conn_due(struct timer *t);
+static void stash_free(duet_conn *c);
 
 static duet_conn *of_task(struct task *t)
 {
@@ -37,7 +38,7 @@ duet_conn *conn_new(struct conn_host *host, int fd, const struct stream_ops *ops
     c->turn.run = conn_turn;
     c->reap.run = conn_free;
     c->timer.due = conn_due;
-    c->since_ms = host->loop->now_ms;
+    c->born_ms = c->since_ms = host->loop->now_ms;
     c->reason = DUET_REASON_other;
     outq_init(&c->proto.out, &host->pool);
     return c;
@@ -49,7 +50,8 @@ static void conn_free(struct task *t)
     loop_not_at_end(c->host->loop, &c->turn);
     timer_cancel(&c->host->loop->wheel, &c->timer);
     proto_fini(&c->proto);
-    mem_free(c->stash);
+    stash_free(c);
+    mem_free(c->parked);
     if (c->host->gone)
         c->host->gone(c);
     mem_free(c);
@@ -99,7 +101,7 @@ void conn_kill(duet_conn *c, int error)
 static void watch_for(duet_conn *c)
 {
     uint32_t want = 0;
-    bool held = c->state == CONN_ACTIVE && (c->paused || c->choked || c->stash != NULL);
+    bool held = c->state == CONN_ACTIVE && (c->paused || c->choked || (c->stash != NULL && !c->wants_more));
     if (!held)
         want |= LOOP_IN;
     if (c->out_waits)
@@ -113,7 +115,7 @@ void conn_set_reading(duet_conn *c)
 {
     if (c->state == CONN_DEAD)
         return;
-    if (!c->paused && !c->choked && (c->stash != NULL || c->stream.ops->buffered(&c->stream)))
+    if (!c->paused && !c->choked && ((c->stash != NULL && !c->wants_more) || c->stream.ops->buffered(&c->stream)))
         conn_again(c);
     watch_for(c);
 }
@@ -202,8 +204,7 @@ void conn_finish(duet_conn *c, int error)
         c->error = error;
     c->state = CONN_FINISHING;
     c->since_ms = c->host->loop->now_ms;
-    mem_free(c->stash);
-    c->stash = NULL;
+    stash_free(c);
     conn_schedule(c);
     conn_wrote(c);
 }
@@ -251,7 +252,7 @@ static int write_out(duet_conn *c)
         if (sent < 0 && sent != -EAGAIN)
             return (int)sent;
         if (sent > 0) {
-            c->host->bytes_out += (uint64_t)sent;
+            count_add(&c->host->bytes_out, (uint64_t)sent);
             c->bytes_out += (uint64_t)sent;
             if (c->state == CONN_ACTIVE)
                 c->since_ms = c->host->loop->now_ms;
@@ -282,55 +283,86 @@ bool conn_flush(duet_conn *c)
     return c->state != CONN_DEAD;
 }
 
-/* Keeps what a phase did not take. */
-static void stash_rest(duet_conn *c, const duet_input *in)
+/* Puts bytes behind those that wait already; grows by doubling, so that a head in single bytes costs no more. */
+static bool stash_put(duet_conn *c, const uint8_t *data, size_t len)
 {
     struct conn_stash *s = c->stash;
-    if (s != NULL && in->data >= s->data && in->data <= s->data + s->len) {
-        s->at = (size_t)(in->data - s->data);
-        if (s->at == s->len) {
-            mem_free(s);
-            c->stash = NULL;
+    size_t have = s ? s->len : 0;
+    if (s == NULL || s->cap - have < len) {
+        size_t cap = s && 2 * s->cap > have + len ? 2 * s->cap : have + len;
+        s = mem_realloc(s, sizeof(*s) + cap);
+        if (s == NULL) {
+            c->reason = DUET_REASON_no_memory;
+            conn_kill(c, DUET_ERR_NOMEM);
+            return false;
         }
-        return;
+        if (c->stash == NULL)
+            s->at = 0;
+        s->cap = cap;
+        c->stash = s;
     }
-    if (in->len == 0)
-        return;
-    size_t kept = s ? s->len - s->at : 0;
-    struct conn_stash *more = mem_alloc(sizeof(*more) + kept + in->len);
-    if (more == NULL) {
-        c->reason = DUET_REASON_no_memory;
-        conn_kill(c, DUET_ERR_NOMEM);
-        return;
-    }
-    if (kept > 0)
-        memcpy(more->data, s->data + s->at, kept);
-    memcpy(more->data + kept, in->data, in->len);
-    more->at = 0;
-    more->len = kept + in->len;
-    mem_free(s);
-    c->stash = more;
+    memcpy(s->data + have, data, len);
+    s->len = have + len;
+    return true;
 }
 
-static void give(duet_conn *c, uint8_t *data, size_t len)
+static void stash_free(duet_conn *c)
 {
-    struct conn_host *h = c->host;
-    duet_input in = { data, len };
-    h->input = data;
-    h->input_end = data + len;
+    mem_free(c->stash);
+    c->stash = NULL;
+}
+
+/* Hands bytes to the phase, and to the next one when it changes. */
+static void hand_over(duet_conn *c, duet_input *in)
+{
+    const struct conn_phase *phase;
+    c->host->input = in->data;
+    c->host->input_end = in->data + in->len;
     c->messages = 0;
-    c->phase->input(c, &in);
-    h->input = h->input_end = NULL;
-    if (c->state == CONN_ACTIVE)
-        stash_rest(c, &in);
+    do {
+        phase = c->phase;
+        phase->input(c, in);
+    } while (c->phase != phase && c->state == CONN_ACTIVE && in->len > 0);
+    c->host->input = c->host->input_end = NULL;
     /* What was borrowed from the input leaves now, the rest at the end of the turn. */
     if (c->proto.out.borrowed)
         conn_flush(c);
-    if (c->state == CONN_ACTIVE) {
-        conn_schedule(c);
-        if (c->stash != NULL || c->choked || c->paused || !(c->stream.watch.events & LOOP_IN))
-            watch_for(c);
+    /* Copied too: a delivered message lies in the input. */
+    c->proto.checked = NULL;
+}
+
+static void handed_over(duet_conn *c)
+{
+    if (c->state != CONN_ACTIVE)
+        return;
+    conn_schedule(c);
+    if (c->stash != NULL || c->choked || c->paused || !(c->stream.watch.events & LOOP_IN))
+        watch_for(c);
+}
+
+/* New bytes from the loop's buffer; what is not taken is kept. */
+static void give(duet_conn *c, uint8_t *data, size_t len)
+{
+    duet_input in = { data, len };
+    hand_over(c, &in);
+    if (c->state == CONN_ACTIVE && in.len > 0 && !stash_put(c, in.data, in.len))
+        return;
+    handed_over(c);
+}
+
+static void give_stash(duet_conn *c)
+{
+    struct conn_stash *s = c->stash;
+    duet_input in = { s->data + s->at, s->len - s->at };
+    c->stash = NULL; /* whoever ends the connection meanwhile must not free it under us */
+    hand_over(c, &in);
+    if (c->state != CONN_ACTIVE || in.len == 0) {
+        mem_free(s);
+    } else {
+        s->at = (size_t)(in.data - s->data);
+        c->stash = s;
     }
+    handed_over(c);
 }
 
 static void ended_by_peer(duet_conn *c)
@@ -356,14 +388,14 @@ static bool read_failed(duet_conn *c, ssize_t n)
 static void read_in(duet_conn *c)
 {
     void *at;
-    size_t room = c->phase == &conn_websocket ? duet_proto_room(&c->proto, &at) : 0;
+    size_t room = c->phase == &conn_websocket && c->stash == NULL ? duet_proto_room(&c->proto, &at) : 0;
     if (room > READ_MOST)
         room = READ_MOST;
     uint8_t *to = room ? at : c->host->loop->recv;
     ssize_t n = c->stream.ops->read(&c->stream, to, room ? room : LOOP_RECV);
     if (read_failed(c, n))
         return;
-    c->host->bytes_in += (uint64_t)n;
+    count_add(&c->host->bytes_in, (uint64_t)n);
     c->bytes_in += (uint64_t)n;
     if (room) {
         c->messages = 0;
@@ -372,6 +404,9 @@ static void read_in(duet_conn *c)
             conn_flush(c);
         if (c->state == CONN_ACTIVE)
             conn_schedule(c);
+    } else if (c->stash != NULL) {
+        if (stash_put(c, to, (size_t)n))
+            give_stash(c);
     } else {
         give(c, to, (size_t)n);
     }
@@ -387,9 +422,14 @@ static void discard_in(duet_conn *c)
 static void open_stream(duet_conn *c)
 {
     uint32_t want = LOOP_IN;
-    int rc = c->stream.ops->handshake(&c->stream, &want);
+    int rc = c->proxied ? c->host->opening(c) : 1;
+    if (rc == 1)
+        rc = c->stream.ops->handshake(&c->stream, &want);
+    else if (rc < 0)
+        c->reason = DUET_REASON_proxy_protocol_invalid;
     if (rc < 0) {
-        c->reason = DUET_REASON_tls_handshake_failed;
+        if (c->reason == DUET_REASON_other)
+            c->reason = DUET_REASON_tls_handshake_failed;
         conn_kill(c, rc);
         return;
     }
@@ -443,7 +483,7 @@ static void read_again(duet_conn *c)
             read_in(c);
         return;
     }
-    give(c, s->data + s->at, s->len - s->at);
+    give_stash(c);
 }
 
 /* The end of a turn in which something happened to this connection. */

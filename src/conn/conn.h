@@ -60,6 +60,8 @@ struct conn_host {
     /* To the server: it is gone (last call, memory goes after it), it opened, a topic's news must be queued first. */
     void (*gone)(duet_conn *c);
     void (*catch_up)(duet_conn *c);
+    /* Before the first byte of a `proxied` connection: 1 go on, 0 wait, or an error. */
+    int (*opening)(duet_conn *c);
     void (*closed)(duet_conn *c, const duet_closing *why, enum duet_reason reason);
     void (*refused)(duet_conn *c, enum duet_reason reason, int code, const char *detail);
 };
@@ -74,25 +76,34 @@ struct duet_conn {
     struct duet_proto proto; /* before OPEN only its `out` is in use */
     struct conn_stash *stash;
     struct duet_http *http;
-    void *members; /* of topics; server/topic.c */
-    void *peer;    /* what is known of the peer; server/ */
+    struct http_head *parked; /* how far the reading of a head that is not whole is; server/httpd.c */
+    void *members;            /* of topics; server/topic.c */
+    void *peer;               /* what is known of the peer; server/ */
     uint64_t id;
+    uint64_t born_ms;
     uint64_t since_ms; /* OPENING: the accept; FINISHING, LINGERING: their start; ACTIVE: the last progress of a full
                           queue */
     uint64_t messages_in, messages_out, bytes_in, bytes_out;
-    uint64_t ping_us;      /* when duet_ping() or the last ping was written */
-    uint64_t budget_at_ms; /* messages_per_s: see over_rate() */
+    uint64_t ping_us; /* when duet_ping() or the last ping was written */
+    uint64_t mark_ms; /* HTTP: when a head began or the last bytes came; WebSocket: see over_rate() */
     uint32_t budget_us;
     uint32_t rtt_us;
+    uint16_t served;   /* requests of this connection */
     uint16_t messages; /* of this reading */
     uint8_t state;
     uint8_t reason; /* enum duet_reason, for the log */
     bool paused : 1, choked : 1, congested : 1, again : 1, again_due : 1, opened : 1, told : 1, gave_up : 1, traced : 1,
-        secure : 1, out_waits : 1;
+        secure : 1, out_waits : 1, wants_more : 1, proxied : 1;
     int error;
     uint32_t unsent; /* bytes that were given up */
     uint64_t data[]; /* the application's block */
 };
+
+/* Single-writer counters that any thread may read. */
+static inline void count_add(uint64_t *counter, uint64_t n)
+{
+    __atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+}
 
 /* A connection on an accepted socket, in OPENING; `ops` and `tls` make its stream. NULL without memory: `fd` is closed.
  */

@@ -41,8 +41,8 @@ static bool over_rate(duet_conn *c)
         return false;
     uint64_t now = c->host->loop->now_ms;
     uint32_t each = 1000000 / rate, most = 2000000;
-    uint64_t level = c->budget_us + (now - c->budget_at_ms) * 1000;
-    c->budget_at_ms = now;
+    uint64_t level = c->budget_us + (now - c->mark_ms) * 1000;
+    c->mark_ms = now;
     if (level > most)
         level = most;
     if (level < each) {
@@ -82,7 +82,7 @@ static void take_message(duet_conn *c, const duet_event *ev)
         }
         c->messages++;
         c->messages_in++;
-        c->host->messages_in++;
+        count_add(&c->host->messages_in, 1);
     }
     duet_msg m = { .type = ev->type,
                    .data = ev->data,
@@ -232,7 +232,7 @@ void websocket_begin(duet_conn *c, char *subprotocol)
     c->phase = &conn_websocket;
     c->opened = true;
     c->budget_us = 2000000;
-    c->budget_at_ms = c->host->loop->now_ms;
+    c->mark_ms = c->host->loop->now_ms;
     conn_schedule(c);
     conn_wrote(c);
     if (c->host->on.open)
@@ -259,7 +259,7 @@ static void sent(duet_conn *c, const void *data)
 /* Over the hard limit: by the policy. What duet_send() returns. */
 static int when_full(duet_conn *c)
 {
-    c->host->skipped++;
+    count_add(&c->host->skipped, 1);
     switch (c->host->when_full) {
     case DUET_FULL_DROP:
         return 0;
@@ -287,7 +287,7 @@ static int may_queue(duet_conn *c)
 static void count_sent(duet_conn *c)
 {
     c->messages_out++;
-    c->host->messages_out++;
+    count_add(&c->host->messages_out, 1);
 }
 
 int duet_send(duet_conn *c, duet_type type, const void *data, size_t len)

@@ -29,6 +29,9 @@ struct duet_http {
     bool upgrade;     /* it is a valid upgrade request */
     bool in_callback; /* freed by who called, not by who answers */
     bool done;        /* answered whole */
+    bool asked;       /* the application knows of it: `gone` is due */
+    bool cors;        /* its Origin may read the answer */
+    bool streams;     /* begun by duet_http_begin() */
     bool continued;   /* 100 Continue was sent, or not asked for */
     bool body_chunked, body_whole, body_over;
     uint64_t body_left; /* of a request's body with a length */
@@ -38,7 +41,8 @@ struct duet_http {
     struct buf kept;        /* the head's bytes, when the request outlives its reading */
     struct http_head *head; /* its fields; the loop's, or a copy of its own */
     struct duet_request request;
-    char peer[64];
+    bool owns_head;           /* `head` is a copy */
+    char peer[64], host[256]; /* behind a proxy */
     void (*drain)(duet_http *x);
     /* Who makes a long answer: called when there is room for more, and once when the exchange is over. */
     void (*more)(duet_http *x, void *source);
@@ -62,8 +66,18 @@ void http_set_source(duet_http *x, void (*more)(duet_http *, void *), void (*ove
 /* A refusal by the server itself: an answer of one line, Connection: close, and its report. */
 void http_refuse(duet_conn *c, unsigned status, enum duet_reason reason, const char *line);
 
+/* Queues a head that was put together. 0 or DUET_ERR_NOMEM. */
+int http_queue_head(duet_conn *c, struct buf *b);
+/* The exchange is the connection's no longer: it became something else. It is freed now, or by the callback's caller.
+ */
+void http_detach(duet_http *x);
+void http_free(duet_http *x);
+
 /* An upgrade request (upgrade.c): judged, then accepted, refused, or asked of the application. */
 void upgrade_request(duet_http *x);
+
+/* Whether the request's Origin passes the rule (upgrade.c). */
+bool origin_allowed(const duet_http *x);
 
 /* A publication to a streamed response. */
 int http_deliver(duet_conn *c, duet_shared *message);

@@ -48,10 +48,11 @@ struct server_loop {
     struct slot *slots;
     uint32_t slots_cap, slots_free; /* the free list's head */
     uint32_t conns, websockets;
-    struct map addresses; /* per_address_max: address bytes to a count */
     struct topics topics;
+    struct timer beat; /* once a second: how late it comes is the loop's lag */
     struct timer drain;
-    uint32_t drain_next; /* the slot that is closed next */
+    uint64_t drain_until_ms;
+    uint32_t drain_next, drain_count; /* the slot that is closed next; connections there were */
     bool draining;
     uint64_t accept_second_ms;
     unsigned accepts;      /* in this second */
@@ -83,6 +84,9 @@ struct duet_server {
     atomic_uint connections; /* of all loops */
     atomic_uint running;     /* loops that still serve */
     atomic_bool stopping, draining;
+    struct worker *worker; /* reads files; NULL until the first one is asked for */
+    pthread_mutex_t address_lock;
+    struct map addresses; /* per_address_max: address bytes to a count; under `address_lock` */
     pthread_mutex_t log_lock;
     struct loglimit log_limit; /* under `log_lock` */
     _Atomic(struct worker *) worker; /* of files; made by files.c at the first one, any loop; server.c frees it when no
@@ -92,12 +96,6 @@ struct duet_server {
 static inline struct server_loop *loop_of(const duet_conn *c)
 {
     return (struct server_loop *)c->host;
-}
-
-/* Single-writer counters that any thread may read. */
-static inline void count_add(uint64_t *counter, uint64_t n)
-{
-    __atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
 }
 
 /* What is known of a peer beside its socket: behind a proxy, or where addresses are counted. Freed with the
@@ -112,7 +110,27 @@ struct peer_info {
     struct buf *proxy; /* PROXY header bytes so far */
 };
 
-/* Tells the log and the counters (report.c). */
+/* peer.c: what a newcomer is, and whether it may stay. */
+bool peer_admit(struct server_loop *l, const struct address *from, enum duet_reason *why);
+/* Notes what is to be kept about it. 0 or DUET_ERR_NOMEM. */
+int peer_note(duet_conn *c, const struct address *from, bool secure);
+void peer_forget(duet_conn *c);
+int peer_opening(duet_conn *c); /* conn_host.opening: the PROXY header */
+/* The socket's peer, or what a PROXY header said; false for a unix socket. */
+bool peer_address(const duet_conn *c, struct http_address *address, uint16_t *port);
+bool peer_trusted(const duet_conn *c); /* a trusted proxy: its X-Forwarded-* count */
+
+/* drain.c */
+void drain_begin(struct server_loop *l);
+void drain_check(struct server_loop *l); /* ends the loop when it was the last connection */
+
+/* server.c */
+struct server_loop *server_current(duet_server *s); /* the calling thread's loop of this server, or NULL */
+uint64_t server_new_id(duet_conn *c);               /* the slot's next generation */
+duet_conn *server_find(struct server_loop *l, uint64_t id);
+const char *server_date(struct server_loop *l); /* now, as a Date field's value */
+
+/* report.c: tells the log and the counters. `target` and `detail` may be NULL. */
 void report(struct server_loop *l, const duet_conn *c, enum duet_reason reason, int code, const char *target,
             const char *detail);
 

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/* From a request to a WebSocket: the rules of RFC 6455, the Origin, the subprotocol, the application's word. */
+#include "base/mem.h"
+#include "proto/handshake.h"
+#include "server/httpd.h"
+#include <string.h>
+
+bool origin_allowed(const duet_http *x)
+{
+    const duet_server *s = loop_of(x->conn)->server;
+    const char *value = duet_request_origin(&x->request);
+    const char *host = x->request.host ? x->request.host : "";
+    struct http_origin_rule rule = { .secure = x->request.secure,
+                                     .host = { host, strlen(host) },
+                                     .allow = s->origins,
+                                     .allow_count = s->origin_count,
+                                     .require = s->config.require_origin };
+    if (s->any_origin && value != NULL)
+        return true;
+    return http_origin_allowed(&rule, value, value ? strlen(value) : 0);
+}
+
+/* The first of ours that is offered; NULL: none. */
+static const char *pick_subprotocol(const duet_http *x)
+{
+    const char *const *ours = loop_of(x->conn)->server->config.subprotocols;
+    for (size_t i = 0; ours != NULL && ours[i] != NULL; i++)
+        if (duet_request_offers(&x->request, ours[i]))
+            return ours[i];
+    return NULL;
+}
+
+static void refuse(duet_http *x, unsigned status, enum duet_reason reason, const char *line)
+{
+    report(loop_of(x->conn), x->conn, reason, (int)status, x->request.path, line);
+    x->keep_alive = false;
+    duet_http_text(x, status, line);
+}
+
+void upgrade_request(duet_http *x)
+{
+    struct server_loop *l = loop_of(x->conn);
+    struct handshake_verdict v = handshake_check(x->head, x->request.data);
+    if (v.status != 0) {
+        refuse(x, v.status, DUET_REASON_handshake, v.error);
+        return;
+    }
+    if (!origin_allowed(x)) {
+        refuse(x, 403, DUET_REASON_origin, "this Origin may not connect here");
+        return;
+    }
+    if (l->draining) {
+        refuse(x, 503, DUET_REASON_draining, "going away");
+        return;
+    }
+    x->upgrade = true;
+    const char *subprotocol = pick_subprotocol(x);
+    if (subprotocol == NULL && l->server->config.require_subprotocol) {
+        refuse(x, 400, DUET_REASON_handshake, "no subprotocol of ours is offered");
+        return;
+    }
+    void (*hook)(duet_http *, const duet_request *) = l->host.on.upgrade;
+    if (x->route != NULL && x->route->upgrade != NULL)
+        hook = x->route->upgrade;
+    if (hook != NULL)
+        hook(x, &x->request);
+    else if (duet_http_upgrade(x, subprotocol, NULL) < 0)
+        refuse(x, 500, DUET_REASON_no_memory, "out of memory");
+}
+
+int duet_http_upgrade(duet_http *x, const char *subprotocol, const duet_header *headers)
+{
+    char space[512];
+    struct buf b;
+    duet_conn *c = x->conn;
+    if (!x->upgrade || x->state != HTTP_ASKED || x->done || c == NULL || c->state != CONN_ACTIVE)
+        return DUET_ERR_STATE;
+    char *name = subprotocol ? mem_strdup(subprotocol) : NULL;
+    if (subprotocol != NULL && name == NULL)
+        return DUET_ERR_NOMEM;
+    buf_init(&b, space, sizeof(space));
+    int rc = handshake_answer(&b, x->head, x->request.data, subprotocol, headers);
+    if (rc == 0)
+        rc = http_queue_head(c, &b);
+    buf_fini(&b);
+    if (rc < 0) {
+        mem_free(name);
+        return rc;
+    }
+    struct server_loop *l = loop_of(c);
+    count_add(&l->opened, 1);
+    __atomic_store_n(&l->websockets, l->websockets + 1, __ATOMIC_RELAXED);
+    http_detach(x);
+    websocket_begin(c, name);
+    if (c->stash != NULL)
+        conn_again(c);
+    return 0;
+}
