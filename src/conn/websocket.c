@@ -226,9 +226,8 @@ const struct conn_phase conn_websocket = {
 
 void websocket_begin(duet_conn *c, char *subprotocol)
 {
-    proto_init_open(&c->proto, &c->host->proto, c->host->loop->now_ms);
+    proto_init_open(&c->proto, &c->host->proto, c, c->host->loop->now_ms);
     c->proto.subprotocol = subprotocol;
-    c->proto.arg = c;
     c->phase = &conn_websocket;
     c->opened = true;
     c->budget_us = 2000000;

@@ -73,11 +73,12 @@ void proto_became_open(duet_proto *p)
     p->heard_ms -= earlier < p->heard_ms ? earlier : p->heard_ms;
 }
 
-void proto_init_open(duet_proto *p, const duet_proto_config *config, uint64_t now_ms)
+void proto_init_open(duet_proto *p, const duet_proto_config *config, void *arg, uint64_t now_ms)
 {
     struct outq out = p->out; /* the answer to the upgrade may wait in it */
     init(p, config, out.pool, now_ms);
     p->out = out;
+    p->arg = arg;
     p->status = 101;
     p->state = OPEN;
     proto_became_open(p);

@@ -76,7 +76,7 @@ void proto_config_resolve(duet_proto_config *out, const duet_proto_config *in);
 
 /* For a server that read the handshake itself: begins in OPEN, on the caller's memory, where `out` is an outq already
  * that may hold the 101. `config` is resolved and borrowed. */
-void proto_init_open(duet_proto *p, const duet_proto_config *config, uint64_t now_ms);
+void proto_init_open(duet_proto *p, const duet_proto_config *config, void *arg, uint64_t now_ms);
 void proto_fini(duet_proto *p);
 
 void proto_enter(duet_proto *p, enum proto_state next);

@@ -249,13 +249,6 @@ static void after_callback(duet_http *x)
         conn_kill(x->conn, DUET_ERR_NOMEM);
 }
 
-static void ask(duet_http *x)
-{
-    x->in_callback = true;
-    dispatch(x);
-    after_callback(x);
-}
-
 static void begin_body(duet_http *x)
 {
     duet_conn *c = x->conn;

@@ -84,7 +84,6 @@ struct duet_server {
     atomic_uint connections; /* of all loops */
     atomic_uint running;     /* loops that still serve */
     atomic_bool stopping, draining;
-    struct worker *worker; /* reads files; NULL until the first one is asked for */
     pthread_mutex_t address_lock;
     struct map addresses; /* per_address_max: address bytes to a count; under `address_lock` */
     pthread_mutex_t log_lock;
