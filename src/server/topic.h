@@ -7,9 +7,9 @@
  * that is pending at once, so that it leaves in one write, and its memory is touched once. A member that is sent
  * something else before gets its pending publications first (catch_up), so that order holds for each connection.
  *
- * Across threads: a publication is put into the inbox of each other loop, all under one lock, so that every loop sees one
- * order; and the publisher's own loop drains its inbox before it appends a publication of its own. So publishes that
- * happen one after another reach every member on every loop in that order. With one loop no lock is taken.
+ * Across threads: a publication is put into the inbox of each other loop, all under one lock, so that every loop sees
+ * one order; and the publisher's own loop drains its inbox before it appends a publication of its own. So publishes
+ * that happen one after another reach every member on every loop in that order. With one loop no lock is taken.
  *
  * A member that is sending a message in parts gets what is published meanwhile behind its last part; where that would
  * keep more than 1 MiB, it counts as too slow.
