@@ -114,7 +114,8 @@ int conn_start(duet_conn *c, const struct conn_phase *phase);
 /* Something was queued: written at the end of the turn. */
 static inline void conn_wrote(duet_conn *c)
 {
-    loop_at_end(c->host->loop, &c->turn);
+    if (!c->turn.queued)
+        loop_at_end(c->host->loop, &c->turn);
 }
 /* Writes now. False: it is dead or over. */
 bool conn_flush(duet_conn *c);

@@ -134,8 +134,7 @@ int outq_prepare(struct outq *q, unsigned n)
     return q->last->next ? 0 : DUET_ERR_NOMEM;
 }
 
-/* Room at the end of the last record, when that is a run of bytes with `n` free ones behind it. */
-static uint8_t *extend(struct outq *q, uint32_t n)
+uint8_t *outq_extend(struct outq *q, uint32_t n)
 {
     if (q->last_at == NONE)
         return NULL;
@@ -146,6 +145,7 @@ static uint8_t *extend(struct outq *q, uint32_t n)
     uint8_t *to = q->last->data + begin + r->len;
     r->len += n;
     q->last->used = begin + ((r->len + 7) & ~7u);
+    q->bytes += n;
     return to;
 }
 
@@ -153,18 +153,18 @@ int outq_copy(struct outq *q, const void *a, size_t an, const void *b, size_t bn
 {
     uint32_t n = (uint32_t)(an + bn);
     assert(an + bn <= OUTQ_COPY_MOST);
-    uint8_t *to = extend(q, n);
+    uint8_t *to = outq_extend(q, n);
     if (to == NULL) {
         struct record *r = record_new(q, RECORD + ((n + 7) & ~7u));
         if (r == NULL)
             return DUET_ERR_NOMEM;
         *r = (struct record){ .len = n, .kind = BYTES };
         to = (uint8_t *)(r + 1);
+        q->bytes += n;
     }
     memcpy(to, a, an);
     if (bn > 0)
         memcpy(to + an, b, bn);
-    q->bytes += n;
     return 0;
 }
 

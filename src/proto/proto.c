@@ -59,6 +59,9 @@ static void init(duet_proto *p, const duet_proto_config *config, struct chunk_po
     p->close_code = DUET_CODE_LOST;
     p->now_ms = p->heard_ms = p->since_ms = p->window_ms = now_ms;
     outq_init(&p->out, pool);
+    /* Nobody wants to see its head, or have it in pieces: it can be taken whole. */
+    p->takes_short = config->role == DUET_SERVER && config->trace == NULL && !config->pieces &&
+                     config->message_max >= FRAME_CONTROL_MOST;
 }
 
 /* The first ping comes after half to one interval, so that a restart does not put all in step (TIM-6). */

@@ -68,7 +68,7 @@ struct duet_proto {
     uint8_t head_have, control_have;
     uint8_t reason_len; /* of the peer's Close, in `control` */
     uint8_t head[FRAME_HEAD_MOST];
-    bool in_frame : 1, final : 1, delivered : 1, piece_said : 1, part_said : 1, pinged : 1, owns_config : 1;
+    bool in_frame : 1, final : 1, delivered : 1, piece_said : 1, part_said : 1, pinged : 1, takes_short : 1;
 };
 
 /* Fills every default in. */

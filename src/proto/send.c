@@ -10,8 +10,14 @@ void send_trace(duet_proto *p, bool sent, const uint8_t *head, size_t head_len)
 {
     struct frame f;
     frame_decode(&f, head);
-    duet_trace trace = { .sent = sent, .final = f.final, .masked = f.masked, .rsv = f.rsv, .opcode = f.opcode,
-                         .length = f.length, .head = head, .head_len = head_len };
+    duet_trace trace = { .sent = sent,
+                         .final = f.final,
+                         .masked = f.masked,
+                         .rsv = f.rsv,
+                         .opcode = f.opcode,
+                         .length = f.length,
+                         .head = head,
+                         .head_len = head_len };
     p->config->trace(p->arg, &trace);
 }
 
@@ -127,6 +133,21 @@ static int send_gathered(duet_proto *p, unsigned type)
     return rc;
 }
 
+/* A short frame behind others in the same run. False: send it the long way. */
+static bool send_short(duet_proto *p, unsigned type, const void *data, size_t len)
+{
+    if (len > FRAME_CONTROL_MOST || !p->takes_short)
+        return false;
+    uint8_t *to = outq_extend(&p->out, (uint32_t)len + 2);
+    if (to == NULL)
+        return false;
+    to[0] = (uint8_t)(0x80 | type);
+    to[1] = (uint8_t)len;
+    if (len > 0)
+        memcpy(to + 2, data, len);
+    return true;
+}
+
 static int send_message(duet_proto *p, unsigned type, const void *data, size_t len)
 {
     if (p->out_type != 0)
@@ -134,6 +155,8 @@ static int send_message(duet_proto *p, unsigned type, const void *data, size_t l
     bool checked = data != NULL && data == p->checked && len == p->checked_len;
     if (type == FRAME_TEXT && !p->config->trust_text && !checked && !utf8_valid(data, len))
         return DUET_ERR_UTF8;
+    if (send_short(p, type, data, len))
+        return 0;
     duet_shared *s = p->gather;
     if (len >= DUET_BORROW && p->delivered && data == s->payload && len == s->len && !proto_masks(p) &&
         (s->type == type || (s->type == 0 && shared_alone(s))))
