@@ -570,7 +570,8 @@ int duet_server_run(duet_server *s)
     unsigned started = 0, threads = 1;
     for (; rc == 0 && started < s->count; started++)
         rc = loop_start(&s->loops[started], NULL);
-    for (unsigned i = 0; rc == 0 && i < s->count; i++)
+    /* The first loop last: it takes the descriptors that the others' are made after. */
+    for (unsigned i = s->count; rc == 0 && i-- > 0;)
         rc = start_listeners(&s->loops[i]);
     for (; rc == 0 && threads < s->count; threads++)
         rc = -pthread_create(&s->loops[threads].thread, NULL, serve, &s->loops[threads]);
