@@ -312,23 +312,32 @@ static void stash_free(duet_conn *c)
     c->stash = NULL;
 }
 
+/* What was borrowed from the input leaves now. So do the answers of who gets nothing else in this turn, since it is in
+ * no topic: their chunk is used again by the next connection while it is in the cache. */
+static void after_reading(duet_conn *c)
+{
+    c->host->reading = NULL;
+    if (c->proto.out.borrowed || (c->members == NULL && c->state == CONN_ACTIVE && conn_queued(c) > 0))
+        conn_flush(c);
+    c->proto.checked = NULL; /* the message may lie in the input */
+    if (conn_queued(c) > 0 || c->state != CONN_ACTIVE || c->congested || c->choked)
+        conn_wrote(c);
+}
+
 /* Hands bytes to the phase, and to the next one when it changes. */
 static void hand_over(duet_conn *c, duet_input *in)
 {
     const struct conn_phase *phase;
     c->host->input = in->data;
     c->host->input_end = in->data + in->len;
+    c->host->reading = c;
     c->messages = 0;
     do {
         phase = c->phase;
         phase->input(c, in);
     } while (c->phase != phase && c->state == CONN_ACTIVE && in->len > 0);
     c->host->input = c->host->input_end = NULL;
-    /* What was borrowed from the input leaves now, the rest at the end of the turn. */
-    if (c->proto.out.borrowed)
-        conn_flush(c);
-    /* Copied too: a delivered message lies in the input. */
-    c->proto.checked = NULL;
+    after_reading(c);
 }
 
 static void handed_over(duet_conn *c)
@@ -399,9 +408,9 @@ static void read_in(duet_conn *c)
     c->bytes_in += (uint64_t)n;
     if (room) {
         c->messages = 0;
+        c->host->reading = c;
         websocket_filled(c, (size_t)n);
-        if (c->proto.out.borrowed)
-            conn_flush(c);
+        after_reading(c);
         if (c->state == CONN_ACTIVE)
             conn_schedule(c);
     } else if (c->stash != NULL) {

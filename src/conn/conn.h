@@ -55,6 +55,7 @@ struct conn_host {
     size_t data_size;
     /* Of the reading that goes on: bytes in here need no copy before its end. */
     const uint8_t *input, *input_end;
+    duet_conn *reading; /* whose it is */
     /* Counters; written by the loop's thread only. */
     uint64_t messages_in, messages_out, bytes_in, bytes_out, skipped;
     /* To the server: it is gone (last call, memory goes after it), it opened, a topic's news must be queued first. */
@@ -111,10 +112,10 @@ duet_conn *conn_new(struct conn_host *host, int fd, const struct stream_ops *ops
 /* Watches the socket and begins. 0 or a negative error: then it is freed. */
 int conn_start(duet_conn *c, const struct conn_phase *phase);
 
-/* Something was queued: written at the end of the turn. */
+/* Something was queued: written at the end of the turn, or of the reading that goes on. */
 static inline void conn_wrote(duet_conn *c)
 {
-    if (!c->turn.queued)
+    if (!c->turn.queued && c->host->reading != c)
         loop_at_end(c->host->loop, &c->turn);
 }
 /* Writes now. False: it is dead or over. */
