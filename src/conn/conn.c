@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { LINGER_MS = 1000, IOV = 64, READ_MOST = 256 * 1024 };
+enum { LINGER_MS = 1000, IOV = 64, READ_MOST = 256 * 1024, HEAD_FIRST = 16 * 1024 };
 
 struct conn_stash {
     size_t at, len, cap; /* bytes from `at` to `len` wait */
@@ -401,7 +401,9 @@ static void read_in(duet_conn *c)
     if (room > READ_MOST)
         room = READ_MOST;
     uint8_t *to = room ? at : c->host->loop->recv;
-    ssize_t n = c->stream.ops->read(&c->stream, to, room ? room : LOOP_RECV);
+    /* Who sends large messages is read a little at first: the rest of one then goes straight to its place. */
+    size_t most = room ? room : c->large ? HEAD_FIRST : LOOP_RECV;
+    ssize_t n = c->stream.ops->read(&c->stream, to, most);
     if (read_failed(c, n))
         return;
     count_add(&c->host->bytes_in, (uint64_t)n);

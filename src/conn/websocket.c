@@ -4,7 +4,7 @@
 #include "base/mem.h"
 #include <string.h>
 
-enum { MESSAGES_A_TURN = 1024 };
+enum { MESSAGES_A_TURN = 1024, LARGE = 128 * 1024 };
 
 static enum duet_reason reason_of(int error)
 {
@@ -82,6 +82,7 @@ static void take_message(duet_conn *c, const duet_event *ev)
         }
         c->messages++;
         c->messages_in++;
+        c->large = ev->len >= LARGE;
         count_add(&c->host->messages_in, 1);
     }
     duet_msg m = { .type = ev->type,

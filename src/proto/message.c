@@ -20,7 +20,7 @@ void message_release(duet_proto *p)
     p->checked = NULL;
     if (!p->delivered)
         return;
-    duet_shared_unref(p->gather);
+    pool_unref(p->out.pool, p->gather);
     p->gather = NULL;
     p->delivered = false;
 }
@@ -212,7 +212,14 @@ static bool gather_fits(duet_proto *p, size_t need)
         want = 2 * need > GATHER_LEAST ? 2 * need : GATHER_LEAST;
     if (p->final && want > have + p->left)
         want = have + (size_t)p->left;
-    duet_shared *s = p->gather ? shared_grow(p->gather, want) : shared_alloc(want);
+    duet_shared *s = p->gather;
+    if (s == NULL) {
+        /* A block that is there already may hold all that is declared: it takes no new memory. */
+        s = p->left >= POOL_BLOCK_LEAST ? pool_take(p->out.pool, (size_t)p->left) : NULL;
+        s = s ? s : shared_alloc(want);
+    } else {
+        s = shared_grow(s, want);
+    }
     if (s == NULL)
         return false;
     p->gather = s;

@@ -88,6 +88,36 @@ void chunk_pool_fini(struct chunk_pool *pool)
         mem_free(c);
     }
     pool->count = 0;
+    while (pool->block_count > 0)
+        duet_shared_unref(pool->blocks[--pool->block_count]);
+    pool->block_bytes = 0;
+}
+
+duet_shared *pool_take(struct chunk_pool *pool, size_t cap)
+{
+    for (unsigned i = 0; pool != NULL && i < pool->block_count; i++) {
+        duet_shared *s = pool->blocks[i];
+        if (s->cap < cap)
+            continue;
+        pool->blocks[i] = pool->blocks[--pool->block_count];
+        pool->block_bytes -= s->cap;
+        s->len = 0;
+        s->type = 0;
+        s->head_size = 0;
+        return s;
+    }
+    return NULL;
+}
+
+void pool_unref(struct chunk_pool *pool, duet_shared *s)
+{
+    if (pool == NULL || s == NULL || s->cap < POOL_BLOCK_LEAST || !shared_alone(s) ||
+        pool->block_count == POOL_BLOCKS || pool->block_bytes + s->cap > POOL_BYTES) {
+        duet_shared_unref(s);
+        return;
+    }
+    pool->blocks[pool->block_count++] = s;
+    pool->block_bytes += s->cap;
 }
 
 void outq_init(struct outq *q, struct chunk_pool *pool)
@@ -241,7 +271,7 @@ int outq_output(const struct outq *q, struct iovec *iov, int max)
 static void record_drop(struct outq *q, struct record *r)
 {
     if (is_ref(r))
-        duet_shared_unref(ref_of(r)->owner);
+        pool_unref(q->pool, ref_of(r)->owner);
     else if (r->kind == PONG)
         q->pongs--;
 }

@@ -18,10 +18,22 @@ enum { OUTQ_CHUNK = 4096, OUTQ_COPY_MOST = OUTQ_CHUNK - 64, OUTQ_PONGS_MOST = 16
 
 struct chunk;
 
+enum { POOL_BLOCKS = 8, POOL_BLOCK_LEAST = 64 * 1024, POOL_BYTES = 16 * 1024 * 1024 };
+
+/* What the connections of one loop use again: chunks, and a few large blocks for messages, since fresh pages would cost
+ * as much as a copy. */
 struct chunk_pool {
     struct chunk *free;
     unsigned count, most;
+    duet_shared *blocks[POOL_BLOCKS];
+    unsigned block_count;
+    size_t block_bytes;
 };
+
+/* An empty block of at least `cap` bytes that is there already; NULL: none is. `pool` may be NULL. */
+duet_shared *pool_take(struct chunk_pool *pool, size_t cap);
+/* Lets go a reference; keeps the block when it was the last one and there is room. */
+void pool_unref(struct chunk_pool *pool, duet_shared *s);
 
 void chunk_pool_fini(struct chunk_pool *pool);
 
@@ -32,7 +44,7 @@ struct outq {
     size_t done;             /* how much of the first record was written */
     uint32_t at, last_at;    /* the first and the last record */
     uint16_t pongs;
-    bool borrowed;           /* a REF to the caller's bytes may be there */
+    bool borrowed; /* a REF to the caller's bytes may be there */
 };
 
 void outq_init(struct outq *q, struct chunk_pool *pool);
