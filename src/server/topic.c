@@ -215,6 +215,84 @@ static int grow_members(struct topic *t)
     return 0;
 }
 
+static void begin_pass(struct topic *t)
+{
+    t->at = 0;
+    t->goal = t->tail;
+    t->least = t->tail->number;
+}
+
+/* Writes the publication into the tail; `p` is the new tail. */
+static void append(struct topic *t, struct publication *p)
+{
+    struct publication *tail = t->tail;
+    tail->message = p->message;
+    tail->except = p->except;
+    tail->next = p;
+    p->message = NULL;
+    p->next = NULL;
+    p->number = tail->number + 1;
+    if (t->first == tail)
+        t->home->behind++;
+    t->tail = p;
+    t->bytes += tail->message->len;
+    if (t->at == 0)
+        begin_pass(t);
+    make_pending(t);
+    /* So much is not kept for the end of the turn. Within a walk, that one will go on to the end. */
+    if (t->bytes > TOPIC_LOG_MOST && t->busy == 0) {
+        no_longer_pending(t);
+        if (!walk(t, loop_clock_us()))
+            make_pending(t);
+    }
+}
+
+/* What others published, in their order. */
+static void append_all(struct topics *ts, struct publication *p)
+{
+    while (p != NULL) {
+        struct publication *next = p->next;
+        struct topic *t = map_get(&ts->names, p->name, p->name_len);
+        if (t != NULL)
+            append(t, p);
+        else
+            publication_free(p);
+        p = next;
+    }
+}
+
+/* With the lock held. */
+static struct publication *take_inbox(struct topics *ts)
+{
+    struct publication *all = ts->inbox;
+    ts->inbox = NULL;
+    ts->inbox_last = &ts->inbox;
+    return all;
+}
+
+/* The lock of all inboxes of a server is the first loop's. */
+static pthread_mutex_t *lock_of(duet_server *s)
+{
+    return &s->loops[0].topics.lock;
+}
+
+/* What was published by now on other threads. */
+static void read_inbox(struct topics *ts, bool posted)
+{
+    pthread_mutex_t *lock = lock_of(ts->loop->server);
+    pthread_mutex_lock(lock);
+    struct publication *all = take_inbox(ts);
+    if (posted)
+        ts->posted = false;
+    pthread_mutex_unlock(lock);
+    append_all(ts, all);
+}
+
+static void drain_inbox(void *arg)
+{
+    read_inbox(arg, true);
+}
+
 static bool may_join(const duet_conn *c)
 {
     return c->state == CONN_ACTIVE && (c->phase != &conn_websocket || duet_proto_is_open(&c->proto));
@@ -225,6 +303,8 @@ int topic_join(duet_conn *c, const char *name, size_t len)
     struct topics *home = topics_of(c);
     if (len == 0 || len > TOPIC_NAME_MOST)
         return DUET_ERR_INVALID;
+    if (home->loop->server->count > 1)
+        read_inbox(home, false);
     if (!may_join(c))
         return DUET_ERR_CLOSED;
     struct topic *t = map_get(&home->names, name, len);
@@ -292,7 +372,7 @@ static bool give_one(duet_conn *c, duet_shared *message, bool late)
         return true;
     }
     int rc = websocket ? websocket_deliver(c, message) : http_deliver(c, message);
-    if (rc == DUET_ERR_STATE) {
+    if (rc == DUET_ERR_STATE && websocket) {
         if (!late)
             return false;
         refuse(c);
@@ -357,13 +437,6 @@ static void look_ahead(const struct topic *t)
     __builtin_prefetch(c + offsetof(duet_conn, id));
 }
 
-static void begin_pass(struct topic *t)
-{
-    t->at = 0;
-    t->goal = t->tail;
-    t->least = t->tail->number;
-}
-
 /* Frees what all members got. True: that is all there was at the pass's end. */
 static bool end_pass(struct topic *t)
 {
@@ -419,31 +492,6 @@ static void deliver(struct task *task)
     }
 }
 
-/* Writes the publication into the tail; `p` is the new tail. */
-static void append(struct topic *t, struct publication *p)
-{
-    struct publication *tail = t->tail;
-    tail->message = p->message;
-    tail->except = p->except;
-    tail->next = p;
-    p->message = NULL;
-    p->next = NULL;
-    p->number = tail->number + 1;
-    if (t->first == tail)
-        t->home->behind++;
-    t->tail = p;
-    t->bytes += tail->message->len;
-    if (t->at == 0)
-        begin_pass(t);
-    make_pending(t);
-    /* So much is not kept for the end of the turn. Within a walk, that one will go on to the end. */
-    if (t->bytes > TOPIC_LOG_MOST && t->busy == 0) {
-        no_longer_pending(t);
-        if (!walk(t, loop_clock_us()))
-            make_pending(t);
-    }
-}
-
 static struct publication *publication_new(const char *name, size_t len, duet_shared *message, uint64_t except)
 {
     struct publication *p = mem_alloc(sizeof(*p) + len);
@@ -452,46 +500,6 @@ static struct publication *publication_new(const char *name, size_t len, duet_sh
     *p = (struct publication){ .message = duet_shared_ref(message), .except = except, .name_len = len };
     memcpy(p->name, name, len);
     return p;
-}
-
-/* What others published, in their order. */
-static void append_all(struct topics *ts, struct publication *p)
-{
-    while (p != NULL) {
-        struct publication *next = p->next;
-        struct topic *t = map_get(&ts->names, p->name, p->name_len);
-        if (t != NULL)
-            append(t, p);
-        else
-            publication_free(p);
-        p = next;
-    }
-}
-
-/* With the lock held. */
-static struct publication *take_inbox(struct topics *ts)
-{
-    struct publication *all = ts->inbox;
-    ts->inbox = NULL;
-    ts->inbox_last = &ts->inbox;
-    return all;
-}
-
-/* The lock of all inboxes of a server is the first loop's. */
-static pthread_mutex_t *lock_of(duet_server *s)
-{
-    return &s->loops[0].topics.lock;
-}
-
-static void drain_inbox(void *arg)
-{
-    struct topics *ts = arg;
-    pthread_mutex_t *lock = lock_of(ts->loop->server);
-    pthread_mutex_lock(lock);
-    struct publication *all = take_inbox(ts);
-    ts->posted = false;
-    pthread_mutex_unlock(lock);
-    append_all(ts, all);
 }
 
 /* With the lock held. Nobody has the publication before everybody is sure to hear of it. */
@@ -596,7 +604,10 @@ int topic_leave(duet_conn *c, const char *name, size_t len)
 {
     if (len == 0 || len > TOPIC_NAME_MOST)
         return DUET_ERR_INVALID;
-    struct topic *t = map_get(&topics_of(c)->names, name, len);
+    struct topics *home = topics_of(c);
+    if (home->loop->server->count > 1)
+        read_inbox(home, false);
+    struct topic *t = map_get(&home->names, name, len);
     struct membership *m = t ? find(c, t) : NULL;
     if (m == NULL)
         return 0;

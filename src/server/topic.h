@@ -8,8 +8,9 @@
  * something else before gets its pending publications first (catch_up), so that order holds for each connection.
  *
  * Across threads: a publication is put into the inbox of each other loop, all under one lock, so that every loop sees
- * one order; and the publisher's own loop drains its inbox before it appends a publication of its own. So publishes
- * that happen one after another reach every member on every loop in that order. With one loop no lock is taken.
+ * one order; and a loop drains its inbox before it appends a publication of its own, and before a member joins or
+ * leaves. So publishes that happen one after another reach every member on every loop in that order, and a member gets
+ * what was published while it was one. With one loop no lock is taken.
  *
  * A member that is sending a message in parts gets what is published meanwhile behind its last part; where that would
  * keep more than 1 MiB, it counts as too slow.
@@ -36,17 +37,14 @@ struct topics {
     struct map names;      /* to struct topic */
     struct topic *pending; /* topics with news, in the order they got them */
     struct topic **pending_last;
-    struct task deliver; /* at the end of the turn */
-    unsigned behind;     /* topics whose log holds anything */
-    pthread_mutex_t lock; /* in use: the first loop's, for the inboxes of all */
+    struct task deliver;                     /* at the end of the turn */
+    unsigned behind;                         /* topics whose log holds anything */
+    pthread_mutex_t lock;                    /* in use: the first loop's, for the inboxes of all */
     struct publication *inbox, **inbox_last; /* under `lock` */
     bool posted;                             /* under `lock`: a call to drain the inbox is on its way */
     uint64_t count, subscriptions;
     uint64_t published; /* of the whole server, in its first loop; atomic */
 };
-
-/* The calling thread's loop of this server, or NULL (server.c). */
-struct server_loop *server_current(duet_server *s);
 
 int topics_init(struct topics *t, struct server_loop *loop, const uint64_t key[2]);
 void topics_fini(struct topics *t);
