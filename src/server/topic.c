@@ -354,7 +354,7 @@ static void remove_member(struct topic *t, uint32_t gap)
 /* The reader is too slow for one message more: by the policy, and never without a trace. */
 static void refuse(duet_conn *c)
 {
-    c->host->skipped++;
+    count_add(&c->host->skipped, 1);
     if (c->host->when_full == DUET_FULL_CLOSE)
         conn_give_up(c, DUET_ERR_FULL);
     else
