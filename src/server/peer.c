@@ -81,6 +81,8 @@ bool peer_admit(struct server_loop *l, const struct address *from, enum duet_rea
     duet_server *s = l->server;
     if (atomic_load_explicit(&s->connections, memory_order_relaxed) >= s->config.connections_max)
         *why = DUET_REASON_connections;
+    else if (l->refusing)
+        *why = DUET_REASON_no_memory;
     else if (too_fast(l))
         *why = DUET_REASON_accept_rate;
     else

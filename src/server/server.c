@@ -289,6 +289,16 @@ void duet_conn_trace(duet_conn *c)
     c->traced = true;
 }
 
+/* Says so where that needs no handshake, and closes. */
+static void refuse_newcomer(int fd, bool secure)
+{
+    static const char answer[] = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n"
+                                 "Retry-After: 5\r\n\r\n";
+    if (!secure && send(fd, answer, sizeof(answer) - 1, MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+        shutdown(fd, SHUT_WR);
+    close(fd);
+}
+
 static void accepted(struct listener *listener, int fd, const struct address *from)
 {
     struct server_listener *sl = (struct server_listener *)(void *)listener;
@@ -298,7 +308,7 @@ static void accepted(struct listener *listener, int fd, const struct address *fr
     count_add(&l->accepted, 1);
     if (!peer_admit(l, from, &why)) {
         report(l, NULL, why, 0, NULL, "raise the limit, or the number of descriptors (ulimit -n)");
-        close(fd);
+        refuse_newcomer(fd, sl->secure);
         return;
     }
     duet_conn *c = conn_new(&l->host, fd, &stream_tcp_ops, NULL);
@@ -449,6 +459,8 @@ static int loop_start(struct server_loop *l, duet_loop *loop)
     rc = loop_watch(loop, &l->signal, LOOP_IN);
     if (rc == 0)
         timer_arm(&loop->wheel, &l->beat, loop->now_ms + BEAT_MS);
+    if (rc == 0)
+        budget_start(l);
     return rc;
 }
 
@@ -466,6 +478,7 @@ static void loop_stop(struct server_loop *l)
         duet_loop_turn(l->loop, 0);
         timer_cancel(&l->loop->wheel, &l->beat);
         timer_cancel(&l->loop->wheel, &l->drain);
+        timer_cancel(&l->loop->wheel, &l->budget);
         int fd = l->signal.fd;
         loop_unwatch(l->loop, &l->signal);
         l->signal.fd = fd;
@@ -485,6 +498,7 @@ static int init(duet_server *s, const duet_server_config *config, char *why)
     pthread_mutex_init(&s->log_lock, NULL);
     pthread_mutex_init(&s->address_lock, NULL);
     int rc = fill_defaults(&s->config, why);
+    budget_init(s);
     if (rc == 0 && getrandom(s->map_key, sizeof(s->map_key), 0) != sizeof(s->map_key))
         rc = DUET_ERR_RANDOM;
     map_init(&s->addresses, s->map_key);

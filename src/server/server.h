@@ -50,7 +50,8 @@ struct server_loop {
     uint32_t conns, websockets;
     struct topics topics;
     struct timer beat; /* once a second: how late it comes is the loop's lag */
-    struct timer drain;
+    struct timer drain, budget;
+    bool refusing; /* the memory budget is nearly used up */
     uint64_t drain_until_ms;
     uint32_t drain_next, drain_count; /* the slot that is closed next; connections there were */
     bool draining;
@@ -81,6 +82,7 @@ struct duet_server {
     char **owned; /* strings to free */
     size_t owned_count;
     uint64_t map_key[2];
+    uint64_t memory_max; /* bytes; 0: no limit is known */
     atomic_uint connections; /* of all loops */
     atomic_uint running;     /* loops that still serve */
     atomic_bool stopping, draining;
@@ -118,6 +120,10 @@ int peer_opening(duet_conn *c); /* conn_host.opening: the PROXY header */
 /* The socket's peer, or what a PROXY header said; false for a unix socket. */
 bool peer_address(const duet_conn *c, struct http_address *address, uint16_t *port);
 bool peer_trusted(const duet_conn *c); /* a trusted proxy: its X-Forwarded-* count */
+
+/* budget.c: the memory budget */
+void budget_init(duet_server *s);
+void budget_start(struct server_loop *l);
 
 /* drain.c */
 void drain_begin(struct server_loop *l);
