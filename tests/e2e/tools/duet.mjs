@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url";
 
 const build = process.env.DUET_BUILD ?? fileURLToPath(new URL("../../../build/release", import.meta.url));
 export const duet = process.env.DUET ?? join(build, "duet");
+export const echo = process.env.ECHO ?? join(build, "examples/echo");
 
 /* A port nobody listens on now. The kernel does not hand it out again soon. */
 export function freePort() {
@@ -63,11 +64,11 @@ export function readFor(ms, url) {
 }
 
 /*
- * Starts a program that serves, and waits for `url` to answer 200 (pass null for a program that speaks no HTTP and
- * says so by its first line). Returns { child, url, log(), stop() }; stop() sends SIGTERM and resolves to the exit
- * code, or to the signal's name.
+ * Starts a program that serves, and waits for `url` to answer 200. For a program that speaks no HTTP pass null, and
+ * `ready`, which resolves to whether it serves, or else its first line says so. Returns { child, log(), stop() };
+ * stop() sends SIGTERM and resolves to the exit code, or to the signal's name.
  */
-export async function startProgram(program, args, url) {
+export async function startProgram(program, args, url, ready) {
     const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
     let log = "";
     let ended = null;
@@ -86,7 +87,7 @@ export async function startProgram(program, args, url) {
         await until(async () => {
             if (ended !== null)
                 throw new Error(`${program} ended with ${ended}: ${log}`);
-            return url ? (await get(url))?.status === 200 : log.includes("\n");
+            return url ? (await get(url))?.status === 200 : ready ? ready() : log.includes("\n");
         }, `${program} answers`);
     } catch (error) {
         await stop();
