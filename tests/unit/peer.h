@@ -23,12 +23,13 @@ struct peer {
     uint64_t now_ms;
     int error;
     bool failed_new;
-    bool echo;              /* sends each message back */
+    bool gave_up; /* accepting failed: it waits for an answer for ever */
+    bool echo;    /* sends each message back */
     char trace[65536];
     size_t len;
-    uint8_t wire[1 << 21];  /* bytes sent that no line was made of yet */
+    uint8_t wire[1 << 21]; /* bytes sent that no line was made of yet */
     size_t wire_len;
-    bool head_done;         /* the HTTP head was seen */
+    bool head_done; /* the HTTP head was seen */
 };
 
 /* A server that waits for a request; a client that sent its own. Not open yet. */
