@@ -254,8 +254,8 @@ static int write_out(duet_conn *c)
         if (sent > 0) {
             count_add(&c->host->bytes_out, (uint64_t)sent);
             c->bytes_out += (uint64_t)sent;
-            if (c->state == CONN_ACTIVE)
-                c->since_ms = c->host->loop->now_ms;
+            if (c->state != CONN_LINGERING)
+                c->since_ms = c->host->loop->now_ms; /* slow is no reason to be cut off; standing still is */
             duet_proto_sent(&c->proto, (size_t)sent);
         }
         full = sent < 0 || (size_t)sent < want || c->stream.ops->pending(&c->stream);
@@ -278,7 +278,7 @@ bool conn_flush(duet_conn *c)
     }
     if (c->out_waits || (c->stream.watch.events & LOOP_OUT))
         watch_for(c);
-    if (c->out_waits && conn_queued(c) > c->host->queue_soft)
+    if (c->out_waits)
         conn_schedule(c);
     return c->state != CONN_DEAD;
 }
@@ -393,6 +393,19 @@ static bool read_failed(duet_conn *c, ssize_t n)
     return n <= 0;
 }
 
+/* One read of a socket. TLS gives a record at a time, and may have more of them at hand. */
+static ssize_t read_most(struct stream *s, uint8_t *to, size_t most)
+{
+    ssize_t n = s->ops->read(s, to, most);
+    while (n > 0 && (size_t)n < most && s->ops->buffered(s)) {
+        ssize_t more = s->ops->read(s, to + n, most - (size_t)n);
+        if (more <= 0)
+            break; /* an error stays, and is told next time */
+        n += more;
+    }
+    return n;
+}
+
 /* One read a turn. A large message is read straight into its own buffer. */
 static void read_in(duet_conn *c)
 {
@@ -403,7 +416,7 @@ static void read_in(duet_conn *c)
     uint8_t *to = room ? at : c->host->loop->recv;
     /* Who sends large messages is read a little at first: the rest of one then goes straight to its place. */
     size_t most = room ? room : c->large ? HEAD_FIRST : LOOP_RECV;
-    ssize_t n = c->stream.ops->read(&c->stream, to, most);
+    ssize_t n = read_most(&c->stream, to, most);
     if (read_failed(c, n))
         return;
     count_add(&c->host->bytes_in, (uint64_t)n);

@@ -461,6 +461,8 @@ static uint64_t next_deadline(const duet_conn *c)
 {
     const duet_server_config *config = &loop_of(c)->server->config;
     const duet_http *x = c->http;
+    if (c->out_waits)
+        return after(c->since_ms, config->idle_ms);
     if (x != NULL && !x->body_over)
         return after(c->mark_ms, config->idle_ms);
     if (x != NULL)
@@ -474,8 +476,8 @@ static void at_deadline(duet_conn *c)
 {
     duet_http *x = c->http;
     bool began = c->parked != NULL || x != NULL;
-    c->reason = DUET_REASON_open_timeout;
-    if (x != NULL && x->state == HTTP_ANSWERING) {
+    c->reason = c->out_waits ? DUET_REASON_slow : DUET_REASON_open_timeout;
+    if (c->out_waits || (x != NULL && x->state == HTTP_ANSWERING)) {
         conn_kill(c, DUET_ERR_TIMEOUT);
     } else if (began) {
         http_refuse(c, x && x->body_over ? 503 : 408, DUET_REASON_open_timeout,
