@@ -138,9 +138,18 @@ static inline size_t conn_queued(const duet_conn *c)
     return c->proto.out.bytes;
 }
 
+/* After something was queued by a sender who is told when there is room again. */
+static inline void conn_queued_more(duet_conn *c)
+{
+    if (conn_queued(c) > c->host->queue_soft)
+        c->congested = true;
+    conn_wrote(c);
+}
+
 /* From HTTP to WebSocket: the 101 is in the queue. */
 void websocket_begin(duet_conn *c, char *subprotocol); /* taken; or NULL */
-/* Queues a publication, without a look at limits. 0 or a negative error. */
+/* Queues a message, without a look at limits and not yet to be written: conn_flush() or conn_queued_more() is next.
+ * 0 or a negative error. */
 int websocket_deliver(duet_conn *c, duet_shared *message);
 /* `n` bytes were read to where duet_proto_room() said. */
 void websocket_filled(duet_conn *c, size_t n);

@@ -251,9 +251,7 @@ static void sent(duet_conn *c, const void *data)
     bool from_input = at != NULL && at >= c->host->input && at < c->host->input_end;
     if (c->proto.out.borrowed && !from_input)
         conn_flush(c);
-    if (conn_queued(c) > c->host->queue_soft)
-        c->congested = true;
-    conn_wrote(c);
+    conn_queued_more(c);
 }
 
 /* Over the hard limit: by the policy. What duet_send() returns. */
@@ -272,13 +270,19 @@ static int when_full(duet_conn *c)
     }
 }
 
+/* What topics have for it is older than what comes now. */
+static void catch_up(duet_conn *c)
+{
+    if (c->members != NULL && c->host->catch_up)
+        c->host->catch_up(c);
+}
+
 /* What every send begins with: 1 to go on, else the result. */
 static int may_queue(duet_conn *c)
 {
     if (!is_open(c))
         return DUET_ERR_CLOSED;
-    if (c->members != NULL && c->host->catch_up)
-        c->host->catch_up(c);
+    catch_up(c);
     if (c->host->queue_max != 0 && conn_queued(c) > c->host->queue_max && duet_proto_is_open(&c->proto))
         return when_full(c);
     return is_open(c) ? 1 : DUET_ERR_CLOSED;
@@ -310,7 +314,10 @@ int duet_send_shared(duet_conn *c, duet_shared *message)
     int rc = may_queue(c);
     if (rc <= 0)
         return rc;
-    return websocket_deliver(c, message);
+    rc = websocket_deliver(c, message);
+    if (rc == 0)
+        conn_queued_more(c);
+    return rc;
 }
 
 int websocket_deliver(duet_conn *c, duet_shared *message)
@@ -319,14 +326,14 @@ int websocket_deliver(duet_conn *c, duet_shared *message)
     if (rc < 0)
         return rc;
     count_sent(c);
-    if (conn_queued(c) > c->host->queue_soft)
-        c->congested = true;
-    conn_wrote(c);
     return 0;
 }
 
 int duet_send_begin(duet_conn *c, duet_type type)
 {
+    if (!is_open(c))
+        return DUET_ERR_CLOSED;
+    catch_up(c);
     return is_open(c) ? duet_proto_send_begin(&c->proto, type) : DUET_ERR_CLOSED;
 }
 
@@ -344,6 +351,8 @@ int duet_send_part(duet_conn *c, const void *data, size_t len, bool last)
     if (last)
         count_sent(c);
     sent(c, data);
+    if (last)
+        catch_up(c); /* no publication could come in between */
     return 0;
 }
 
@@ -368,8 +377,7 @@ int duet_close(duet_conn *c, unsigned code, const char *reason)
 {
     if (!is_open(c))
         return 0;
-    if (c->members != NULL && c->host->catch_up)
-        c->host->catch_up(c);
+    catch_up(c);
     int rc = duet_proto_close(&c->proto, code, reason);
     if (rc < 0)
         return rc;

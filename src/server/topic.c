@@ -384,7 +384,7 @@ static bool give_one(duet_conn *c, duet_shared *message, bool late)
     return true;
 }
 
-/* Queues what the member is due. */
+/* Queues what the member is due; the caller sees to it that it is written. */
 static void give(struct topic *t, uint32_t index)
 {
     duet_conn *c = t->members[index].conn;
@@ -597,6 +597,7 @@ void topic_catch_up(duet_conn *c)
             continue;
         make_pending(t); /* also when nothing is left to give, for its log to be freed */
         give(t, all->of[i].index);
+        conn_queued_more(c);
     }
 }
 
@@ -614,6 +615,7 @@ int topic_leave(duet_conn *c, const char *name, size_t len)
     /* What was published before is still due to it. */
     if (t->members[m->index].next != t->tail) {
         give(t, m->index);
+        conn_queued_more(c);
         m = find(c, t);
         if (m == NULL)
             return 0;
