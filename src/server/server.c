@@ -459,14 +459,17 @@ static int loop_start(struct server_loop *l, duet_loop *loop)
     rc = loop_watch(loop, &l->signal, LOOP_IN);
     if (rc == 0)
         timer_arm(&loop->wheel, &l->beat, loop->now_ms + BEAT_MS);
-    if (rc == 0)
+    if (rc == 0) {
         budget_start(l);
+        topics_listen(&l->topics, true);
+    }
     return rc;
 }
 
 static void loop_stop(struct server_loop *l)
 {
     if (l->loop != NULL) {
+        topics_listen(&l->topics, false);
         for (unsigned i = 0; i < SERVER_LISTENERS; i++)
             if (l->listeners[i].started)
                 listener_stop(&l->listeners[i].listener, false);
@@ -483,6 +486,10 @@ static void loop_stop(struct server_loop *l)
         loop_unwatch(l->loop, &l->signal);
         l->signal.fd = fd;
     }
+}
+
+static void loop_fini(struct server_loop *l)
+{
     topics_fini(&l->topics);
     chunk_pool_fini(&l->host.pool);
     if (l->loop != NULL && l->owns_loop)
@@ -547,6 +554,9 @@ void duet_server_free(duet_server *s)
         return;
     for (unsigned i = 0; i < s->count; i++)
         loop_stop(&s->loops[i]);
+    /* Their last callbacks may have published. */
+    for (unsigned i = 0; i < s->count; i++)
+        loop_fini(&s->loops[i]);
     for (int i = 0; i < s->fd_count; i++)
         if (s->fds[i] >= 0)
             close(s->fds[i]);

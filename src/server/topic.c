@@ -93,6 +93,20 @@ int topics_init(struct topics *t, struct server_loop *loop, const uint64_t key[2
     return -pthread_mutex_init(&t->lock, NULL);
 }
 
+/* The lock of all inboxes of a server is the first loop's. */
+static pthread_mutex_t *lock_of(duet_server *s)
+{
+    return &s->loops[0].topics.lock;
+}
+
+void topics_listen(struct topics *t, bool listening)
+{
+    pthread_mutex_t *lock = lock_of(t->loop->server);
+    pthread_mutex_lock(lock);
+    t->listening = listening;
+    pthread_mutex_unlock(lock);
+}
+
 static void topic_destroy(struct topic *t)
 {
     list_free(t->first);
@@ -104,6 +118,8 @@ void topics_fini(struct topics *t)
 {
     if (t->loop == NULL)
         return;
+    if (t->loop->loop != NULL)
+        loop_not_at_end(t->loop->loop, &t->deliver);
     size_t at = 0;
     const void *name;
     size_t len;
@@ -268,12 +284,6 @@ static struct publication *take_inbox(struct topics *ts)
     ts->inbox = NULL;
     ts->inbox_last = &ts->inbox;
     return all;
-}
-
-/* The lock of all inboxes of a server is the first loop's. */
-static pthread_mutex_t *lock_of(duet_server *s)
-{
-    return &s->loops[0].topics.lock;
 }
 
 /* What was published by now on other threads. */
@@ -507,7 +517,7 @@ static int wake_others(duet_server *s, const struct server_loop *own)
 {
     for (unsigned i = 0; i < s->count; i++) {
         struct server_loop *l = &s->loops[i];
-        if (l == own || l->topics.posted)
+        if (l == own || l->topics.posted || !l->topics.listening)
             continue;
         int rc = loop_post(l->loop, drain_inbox, &l->topics);
         if (rc < 0)
@@ -530,8 +540,12 @@ static int publish_across(duet_server *s, struct server_loop *own, struct public
         struct publication *p = list;
         mine = list = p->next;
         p->next = NULL;
-        *ts->inbox_last = p;
-        ts->inbox_last = &p->next;
+        if (ts->listening) {
+            *ts->inbox_last = p;
+            ts->inbox_last = &p->next;
+        } else {
+            publication_free(p);
+        }
     }
     if (rc == 0 && own != NULL)
         missed = take_inbox(&own->topics);

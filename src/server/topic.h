@@ -42,12 +42,15 @@ struct topics {
     pthread_mutex_t lock;                    /* in use: the first loop's, for the inboxes of all */
     struct publication *inbox, **inbox_last; /* under `lock` */
     bool posted;                             /* under `lock`: a call to drain the inbox is on its way */
+    bool listening;                          /* under `lock` */
     uint64_t count, subscriptions;
     uint64_t published; /* of the whole server, in its first loop; atomic */
 };
 
 int topics_init(struct topics *t, struct server_loop *loop, const uint64_t key[2]);
 void topics_fini(struct topics *t);
+/* Whether its loop is there to be told of what other threads publish; it has no members otherwise. */
+void topics_listen(struct topics *t, bool listening);
 
 /* Membership of a connection (in its WebSocket phase or as a streamed response). Results as duet_subscribe(). */
 int topic_join(duet_conn *c, const char *name, size_t len);
