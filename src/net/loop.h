@@ -42,6 +42,7 @@ struct duet_loop {
     struct task *reap_first, **reap_last; /* loop_reap */
     struct task *next_first, **next_last; /* what queued itself again while it ran */
     struct task *running;
+    unsigned deferred; /* turns that left late timers for later */
     bool turning; /* inside duet_loop_turn() */
     bool woken;   /* by ourselves, outside a turn; `wake` is readable */
     bool stopping;

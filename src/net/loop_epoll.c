@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BATCH = 1024 };
+enum { BATCH = 1024, STALL_MS = 1000, DEFERRED_MOST = 256 };
 
 /* A call from another thread, in memory of its own. */
 struct posted {
@@ -208,6 +208,19 @@ static void run_end(duet_loop *l)
     }
 }
 
+/* After the whole process stood still (a stopped machine, a callback that slept) the timers are late, and what peers
+ * sent meanwhile lies unread. It is read first, or else all would be punished for our own stall (TIM-3, TIM-7). */
+static void run_timers(duet_loop *l, int count)
+{
+    uint64_t next = wheel_next(&l->wheel);
+    if (count == BATCH && next < l->now_ms && l->now_ms - next >= STALL_MS && l->deferred < DEFERRED_MOST) {
+        l->deferred++;
+        return;
+    }
+    l->deferred = 0;
+    wheel_advance(&l->wheel, l->now_ms);
+}
+
 int duet_loop_turn(duet_loop *l, int wait_ms)
 {
     if (l->turning)
@@ -228,7 +241,7 @@ int duet_loop_turn(duet_loop *l, int wait_ms)
     bool woken = dispatch(l, events, count);
     if (woken)
         run_posted(l);
-    wheel_advance(&l->wheel, l->now_ms);
+    run_timers(l, count);
     run_end(l);
     reap(l);
     l->turning = false;

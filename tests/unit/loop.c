@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -350,6 +351,52 @@ TEST(loop, tim_2_a_timer_sets_and_frees_itself)
     assert_int_equal(duet_loop_wait_ms(loop), -1);
     duet_timer_free(again.timer);
     duet_timer_free(NULL);
+    duet_loop_free(loop);
+}
+
+enum { CROWD = 2500 };
+static struct watch crowd[CROWD];
+static unsigned crowd_read, crowd_read_before;
+
+static void crowd_ready(struct watch *w, uint32_t events)
+{
+    (void)events;
+    uint64_t count;
+    if (read(w->fd, &count, sizeof(count)) == sizeof(count))
+        crowd_read++;
+}
+
+static void crowd_deadline(void *arg)
+{
+    (void)arg;
+    crowd_read_before = crowd_read;
+}
+
+TEST(loop, tim_3_after_a_stall_what_came_is_read_before_deadlines_count)
+{
+    begin();
+    uint64_t one = 1;
+    crowd_read = crowd_read_before = 0;
+    for (int i = 0; i < CROWD; i++) {
+        crowd[i].fd = eventfd(0, EFD_NONBLOCK);
+        crowd[i].ready = crowd_ready;
+        assert_int_equal(loop_watch(loop, &crowd[i], LOOP_IN), 0);
+        assert_int_equal(write(crowd[i].fd, &one, sizeof(one)), sizeof(one));
+    }
+    duet_timer *deadline = duet_timer_new(loop, crowd_deadline, NULL);
+    duet_timer_set(deadline, 0);
+    /* As if the last turn had been two seconds ago. */
+    loop->wheel.now_ms -= 2000;
+    timer_arm(&loop->wheel, (struct timer *)deadline, loop->now_ms - 1999);
+    for (int i = 0; i < 4; i++)
+        duet_loop_turn(loop, 0);
+    assert_int_equal(crowd_read_before, CROWD);
+    duet_timer_free(deadline);
+    for (int i = 0; i < CROWD; i++) {
+        int fd = crowd[i].fd;
+        loop_unwatch(loop, &crowd[i]);
+        close(fd);
+    }
     duet_loop_free(loop);
 }
 
