@@ -59,7 +59,6 @@ struct sending {
     char text[];
 };
 
-/* The longest first where one ends like another. */
 static const struct {
     const char *ending, *type;
 } types[] = {
@@ -403,8 +402,13 @@ static unsigned judge_range(const struct sending *s, const struct duet_request *
     /* Of GET only (RFC 9110 14.2). */
     if (value == NULL || s->head_only || http_head_count(r->head, r->data, "range") > 1 || !range_is_due(s, r, etag))
         return 200;
-    int rc = http_range_parse(value, strlen(value), (uint64_t)s->st.st_size, first, last);
-    return rc > 0 ? 206 : rc < 0 ? 416 : 200;
+    uint64_t from, to;
+    int rc = http_range_parse(value, strlen(value), (uint64_t)s->st.st_size, &from, &to);
+    if (rc <= 0)
+        return rc < 0 ? 416 : 200;
+    *first = from;
+    *last = to;
+    return 206;
 }
 
 static void put_fields(struct buf *b, const struct sending *s, unsigned status, const char *etag)
@@ -508,6 +512,9 @@ static int redirect(duet_http *x)
 
 static int say_error(duet_http *x, int error)
 {
+    unsigned status = 500;
+    enum duet_reason reason = DUET_REASON_other;
+    const char *line = "This file cannot be read.";
     switch (error) {
     case -ENOENT:
     case -ENOTDIR:
@@ -515,16 +522,28 @@ static int say_error(duet_http *x, int error)
     case -EXDEV:
     case -ELOOP:
     case -ENAMETOOLONG:
-        return duet_http_text(x, 404, "There is nothing here.");
+        status = 404;
+        reason = DUET_REASON_not_found;
+        line = "There is nothing here.";
+        break;
     case -EMFILE:
     case -ENFILE:
+        status = 503;
+        reason = DUET_REASON_fds;
+        line = "Too many files are open.";
+        break;
     case -ENOMEM:
     case DUET_ERR_NOMEM:
     case DUET_ERR_LIMIT:
-        return duet_http_text(x, 503, "Too much is asked for at once.");
+        status = 503;
+        reason = DUET_REASON_no_memory;
+        line = "Too much is asked for at once.";
+        break;
     default:
-        return duet_http_text(x, 500, "This file cannot be read.");
+        break;
     }
+    report(loop_of(x->conn), x->conn, reason, (int)status, x->request.path, duet_strerror(error));
+    return duet_http_text(x, status, line);
 }
 
 static void look_done(struct work *work, bool ran)

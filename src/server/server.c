@@ -554,6 +554,7 @@ void duet_server_free(duet_server *s)
         return;
     for (unsigned i = 0; i < s->count; i++)
         loop_stop(&s->loops[i]);
+    worker_free(atomic_load(&s->worker)); /* its work knows the loops */
     /* Their last callbacks may have published. */
     for (unsigned i = 0; i < s->count; i++)
         loop_fini(&s->loops[i]);
