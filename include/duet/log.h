@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a server tells its operator: one event for each refusal, failure and drop, and for its own start, reload and
- * end. An event is a struct; duet_log_line() makes it a line, duet_log_stderr() prints it.
+ * end. An event is a struct; duet_log_line() makes it a line.
  */
 #ifndef DUET_LOG_H
 #define DUET_LOG_H
