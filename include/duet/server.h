@@ -107,8 +107,11 @@ DUET_API int duet_server_new(duet_server **out, const duet_server_config *config
 DUET_API void duet_server_free(duet_server *s);
 /* Serves on this thread and threads - 1 others until duet_server_stop() or the end of a drain. 0 or an error. */
 DUET_API int duet_server_run(duet_server *s);
-/* Instead of run, with threads = 1: on your own loop. Free the server before the loop. */
+/* Instead of run, with threads = 1: on your own loop, from its thread, which counts as inside of a callback everywhere.
+ * The end of the run is duet_loop_stop(). Free the server before the loop. */
 DUET_API int duet_server_attach(duet_server *s, duet_loop *loop);
+/* For who turns the loop himself: true after a stop, and when a drain has ended. On the loop's thread. */
+DUET_API bool duet_server_over(const duet_server *s);
 /* Ends the run now. Any thread, and signal handlers. */
 DUET_API void duet_server_stop(duet_server *s);
 /* Stops accepting, sends each connection a Close behind what is queued, spread over 0.8 of drain_ms, and ends the run

@@ -622,6 +622,12 @@ int duet_server_attach(duet_server *s, duet_loop *loop)
     return rc < 0 ? rc : start_listeners(&s->loops[0]);
 }
 
+bool duet_server_over(const duet_server *s)
+{
+    const struct server_loop *l = &s->loops[0];
+    return atomic_load(&s->stopping) || (l->draining && l->conns == 0);
+}
+
 void duet_server_stop(duet_server *s)
 {
     atomic_store(&s->stopping, true);
