@@ -10,8 +10,13 @@
 
 static unsigned listeners;
 
+/* A route that ends with a slash has all below it, and "/" has all that no other route takes. */
 static void page(duet_http *x, const duet_request *r)
 {
+    if (strcmp(duet_request_path(r), "/") != 0) {
+        duet_http_text(x, 404, "not found");
+        return;
+    }
     static const char html[] = "<!doctype html>\n"
                                "<meta charset=\"utf-8\">\n"
                                "<title>Said</title>\n"
