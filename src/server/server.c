@@ -26,7 +26,7 @@ struct server_loop *server_current(duet_server *s)
     if (current != NULL && current->server == s)
         return current;
     struct server_loop *l = &s->loops[0];
-    return !l->owns_loop && l->loop != NULL && pthread_equal(l->thread, pthread_self()) ? l : NULL;
+    return atomic_load(&s->attached) && pthread_equal(l->thread, pthread_self()) ? l : NULL;
 }
 
 /* The configuration. */
@@ -619,6 +619,7 @@ int duet_server_attach(duet_server *s, duet_loop *loop)
         return DUET_ERR_INVALID;
     int rc = loop_start(&s->loops[0], loop);
     s->loops[0].thread = pthread_self();
+    atomic_store(&s->attached, true);
     return rc < 0 ? rc : start_listeners(&s->loops[0]);
 }
 

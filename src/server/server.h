@@ -86,6 +86,7 @@ struct duet_server {
     atomic_uint connections; /* of all loops */
     atomic_uint running;     /* loops that still serve */
     atomic_bool stopping, draining;
+    atomic_bool attached; /* to a loop that is not our own: the first one's `thread` is set */
     pthread_mutex_t address_lock;
     struct map addresses; /* per_address_max: address bytes to a count; under `address_lock` */
     pthread_mutex_t log_lock;

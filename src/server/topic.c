@@ -283,6 +283,7 @@ static struct publication *take_inbox(struct topics *ts)
     struct publication *all = ts->inbox;
     ts->inbox = NULL;
     ts->inbox_last = &ts->inbox;
+    __atomic_store_n(&ts->news, false, __ATOMIC_RELAXED);
     return all;
 }
 
@@ -303,6 +304,13 @@ static void drain_inbox(void *arg)
     read_inbox(arg, true);
 }
 
+/* Before anything else on this loop that must come behind it. Who knows that a publish is over has seen `news`. */
+static void hear(struct topics *ts)
+{
+    if (__atomic_load_n(&ts->news, __ATOMIC_RELAXED))
+        read_inbox(ts, false);
+}
+
 static bool may_join(const duet_conn *c)
 {
     return c->state == CONN_ACTIVE && (c->phase != &conn_websocket || duet_proto_is_open(&c->proto));
@@ -313,8 +321,7 @@ int topic_join(duet_conn *c, const char *name, size_t len)
     struct topics *home = topics_of(c);
     if (len == 0 || len > TOPIC_NAME_MOST)
         return DUET_ERR_INVALID;
-    if (home->loop->server->count > 1)
-        read_inbox(home, false);
+    hear(home);
     if (!may_join(c))
         return DUET_ERR_CLOSED;
     struct topic *t = map_get(&home->names, name, len);
@@ -472,7 +479,7 @@ static bool walk(struct topic *t, uint64_t since_us)
     t->busy++;
     while (!done) {
         if (t->at >= t->count) {
-            done = end_pass(t) || t->over;
+            done = t->over || end_pass(t);
             continue;
         }
         look_ahead(t);
@@ -543,6 +550,7 @@ static int publish_across(duet_server *s, struct server_loop *own, struct public
         if (ts->listening) {
             *ts->inbox_last = p;
             ts->inbox_last = &p->next;
+            __atomic_store_n(&ts->news, true, __ATOMIC_RELAXED);
         } else {
             publication_free(p);
         }
@@ -564,6 +572,7 @@ static int publish_across(duet_server *s, struct server_loop *own, struct public
 /* One loop, and on it: no lock, and no memory when nobody listens. */
 static int publish_here(struct topics *ts, const char *name, size_t len, duet_shared *message, uint64_t except)
 {
+    hear(ts);
     struct topic *t = map_get(&ts->names, name, len);
     if (t == NULL)
         return 0;
@@ -602,6 +611,7 @@ int topic_publish(duet_server *s, const char *name, size_t len, duet_shared *mes
 
 void topic_catch_up(duet_conn *c)
 {
+    hear(topics_of(c));
     if (topics_of(c)->behind == 0)
         return;
     for (uint32_t i = 0; i < topic_memberships(c); i++) {
@@ -620,8 +630,7 @@ int topic_leave(duet_conn *c, const char *name, size_t len)
     if (len == 0 || len > TOPIC_NAME_MOST)
         return DUET_ERR_INVALID;
     struct topics *home = topics_of(c);
-    if (home->loop->server->count > 1)
-        read_inbox(home, false);
+    hear(home);
     struct topic *t = map_get(&home->names, name, len);
     struct membership *m = t ? find(c, t) : NULL;
     if (m == NULL)

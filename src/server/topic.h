@@ -8,9 +8,10 @@
  * something else before gets its pending publications first (catch_up), so that order holds for each connection.
  *
  * Across threads: a publication is put into the inbox of each other loop, all under one lock, so that every loop sees
- * one order; and a loop drains its inbox before it appends a publication of its own, and before a member joins or
- * leaves. So publishes that happen one after another reach every member on every loop in that order, and a member gets
- * what was published while it was one. With one loop no lock is taken.
+ * one order; and a loop drains its inbox before it appends a publication of its own, before a member joins or leaves,
+ * and before it is sent something else. So publishes that happen one after another reach every member on every loop in
+ * that order, and a member gets what was published while it was one. With one loop, and no publisher elsewhere, no lock
+ * is taken.
  *
  * A member that is sending a message in parts gets what is published meanwhile behind its last part; where that would
  * keep more than 1 MiB, it counts as too slow.
@@ -41,6 +42,7 @@ struct topics {
     unsigned behind;                         /* topics whose log holds anything */
     pthread_mutex_t lock;                    /* in use: the first loop's, for the inboxes of all */
     struct publication *inbox, **inbox_last; /* under `lock` */
+    bool news;                               /* whether anything is in it; written under `lock`, atomic */
     bool posted;                             /* under `lock`: a call to drain the inbox is on its way */
     bool listening;                          /* under `lock` */
     uint64_t count, subscriptions;

@@ -298,6 +298,12 @@ TEST(topic, a_trace_may_leave_and_publish_within_a_delivery)
     }
     assert_int_equal(got, 3);
     assert_int_equal(stats().topics, 0);
+    in_trace = 1; /* the only member, in what a send gives it first, with one more due */
+    raw_send(all[0], "+t\n!t four\n!t five\n>end");
+    raw_expect(all[0], "four");
+    raw_expect(all[0], "five");
+    raw_expect(all[0], "end");
+    assert_int_equal(stats().topics, 0);
     for (int i = 0; i < 5; i++)
         raw_close(all[i]);
     end();
