@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * churn PORT PID SECONDS [SEED]: connections come and go in every way, well and badly, while the server's resident memory
- * is watched (MEM-8, CLS-11). After a quarter of the time it must have levelled off: it may grow by 4 MiB more (queues in flight) and no further.
- * The server speaks HTTP and takes WebSockets at /channel/soak.
+ * churn PORT PID SECONDS [SEED]: connections come and go in every way, well and badly, while the server's resident
+ * memory is watched (MEM-8, CLS-11). After a quarter of the time it must have levelled off: it may grow by 4 MiB more
+ * (queues in flight) and no further. The server speaks HTTP and takes WebSockets at /channel/soak.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -46,7 +46,8 @@ static long resident_kb(int pid)
 
 static int dial(void)
 {
-    struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(port) };
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd >= 0 && connect(fd, (struct sockaddr *)&at, sizeof(at)) < 0) {
         close(fd);
