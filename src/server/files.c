@@ -35,10 +35,11 @@ static const char index_name[] = "index.html";
 
 /* In the order of preference; identity is the last. */
 static const struct coding {
-    const char *name, *ending;
+    const char *name;
+    char ending[4];
 } codings[] = { { "br", ".br" }, { "gzip", ".gz" } };
 
-enum { CODINGS = sizeof(codings) / sizeof(*codings), ENDING_MOST = 3 };
+enum { CODINGS = sizeof(codings) / sizeof(*codings), ENDING = sizeof(codings->ending) };
 
 struct sending {
     struct work work; /* first */
@@ -238,7 +239,7 @@ static void choose_coding(struct sending *s, int root)
     unsigned best = 0;
     for (int i = 0; i < CODINGS; i++) {
         struct stat st;
-        strcpy(s->path + s->path_len, codings[i].ending);
+        memcpy(s->path + s->path_len, codings[i].ending, ENDING);
         int fd = open_file(root, s->path, &st);
         s->path[s->path_len] = 0;
         s->varies |= fd >= 0;
@@ -577,7 +578,7 @@ static int worker_of(duet_server *server, struct worker **out)
 static struct sending *sending_new(duet_http *x, const duet_request *r, const char *root, const char *path)
 {
     size_t root_len = strlen(root), path_len = strlen(path);
-    struct sending *s = mem_zalloc(sizeof(*s) + root_len + 1 + path_len + sizeof(index_name) + ENDING_MOST);
+    struct sending *s = mem_zalloc(sizeof(*s) + root_len + 1 + path_len + sizeof(index_name) + ENDING);
     if (s == NULL)
         return NULL;
     s->x = x;
@@ -588,7 +589,7 @@ static struct sending *sending_new(duet_http *x, const duet_request *r, const ch
     memcpy(s->root, root, root_len);
     memcpy(s->path, path + 1, path_len);
     if (path[path_len - 1] == '/')
-        strcpy(s->path + path_len - 1, index_name);
+        memcpy(s->path + path_len - 1, index_name, sizeof(index_name));
     s->path_len = strlen(s->path);
     for (int i = 0; i < CODINGS; i++)
         s->weights[i] = http_accept_encoding(r->head, r->data, codings[i].name);

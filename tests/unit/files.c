@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Files as a client of the whole server gets them: a server on a thread, blocking sockets here. */
 #include "test.h"
+#include "base/mem.h"
 #include "server/files.h"
 #include <arpa/inet.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <sys/socket.h>
@@ -858,6 +860,55 @@ TEST(files, serve_many_at_once)
         close(fds[i]);
     }
     site_free(&s);
+}
+
+/* One request on a loop of our own. Returns how many bytes came until the answer, or the connection, was over; -1 when
+ * neither happened. */
+static long fetch(const struct site *s, duet_loop *l, const char *target)
+{
+    char some[65536];
+    long total = 0;
+    int fd = dial(s, 0);
+    ask(fd, "GET", target, "Connection: close\r\n");
+    for (int turns = 0; turns < 2000; turns++) {
+        duet_loop_turn(l, 5);
+        ssize_t n = recv(fd, some, sizeof(some), MSG_DONTWAIT);
+        if (n > 0)
+            total += n;
+        else if (n == 0 || errno != EAGAIN) {
+            close(fd);
+            return total;
+        }
+    }
+    close(fd);
+    return -1;
+}
+
+TEST(files, every_allocation_may_fail)
+{
+    static const char *const asked[] = { "/a.txt", "/big.bin", "/sub", "/nothing" };
+    struct site s = site_make(1);
+    site_stop(&s);
+    duet_server_config config = { DUET_SERVER_CONFIG_INIT, .listen = "http://127.0.0.1:0", .root = s.folder };
+    duet_loop *l;
+    assert_int_equal(duet_loop_new(&l), 0);
+    assert_int_equal(duet_server_new(&s.server, &config, NULL), 0);
+    assert_int_equal(duet_server_attach(s.server, l), 0);
+    for (size_t i = 0; i < sizeof(asked) / sizeof(*asked); i++) {
+        long whole = fetch(&s, l, asked[i]);
+        assert_true(whole > 100);
+        for (int for_ever = 0; for_ever < 2; for_ever++)
+            for (unsigned long n = 0, count = 1; n < count; n++) {
+                mem_fail(n, for_ever);
+                long got = fetch(&s, l, asked[i]);
+                count = mem_fail_end();
+                assert_true(got >= 0);
+                assert_int_equal(fetch(&s, l, asked[i]), whole);
+            }
+    }
+    duet_server_free(s.server);
+    duet_loop_free(l);
+    site_remove(&s);
 }
 
 TEST(files, know_media_types_by_their_ending)
