@@ -82,7 +82,7 @@ struct duet_server {
     char **owned; /* strings to free */
     size_t owned_count;
     uint64_t map_key[2];
-    uint64_t memory_max; /* bytes; 0: no limit is known */
+    uint64_t memory_max;     /* bytes; 0: no limit is known */
     atomic_uint connections; /* of all loops */
     atomic_uint running;     /* loops that still serve */
     atomic_bool stopping, draining;
@@ -90,7 +90,7 @@ struct duet_server {
     pthread_mutex_t address_lock;
     struct map addresses; /* per_address_max: address bytes to a count; under `address_lock` */
     pthread_mutex_t log_lock;
-    struct loglimit log_limit; /* under `log_lock` */
+    struct loglimit log_limit;       /* under `log_lock` */
     _Atomic(struct worker *) worker; /* of files; made by files.c at the first one, any loop; server.c frees it when no
                                         loop turns any more and the connections are gone */
 };

@@ -17,7 +17,7 @@
  * keep more than 1 MiB, it counts as too slow.
  *
  * A long fan-out is cut: after 500 us the rest of the members goes on in the next turn, other connections being served
- * between; order within a topic holds, since members keep their own numbers. When a log holds more than 1 MiB, it is
+ * between; order within a topic holds, since each member keeps its own place. When a log holds more than 1 MiB, it is
  * delivered to its end at once.
  */
 #ifndef SERVER_TOPIC_H

@@ -309,6 +309,70 @@ TEST(topic, a_trace_may_leave_and_publish_within_a_delivery)
     end();
 }
 
+static duet_http *stream;
+
+static void begin_stream(duet_http *x, const duet_request *r)
+{
+    (void)r;
+    stream = x;
+    results[0] = duet_http_begin(x, 200, NULL);
+    results[1] = duet_http_subscribe(x, "t");
+    duet_publish(server, "t", DUET_TEXT, "one", 3);
+    results[2] = duet_http_write(x, "two", 3);
+    duet_publish(server, "t", DUET_TEXT, "three", 5);
+}
+
+static size_t read_all(int fd, char *to, size_t size, const char *until)
+{
+    size_t have = 0;
+    uint64_t late = raw_clock_ms() + RAW_PATIENCE_MS;
+    while (memmem(to, have, until, strlen(until)) == NULL) {
+        ssize_t n = recv(fd, to + have, size - 1 - have, MSG_DONTWAIT);
+        assert_true(raw_clock_ms() < late && n != 0);
+        if (n > 0)
+            have += (size_t)n;
+        else
+            pump();
+        to[have] = 0;
+    }
+    return have;
+}
+
+TEST(topic, a_streamed_answer_is_a_member_like_a_websocket)
+{
+    static const duet_route routes[] = { { .path = "/ws", .websocket = true },
+                                         { .path = "/", .http = begin_stream },
+                                         { 0 } };
+    char text[4096];
+    begin((duet_server_config){ .routes = routes });
+    struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)duet_server_port(server, 0)) };
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+    static const char ask_for_it[] = "GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    assert_int_equal(send(fd, ask_for_it, sizeof(ask_for_it) - 1, MSG_NOSIGNAL), sizeof(ask_for_it) - 1);
+    read_all(fd, text, sizeof(text), "three\r\n");
+    assert_string_equal(strstr(text, "\r\n\r\n"), "\r\n\r\n3\r\none\r\n3\r\ntwo\r\n5\r\nthree\r\n");
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(results[i], 0);
+    assert_int_equal(stats().subscriptions, 1);
+    duet_publish(server, "t", DUET_BINARY, "four", 4);
+    duet_http_end(stream);
+    duet_publish(server, "t", DUET_BINARY, "five", 4);
+    read_all(fd, text, sizeof(text), "0\r\n\r\n");
+    assert_string_equal(text, "4\r\nfour\r\n0\r\n\r\n");
+    pump();
+    assert_int_equal(stats().subscriptions, 0);
+    /* The next request on it is no member. */
+    assert_int_equal(send(fd, ask_for_it, sizeof(ask_for_it) - 1, MSG_NOSIGNAL), sizeof(ask_for_it) - 1);
+    read_all(fd, text, sizeof(text), "three\r\n");
+    close(fd);
+    for (int i = 0; i < 100 && stats().subscriptions > 0; i++)
+        pump();
+    assert_int_equal(stats().topics, 0);
+    end();
+}
+
 enum { MANY = 1000, LONG = 2000 };
 
 /* One that publishes to many does not keep the others waiting. */

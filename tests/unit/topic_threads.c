@@ -265,7 +265,7 @@ TEST(topic_threads, publishing_needs_no_running_server)
         duet_server_config config = { DUET_SERVER_CONFIG_INIT, .listen = "ws://127.0.0.1:0", .threads = 3,
                                       .on = { .close = on_close, .message = on_message } };
         assert_int_equal(duet_server_new(&server, &config, NULL), 0);
-        __atomic_store_n(&enough, false, __ATOMIC_RELAXED);
+        publish_number();
         pthread_create(&thread, NULL, publish_numbers, NULL);
         assert_int_equal(pthread_create(&runner, NULL, serve, NULL), 0);
         unsigned from;
