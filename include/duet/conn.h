@@ -79,7 +79,8 @@ typedef struct duet_handler {
     void (*upgrade)(duet_http *x, const duet_request *r);
     /* A request that no route and no file took: answer now or later. NULL: 404. */
     void (*http)(duet_http *x, const duet_request *r);
-    /* A request whose answer was not complete is gone: its peer left or its time is over. `x` is freed on return. */
+    /* A request that `upgrade`, `http` or a route's got, and whose answer was not complete, is gone: its peer left, its
+     * time is over, or the server drains. `x` is freed on return. */
     void (*gone)(duet_http *x);
 } duet_handler;
 
@@ -113,7 +114,8 @@ DUET_API duet_server *duet_server_of(const duet_conn *c);
 /* The connection's own block of `data_size` zeroed bytes (aligned for anything); NULL when data_size is 0. */
 DUET_API void *duet_data(const duet_conn *c);
 DUET_API const char *duet_subprotocol(const duet_conn *c); /* agreed on, or NULL */
-DUET_API const char *duet_peer(const duet_conn *c, char out[64]); /* "192.0.2.1:5555"; behind trusted proxies: client */
+/* "192.0.2.1:5555" or "unix"; behind trusted proxies the client, without a port when X-Forwarded-For named it. */
+DUET_API const char *duet_peer(const duet_conn *c, char out[64]);
 DUET_API bool duet_is_secure(const duet_conn *c); /* TLS, here or at a trusted proxy */
 
 /* A reference to a received message, for duet_send_shared() and publishing: without a copy when the message owns its

@@ -29,7 +29,7 @@ DUET_API const char *duet_request_header(const duet_request *r, const char *name
 DUET_API bool duet_request_field(const duet_request *r, unsigned i, duet_header *out);
 DUET_API const char *duet_request_origin(const duet_request *r); /* NULL: absent (no browser; RFC 6455 4.2.1) */
 DUET_API const char *duet_request_host(const duet_request *r);   /* behind trusted proxies the one the client used */
-DUET_API const char *duet_request_peer(const duet_request *r);   /* "192.0.2.1:5555" */
+DUET_API const char *duet_request_peer(const duet_request *r);   /* as duet_peer() */
 DUET_API bool duet_request_is_secure(const duet_request *r);
 /* The body, when it is taken whole; `len` 0 without one. */
 DUET_API const void *duet_request_body(const duet_request *r, size_t *len);

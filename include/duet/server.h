@@ -115,7 +115,8 @@ DUET_API bool duet_server_over(const duet_server *s);
 /* Ends the run now. Any thread, and signal handlers. */
 DUET_API void duet_server_stop(duet_server *s);
 /* Stops accepting, sends each connection a Close behind what is queued, spread over 0.8 of drain_ms, and ends the run
- * when all are gone or the time is over. Any thread, and signal handlers. */
+ * when all are gone or the time is over. A streamed answer that is a member of a topic is ended likewise, and `gone`;
+ * other answers have until then to end by themselves. Any thread, and signal handlers. */
 DUET_API void duet_server_drain(duet_server *s);
 DUET_API bool duet_server_draining(const duet_server *s);
 /* The port of listener number `i`; 0: it has none. */

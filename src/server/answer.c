@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The answer to a request: its head, its body whole or as it comes, its end. */
 #include "base/mem.h"
+#include "http/etag.h"
 #include "http/reply.h"
 #include "proto/handshake.h"
 #include "server/files.h"
@@ -59,7 +60,7 @@ static int put_head(struct buf *b, duet_http *x, unsigned status, const duet_hea
     if (status < 200 || status > 599)
         return DUET_ERR_INVALID;
     /* What came of a body that nobody reads would be taken for the next request. */
-    if (x->upgrade || !x->body_over || l->draining)
+    if (x->upgrade || !x->body_over || l->draining || x->conn->served >= l->server->config.requests_max)
         x->keep_alive = false;
     reply_line(b, status);
     reply_field(b, "Date", server_date(l));
@@ -182,7 +183,7 @@ int duet_http_begin(duet_http *x, unsigned status, const duet_header *headers)
     struct buf b;
     if (!may_begin(x))
         return DUET_ERR_STATE;
-    bool chunked = x->minor >= 1;
+    bool chunked = x->minor >= 1, kept = x->keep_alive;
     if (!chunked)
         x->keep_alive = false;
     buf_init(&b, space, sizeof(space));
@@ -193,8 +194,10 @@ int duet_http_begin(duet_http *x, unsigned status, const duet_header *headers)
     if (rc == 0)
         rc = http_queue_head(x->conn, &b);
     buf_fini(&b);
-    if (rc < 0)
+    if (rc < 0) {
+        x->keep_alive = kept;
         return rc;
+    }
     x->state = HTTP_ANSWERING;
     x->chunked = chunked;
     x->streams = true;
@@ -303,8 +306,7 @@ int duet_http_page_reply(duet_http *x, const duet_request *r, const duet_http_pa
 {
     char space[512];
     struct buf own;
-    const char *match = duet_request_header(r, "if-none-match");
-    bool same = match != NULL && page->etag != NULL && strstr(match, page->etag) != NULL;
+    bool same = page->etag && http_etag_listed(r->head, r->data, "if-none-match", page->etag, HTTP_ETAG_WEAK);
     buf_init(&own, space, sizeof(space));
     if (page->etag)
         reply_field(&own, "ETag", page->etag);
@@ -324,6 +326,8 @@ int duet_http_page_reply(duet_http *x, const duet_request *r, const duet_http_pa
 
 int duet_http_file(duet_http *x, const duet_request *r, const char *root)
 {
+    if (!may_begin(x))
+        return DUET_ERR_STATE;
     if (root == NULL)
         root = loop_of(x->conn)->server->config.root;
     return root ? files_answer(x, r, root, duet_request_path(r)) : duet_http_text(x, 404, "not found");
@@ -342,7 +346,9 @@ void duet_http_resume(duet_http *x)
     if (x->conn == NULL || !x->conn->paused)
         return;
     x->conn->paused = false;
+    x->conn->mark_ms = x->conn->host->loop->now_ms; /* the peer could send nothing meanwhile */
     conn_set_reading(x->conn);
+    conn_schedule(x->conn);
 }
 
 uint64_t duet_http_id(const duet_http *x)

@@ -26,9 +26,7 @@ static void close_one(struct server_loop *l, duet_conn *c)
     } else if (c->http == NULL) {
         conn_finish(c, 0);
     } else {
-        c->http->keep_alive = false;
-        if (c->http->state == HTTP_ANSWERING && c->http->chunked)
-            duet_http_end(c->http);
+        http_drain(c->http);
     }
 }
 

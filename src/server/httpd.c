@@ -26,6 +26,7 @@ void http_free(duet_http *x)
 
 void http_detach(duet_http *x)
 {
+    duet_http_resume(x);
     x->conn->http = NULL;
     x->conn = NULL;
     x->done = true;
@@ -50,12 +51,30 @@ static void ended(duet_http *x)
     http_free(x);
     if (c->state != CONN_ACTIVE)
         return;
+    if (c->paused) { /* that was about this request's body */
+        c->paused = false;
+        conn_set_reading(c);
+    }
     c->mark_ms = c->host->loop->now_ms;
     conn_wrote(c);
     if (!keep || loop_of(c)->draining || c->served >= loop_of(c)->server->config.requests_max)
         conn_finish(c, 0);
     else if (conn_has_input(c))
         conn_again(c);
+}
+
+void http_drain(duet_http *x)
+{
+    duet_conn *c = x->conn;
+    x->keep_alive = false;
+    if (!x->streams || c->members == NULL)
+        return;
+    topic_catch_up(c); /* what was published before is told */
+    topic_leave_all(c);
+    if (x->asked && c->host->on.gone)
+        c->host->on.gone(x);
+    x->asked = false;
+    duet_http_end(x);
 }
 
 /* Refusals before there is a request to answer: the head broke a rule or a limit. */
@@ -140,7 +159,7 @@ static bool judge_method(duet_http *x)
         duet_http_reply(x, x->cors ? 204 : 403, x->cors ? fields : NULL, NULL, 0);
         return false;
     }
-    bool any = r == NULL && loop_of(x->conn)->host.on.http != NULL;
+    bool any = r == NULL && (loop_of(x->conn)->host.on.http != NULL || loop_of(x->conn)->server->config.root == NULL);
     if (any || method_in(methods, method) || (x->head_only && method_in(methods, "GET")))
         return true;
     refuse_method(x, methods);
@@ -168,15 +187,14 @@ static void dispatch(duet_http *x)
 {
     const duet_route *r = x->route;
     const struct server_loop *l = loop_of(x->conn);
-    x->asked = true;
     if (r != NULL && r->root != NULL)
         answer_from_root(x, r->root, x->request.path + strlen(r->path) - (r->path[strlen(r->path) - 1] == '/'));
     else if (r != NULL && r->http != NULL)
-        r->http(x, &x->request);
+        x->asked = true, r->http(x, &x->request);
     else if (r == NULL && l->server->config.root != NULL)
         answer_from_root(x, l->server->config.root, x->request.path);
     else if (l->host.on.http != NULL)
-        l->host.on.http(x, &x->request);
+        x->asked = true, l->host.on.http(x, &x->request);
     else
         duet_http_text(x, 404, "not found");
 }
@@ -185,6 +203,11 @@ static void dispatch(duet_http *x)
 static void note_peer(duet_http *x, const struct http_head *head, const char *data)
 {
     duet_conn *c = x->conn;
+    struct peer_info *p = c->peer;
+    if (p != NULL) { /* the request before may have been another client's */
+        p->named = false;
+        c->secure = p->secure || c->stream.tls != NULL;
+    }
     x->request.peer = duet_peer(c, x->peer);
     x->request.secure = c->secure;
     if (!peer_trusted(c))
@@ -196,15 +219,13 @@ static void note_peer(duet_http *x, const struct http_head *head, const char *da
     bool by_ip = peer_address(c, &from, &port);
     if (by_ip && !http_networks_hold((struct http_networks){ s->trusted, s->trusted_count }, &from))
         return; /* a PROXY header named the client */
-    if (!by_ip) {
-        struct http_network all = { .bits = 0 };
-        http_forwarded_read(head, data, &from, (struct http_networks){ &all, 1 }, &f);
-    } else {
-        http_forwarded_read(head, data, &from, (struct http_networks){ s->trusted, s->trusted_count }, &f);
-    }
+    /* Without an address it is a unix socket's peer: `from` is no address then, and the last entry has it. */
+    http_forwarded_read(head, data, &from, (struct http_networks){ s->trusted, s->trusted_count + !by_ip }, &f);
     if (!f.trusted)
         return;
-    http_address_format(&f.client, x->peer);
+    p->named = memcmp(&f.client, &from, sizeof(from)) != 0;
+    p->client = f.client;
+    duet_peer(c, x->peer);
     if (f.has_scheme)
         x->request.secure = c->secure = f.secure;
     if (f.host.len > 0 && f.host.len < sizeof(x->host)) {
@@ -282,7 +303,7 @@ static void begin(duet_http *x, char *data, struct http_head *h)
     x->minor = h->minor;
     x->head = h;
     x->head_only = h->method == HTTP_HEAD;
-    x->keep_alive = http_head_keep_alive(h, data);
+    x->keep_alive = http_head_keep_alive(h, data) && !upgrade; /* UPG-14, whatever place it asks for */
     x->body_chunked = body == HTTP_BODY_CHUNKED;
     x->body_left = body == HTTP_BODY_LENGTH ? length : 0;
     x->body_over = body == HTTP_BODY_NONE;
@@ -300,7 +321,7 @@ static void begin(duet_http *x, char *data, struct http_head *h)
     else if (h->method == HTTP_CONNECT || h->method == HTTP_TRACE || x->request.path[0] != '/')
         refuse(x, h->method == HTTP_TRACE ? 405 : 400, DUET_REASON_method, "not for this server");
     else if (upgrade && (x->route ? x->route->websocket : s->config.routes == NULL))
-        x->asked = true, upgrade_request(x);
+        upgrade_request(x);
     else if (upgrade && x->route == NULL)
         refuse(x, 404, DUET_REASON_not_found, "no WebSocket here");
     else if (judge_origin(x) && judge_method(x) && x->body_over)
@@ -358,7 +379,8 @@ static bool read_head(duet_conn *c, duet_input *in)
     in->data += h->size;
     in->len -= h->size;
     count_add(&l->requests, 1);
-    c->served++;
+    if (c->served < UINT16_MAX)
+        c->served++;
     duet_http *x = mem_zalloc(sizeof(*x));
     if (x == NULL) {
         conn_kill(c, DUET_ERR_NOMEM);
@@ -464,7 +486,7 @@ static uint64_t next_deadline(const duet_conn *c)
     if (c->out_waits)
         return after(c->since_ms, config->idle_ms);
     if (x != NULL && !x->body_over)
-        return after(c->mark_ms, config->idle_ms);
+        return c->paused ? UINT64_MAX : after(c->mark_ms, config->idle_ms);
     if (x != NULL)
         return x->upgrade ? after(c->mark_ms, config->open_ms) : UINT64_MAX;
     if (c->served == 0)

@@ -32,7 +32,6 @@ struct duet_http {
     bool asked;       /* the application knows of it: `gone` is due */
     bool cors;        /* its Origin may read the answer */
     bool streams;     /* begun by duet_http_begin() */
-    bool continued;   /* 100 Continue was sent, or not asked for */
     bool body_chunked, body_whole, body_over;
     uint64_t body_left; /* of a request's body with a length */
     uint64_t left;      /* bytes due of an answer with a length; UINT64_MAX: not known */
@@ -60,6 +59,9 @@ int http_write_shared(duet_http *x, duet_shared *block);
 int http_write_static(duet_http *x, const void *data, size_t len);
 /* The body is complete (its length must be): the exchange is over as soon as this turn's callbacks have returned. */
 void http_end(duet_http *x);
+/* The server goes away: a stream that is a member of a topic has no end of its own, so it gets one now, and its
+ * application hears that it is gone. */
+void http_drain(duet_http *x);
 /* `more` is called at the end of each write that left less than half the soft limit; `over` once. */
 void http_set_source(duet_http *x, void (*more)(duet_http *, void *), void (*over)(void *), void *source);
 

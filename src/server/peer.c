@@ -197,9 +197,14 @@ bool peer_trusted(const duet_conn *c)
 
 const char *duet_peer(const duet_conn *c, char out[64])
 {
+    const struct peer_info *p = c->peer;
     struct http_address a;
     char text[HTTP_ADDRESS_TEXT];
     uint16_t port;
+    if (p != NULL && p->named) {
+        http_address_format(&p->client, out);
+        return out;
+    }
     if (!peer_address(c, &a, &port)) {
         memcpy(out, c->stream.watch.fd < 0 && c->peer == NULL ? "gone" : "unix", 5);
         return out;

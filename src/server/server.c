@@ -136,6 +136,7 @@ static int read_proxies(duet_server *s, char *why)
         snprintf(why, WHY, "the PROXY protocol needs trusted proxies: name those who may speak it");
         return DUET_ERR_INVALID;
     }
+    s->trusted[s->trusted_count].bits = 128; /* see note_peer() */
     s->config.trusted_proxies = NULL;
     return 0;
 }

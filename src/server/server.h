@@ -74,7 +74,7 @@ struct duet_server {
     bool fd_secure[SERVER_LISTENERS], fd_unix[SERVER_LISTENERS];
     unsigned ports[SERVER_LISTENERS];
     int fd_count;
-    struct http_network *trusted;
+    struct http_network *trusted; /* one more than `trusted_count`: "no address" */
     size_t trusted_count;
     bool trust_unix, any_origin;
     struct http_origin *origins;
@@ -109,6 +109,8 @@ struct peer_info {
     bool trusted;      /* the socket's peer is a trusted proxy */
     bool counted;      /* in `addresses` */
     bool secure;       /* TLS at a proxy */
+    bool named;        /* X-Forwarded-For of the last request named `client` */
+    struct http_address client;
     struct buf *proxy; /* PROXY header bytes so far */
 };
 

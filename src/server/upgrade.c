@@ -45,6 +45,10 @@ void upgrade_request(duet_http *x)
         refuse(x, v.status, DUET_REASON_handshake, v.error);
         return;
     }
+    if (duet_request_header(&x->request, "expect") != NULL) { /* HTTP-18 */
+        refuse(x, 417, DUET_REASON_handshake, "nothing can be expected of an upgrade");
+        return;
+    }
     if (!origin_allowed(x)) {
         refuse(x, 403, DUET_REASON_origin, "this Origin may not connect here");
         return;
@@ -63,7 +67,7 @@ void upgrade_request(duet_http *x)
     if (x->route != NULL && x->route->upgrade != NULL)
         hook = x->route->upgrade;
     if (hook != NULL)
-        hook(x, &x->request);
+        x->asked = true, hook(x, &x->request);
     else if (duet_http_upgrade(x, subprotocol, NULL) < 0)
         refuse(x, 500, DUET_REASON_no_memory, "out of memory");
 }

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: MIT */
+/* Requests and answers as the application and the peer see them: a server on this thread's loop, and plain sockets. */
+#include "test.h"
+#include <arpa/inet.h>
+#include <duet/duet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define KEY "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+#define UPGRADE "Upgrade: websocket\r\nConnection: Upgrade\r\n" KEY
+
+enum { TURNS = 2000 };
+
+static struct {
+    duet_loop *loop;
+    duet_server *server;
+    duet_http *kept;
+    unsigned gone, drained;
+    char peer[64];
+    bool secure;
+} t;
+
+struct client {
+    int fd;
+    size_t len;
+    bool ended;
+    char got[65536];
+};
+
+static void serve(duet_server_config *config)
+{
+    memset(&t, 0, sizeof(t));
+    assert_int_equal(duet_loop_new(&t.loop), 0);
+    config->size = sizeof(*config);
+    if (config->listen == NULL)
+        config->listen = "ws://127.0.0.1:0";
+    assert_int_equal(duet_server_new(&t.server, config, NULL), 0);
+    assert_int_equal(duet_server_attach(t.server, t.loop), 0);
+}
+
+static void serve_no_more(void)
+{
+    duet_server_free(t.server);
+    duet_loop_free(t.loop);
+}
+
+static void dial(struct client *c)
+{
+    struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)duet_server_port(t.server, 0)) };
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    c->len = 0;
+    c->ended = false;
+    c->got[0] = 0;
+    c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(c->fd, (struct sockaddr *)&to, sizeof(to)), 0);
+}
+
+static void say(struct client *c, const char *text)
+{
+    assert_int_equal(send(c->fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+}
+
+/* One turn, and what has come. */
+static void turn(struct client *c)
+{
+    assert_true(duet_loop_turn(t.loop, 1) >= 0);
+    ssize_t n = recv(c->fd, c->got + c->len, sizeof(c->got) - 1 - c->len, MSG_DONTWAIT);
+    if (n > 0)
+        c->got[c->len += (size_t)n] = 0;
+    c->ended |= n == 0 || (n < 0 && errno != EAGAIN);
+}
+
+/* Until the text has come (NULL: until the end). What was got up to then is forgotten by the next call. */
+static void expect(struct client *c, const char *text)
+{
+    c->got[c->len] = 0;
+    for (int i = 0; i < TURNS && !c->ended && (text == NULL || strstr(c->got, text) == NULL); i++)
+        turn(c);
+    if (text == NULL ? !c->ended : strstr(c->got, text) == NULL)
+        fail_msg("expected %s, got %s", text ? text : "the end", c->got);
+    c->len = 0;
+}
+
+/* A whole answer with this status, and whether it says that the connection ends with it. */
+static void expect_status(struct client *c, const char *status, bool closes)
+{
+    expect(c, "\r\n\r\n");
+    if (strncmp(c->got + 9, status, 3) != 0 || (strstr(c->got, "close\r\n") != NULL) != closes)
+        fail_msg("expected %s %s, got %s", status, closes ? "close" : "keep", c->got);
+}
+
+static void one_request(const char *request, const char *status, bool closes)
+{
+    static struct client c;
+    dial(&c);
+    say(&c, request);
+    expect_status(&c, status, closes);
+    if (closes)
+        expect(&c, NULL);
+    close(c.fd);
+}
+
+static void count_gone(duet_http *x)
+{
+    (void)x;
+    t.gone++;
+}
+
+static void say_hello(duet_http *x, const duet_request *r)
+{
+    snprintf(t.peer, sizeof(t.peer), "%s", duet_request_peer(r));
+    t.secure = duet_request_is_secure(r);
+    duet_http_text(x, 200, "hello");
+}
+
+static void keep(duet_http *x, const duet_request *r)
+{
+    (void)r;
+    t.kept = x;
+}
+
+static void keep_paused(duet_http *x, const duet_request *r)
+{
+    keep(x, r);
+    duet_http_pause(x);
+}
+
+static void stream(duet_http *x, const duet_request *r)
+{
+    keep(x, r);
+    assert_int_equal(duet_http_subscribe(x, "news"), DUET_ERR_STATE);
+    assert_int_equal(duet_http_begin(x, 200, NULL), 0);
+    assert_int_equal(duet_http_write(x, "begin ", 6), 0);
+    if (strcmp(duet_request_path(r), "/news") == 0)
+        assert_int_equal(duet_http_subscribe(x, "news"), 0);
+}
+
+static const duet_http_page constant = { .type = "text/plain", .etag = "\"one\"", .data = "page", .len = 4 };
+
+static void page(duet_http *x, const duet_request *r)
+{
+    assert_int_equal(duet_http_page_reply(x, r, &constant, NULL), 0);
+}
+
+static const duet_route routes[] = {
+    { .path = "/hello", .http = say_hello },
+    { .path = "/later", .http = keep },
+    { .path = "/paused", .http = keep_paused },
+    { .path = "/news", .http = stream },
+    { .path = "/stream", .http = stream },
+    { .path = "/page", .http = page },
+    { .path = "/ws", .websocket = true },
+    { .path = NULL },
+};
+
+TEST(answer, http_21_the_last_request_of_a_connection_is_told_so)
+{
+    static struct client c;
+    serve(&(duet_server_config){ .routes = routes, .requests_max = 3 });
+    dial(&c);
+    for (int i = 1; i <= 3; i++) {
+        say(&c, "GET /hello HTTP/1.1\r\nHost: h\r\n\r\n");
+        expect_status(&c, "200", i == 3);
+    }
+    expect(&c, NULL);
+    close(c.fd);
+    serve_no_more();
+}
+
+TEST(answer, upg_14_an_upgrade_is_the_last_request_wherever_it_goes)
+{
+    serve(&(duet_server_config){ .routes = routes });
+    one_request("GET /hello HTTP/1.1\r\nHost: h\r\n" UPGRADE "\r\n", "200", true);
+    one_request("GET /none HTTP/1.1\r\nHost: h\r\n" UPGRADE "\r\n", "404", true);
+    one_request("GET /ws HTTP/1.1\r\nHost: h\r\nOrigin: https://evil.example\r\n" UPGRADE "\r\n", "403", true);
+    one_request("GET /ws HTTP/1.1\r\nHost: h\r\n\r\n", "426", true);
+    one_request("GET /hello HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n", "200", false);
+    serve_no_more();
+}
+
+TEST(answer, http_18_nothing_is_expected_of_an_upgrade)
+{
+    serve(&(duet_server_config){ .routes = routes });
+    one_request("GET /ws HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n" UPGRADE "\r\n", "417", true);
+    serve_no_more();
+}
+
+TEST(answer, http_16_a_place_that_is_not_there_is_404_for_every_method)
+{
+    serve(&(duet_server_config){ .routes = routes });
+    one_request("GET /none HTTP/1.1\r\nHost: h\r\n\r\n", "404", false);
+    one_request("DELETE /none HTTP/1.1\r\nHost: h\r\n\r\n", "404", false);
+    one_request("DELETE /hello HTTP/1.1\r\nHost: h\r\n\r\n", "405", true);
+    serve_no_more();
+}
+
+TEST(answer, the_next_request_is_read_although_the_last_one_paused)
+{
+    static struct client c;
+    serve(&(duet_server_config){ .routes = routes });
+    dial(&c);
+    say(&c, "GET /paused HTTP/1.1\r\nHost: h\r\n\r\n");
+    for (int i = 0; i < TURNS && t.kept == NULL; i++)
+        turn(&c);
+    assert_int_equal(duet_http_text(t.kept, 200, "first"), 0);
+    expect(&c, "first");
+    say(&c, "GET /hello HTTP/1.1\r\nHost: h\r\n\r\n");
+    expect(&c, "hello");
+    close(c.fd);
+    serve_no_more();
+}
+
+TEST(answer, a_page_is_not_sent_again_to_who_has_it)
+{
+    serve(&(duet_server_config){ .routes = routes });
+    one_request("GET /page HTTP/1.1\r\nHost: h\r\n\r\n", "200", false);
+    one_request("GET /page HTTP/1.1\r\nHost: h\r\nIf-None-Match: \"two\", W/\"one\"\r\n\r\n", "304", false);
+    one_request("GET /page HTTP/1.1\r\nHost: h\r\nIf-None-Match: *\r\n\r\n", "304", false);
+    one_request("GET /page HTTP/1.1\r\nHost: h\r\nIf-None-Match: \"\\\"one\"\r\n\r\n", "200", false);
+    serve_no_more();
+}
+
+TEST(answer, gone_is_told_once_and_only_of_what_the_application_got)
+{
+    static struct client c;
+    serve(&(duet_server_config){ .routes = routes, .on.gone = count_gone });
+    dial(&c);
+    say(&c, "GET /later HTTP/1.1\r\nHost: h\r\n\r\n");
+    for (int i = 0; i < TURNS && t.kept == NULL; i++)
+        turn(&c);
+    close(c.fd);
+    for (int i = 0; i < TURNS && t.gone == 0; i++)
+        duet_loop_turn(t.loop, 1);
+    assert_int_equal(t.gone, 1);
+    one_request("GET /hello HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", "200", true);
+    /* Its body never comes, so that its route does not hear of it. */
+    dial(&c);
+    say(&c, "GET /later HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n1");
+    for (int i = 0; i < 20; i++)
+        turn(&c);
+    close(c.fd);
+    for (int i = 0; i < 20; i++)
+        duet_loop_turn(t.loop, 1);
+    assert_int_equal(t.gone, 1);
+    serve_no_more();
+}
+
+TEST(answer, ops_1_a_drain_ends_what_listens_to_a_topic_and_waits_for_the_rest)
+{
+    static struct client news, other;
+    serve(&(duet_server_config){ .routes = routes, .on.gone = count_gone });
+    dial(&news);
+    say(&news, "GET /news HTTP/1.1\r\nHost: h\r\n\r\n");
+    expect(&news, "begin ");
+    dial(&other);
+    say(&other, "GET /stream HTTP/1.1\r\nHost: h\r\n\r\n");
+    expect(&other, "begin ");
+    assert_int_equal(duet_publish(t.server, "news", DUET_TEXT, "last words", 10), 0);
+    duet_server_drain(t.server);
+    expect(&news, "last words\r\n0\r\n\r\n");
+    expect(&news, NULL);
+    assert_int_equal(t.gone, 1);
+    assert_false(other.ended);
+    assert_false(duet_server_over(t.server));
+    assert_int_equal(duet_http_write(t.kept, "whole", 5), 0);
+    assert_int_equal(duet_http_end(t.kept), 0);
+    expect(&other, "whole\r\n0\r\n\r\n");
+    expect(&other, NULL);
+    close(news.fd);
+    close(other.fd);
+    for (int i = 0; i < TURNS && !duet_server_over(t.server); i++)
+        duet_loop_turn(t.loop, 1);
+    assert_true(duet_server_over(t.server));
+    assert_int_equal(t.gone, 1);
+    serve_no_more();
+}
+
+static void note_peer(duet_conn *c)
+{
+    duet_peer(c, t.peer);
+    t.secure = duet_is_secure(c);
+}
+
+TEST(answer, net_14_a_websocket_knows_the_client_that_its_proxy_named)
+{
+    static const char *const trusted[] = { "127.0.0.1", NULL };
+    static struct client c;
+    serve(&(duet_server_config){ .routes = routes, .trusted_proxies = trusted, .on.open = note_peer });
+    dial(&c);
+    say(&c, "GET /hello HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: https\r\n\r\n");
+    expect(&c, "hello");
+    assert_string_equal(t.peer, "192.0.2.7");
+    assert_true(t.secure);
+    /* The same proxy's connection, for somebody else of whom it says nothing. */
+    say(&c, "GET /hello HTTP/1.1\r\nHost: h\r\n\r\n");
+    expect(&c, "hello");
+    assert_memory_equal(t.peer, "127.0.0.1:", 10);
+    assert_false(t.secure);
+    say(&c, "GET /ws HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 2001:db8::1\r\nX-Forwarded-Proto: https\r\n" UPGRADE
+            "\r\n");
+    expect_status(&c, "101", false);
+    assert_string_equal(t.peer, "2001:db8::1");
+    assert_true(t.secure);
+    close(c.fd);
+    serve_no_more();
+}
+
+TEST(answer, net_14_behind_a_unix_socket_the_clients_own_claim_is_not_believed)
+{
+    static const char *const trusted[] = { "unix", "10.0.0.0/8", NULL };
+    static struct client c;
+    struct sockaddr_un to = { .sun_family = AF_UNIX };
+    char url[128];
+    snprintf(to.sun_path, sizeof(to.sun_path), "/tmp/duet-answer-%d.sock", (int)getpid());
+    snprintf(url, sizeof(url), "unix:%s", to.sun_path);
+    serve(&(duet_server_config){ .listen = url, .routes = routes, .trusted_proxies = trusted });
+    memset(&c, 0, sizeof(c));
+    c.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(c.fd, (struct sockaddr *)&to, sizeof(to)), 0);
+    say(&c, "GET /hello HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 198.51.100.1, 192.0.2.7, 10.1.1.1\r\n\r\n");
+    expect(&c, "hello");
+    assert_string_equal(t.peer, "192.0.2.7");
+    say(&c, "GET /hello HTTP/1.1\r\nHost: h\r\n\r\n");
+    expect(&c, "hello");
+    assert_string_equal(t.peer, "unix");
+    close(c.fd);
+    serve_no_more();
+}
