@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* BASE/out is above the root, BASE/root holds the rest. */
@@ -101,11 +102,18 @@ static void check(int fd, int due, const char *path)
         fail_msg("%s: %d, not %d", path, fd, -due);
 }
 
+/* Valgrind and some sandboxes do not: then no link is followed at all. */
+static bool knows_openat2(void)
+{
+    return syscall(SYS_openat2, -1, NULL, NULL, 0) == -1 && errno != ENOSYS && errno != EPERM;
+}
+
 TEST(beneath, http_15_opens_below_the_root_and_nothing_else)
 {
     struct site s = site_make();
+    bool asks = knows_openat2();
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
-        check(beneath_open(s.root, rows[i].path), rows[i].opened, rows[i].path);
+        check(beneath_open(s.root, rows[i].path), asks ? rows[i].opened : rows[i].walked, rows[i].path);
     site_free(&s);
 }
 
@@ -127,10 +135,11 @@ TEST(beneath, http_15_walks_without_following_any_link)
 TEST(beneath, loses_no_descriptor)
 {
     struct site s = site_make();
+    bool asks = knows_openat2();
     int before = dup(s.root);
     close(before);
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-        check(beneath_open(s.root, rows[i].path), rows[i].opened, rows[i].path);
+        check(beneath_open(s.root, rows[i].path), asks ? rows[i].opened : rows[i].walked, rows[i].path);
         check(beneath_walk(s.root, rows[i].path), rows[i].walked, rows[i].path);
     }
     int after = dup(s.root);

@@ -10,6 +10,7 @@
 #include <ftw.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 enum { BIG = 300000, HUGE = 32 * 1024 * 1024, WHOLE = 64 * 1024 };
@@ -652,11 +653,19 @@ static const struct {
     { "*", 400 },
 };
 
+/* Valgrind and some sandboxes do not: then no link is followed at all. */
+static bool knows_openat2(void)
+{
+    return syscall(SYS_openat2, -1, NULL, NULL, 0) == -1 && errno != ENOSYS && errno != EPERM;
+}
+
 TEST(files, http_15_never_above_the_root)
 {
     _Static_assert(sizeof(targets) / sizeof(*targets) >= 80, "as many as lws attack.sh has");
     struct site s = site_make(1);
     for (size_t i = 0; i < sizeof(targets) / sizeof(*targets); i++) {
+        if (strcmp(targets[i].target, "/in.txt") == 0 && !knows_openat2())
+            continue;
         struct answer a = get(&s, "GET", targets[i].target, "");
         if (a.status != targets[i].status || strstr(a.body, "secret") != NULL || strstr(a.body, "root:") != NULL)
             fail_msg("%s: %d, not %d: %s", targets[i].target, a.status, targets[i].status, a.body);
