@@ -23,6 +23,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
@@ -113,6 +114,17 @@ const char *files_type(const char *path)
         if (strcasecmp(dot + 1, types[i].ending) == 0)
             return types[i].type;
     return "application/octet-stream";
+}
+
+int files_check(const char *root, char *why, size_t size)
+{
+    int fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int rc = fd < 0 || faccessat(fd, ".", X_OK, AT_EACCESS) < 0 ? -errno : 0;
+    if (fd >= 0)
+        close(fd);
+    if (rc < 0)
+        snprintf(why, size, "cannot serve files from \"%.100s\": %s", root, duet_strerror(rc));
+    return rc;
 }
 
 static bool is_digit(char c)

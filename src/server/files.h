@@ -14,6 +14,9 @@
  * 304, 206 and 416 as due. 0 or a negative error, and then it was not answered. */
 int files_answer(duet_http *x, const duet_request *r, const char *root, const char *path);
 
+/* Whether files can be served from `root`: 0, or a negative error and in `why` (`size` bytes) a line of what to do. */
+int files_check(const char *root, char *why, size_t size);
+
 /* The media type for a name's ending; "application/octet-stream" for others. */
 const char *files_type(const char *path);
 

@@ -6,6 +6,7 @@
 #include "http/url.h"
 #include "net/stream_tls.h"
 #include "net/tls.h"
+#include "server/files.h"
 #include "server/httpd.h"
 #include <errno.h>
 #include <signal.h>
@@ -500,6 +501,15 @@ static void loop_fini(struct server_loop *l)
     mem_free(l->slots);
 }
 
+static int check_roots(const duet_server_config *c, char *why)
+{
+    int rc = c->root != NULL ? files_check(c->root, why, WHY) : 0;
+    for (const duet_route *r = c->routes; rc == 0 && r != NULL && r->path != NULL; r++)
+        if (r->root != NULL)
+            rc = files_check(r->root, why, WHY);
+    return rc;
+}
+
 static int init(duet_server *s, const duet_server_config *config, char *why)
 {
     memcpy(&s->config, config, config->size < sizeof(s->config) ? config->size : sizeof(s->config));
@@ -516,6 +526,8 @@ static int init(duet_server *s, const duet_server_config *config, char *why)
         rc = read_proxies(s, why);
     if (rc == 0 && s->config.root != NULL && (s->config.root = own(s, s->config.root)) == NULL)
         rc = DUET_ERR_NOMEM;
+    if (rc == 0)
+        rc = check_roots(&s->config, why);
     if (rc < 0)
         return rc;
     s->loops = mem_zalloc(s->config.threads * sizeof(*s->loops));

@@ -920,6 +920,59 @@ TEST(files, every_allocation_may_fail)
     site_remove(&s);
 }
 
+TEST(files, of_a_route_stand_below_its_path)
+{
+    static const struct {
+        const char *target;
+        int status;
+    } rows[] = {
+        { "/files/a.txt", 200 },   { "/files/", 200 },          { "/files/sub", 301 },
+        { "/files/sub/", 200 },    { "/files/../secret", 404 }, { "/files/..%2fa.txt", 404 },
+        { "/files/.hidden", 404 }, { "/a.txt", 404 },           { "/files/up/secret", 404 },
+        { "/one", 404 },
+    };
+    struct site s = site_make(1);
+    site_stop(&s);
+    duet_route routes[] = { { .path = "/files/", .root = s.folder }, { NULL } };
+    duet_server_config config = { DUET_SERVER_CONFIG_INIT, .listen = "http://127.0.0.1:0", .routes = routes };
+    assert_int_equal(duet_server_new(&s.server, &config, NULL), 0);
+    pthread_create(&s.thread, NULL, serve, s.server);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct answer a = get(&s, "GET", rows[i].target, "");
+        if (a.status != rows[i].status)
+            fail_msg("%s: %d, not %d", rows[i].target, a.status, rows[i].status);
+        if (a.status == 301)
+            expect_field(&a, "Location", "/files/sub/");
+        free(a.body);
+    }
+    site_free(&s);
+}
+
+TEST(files, need_a_folder_from_the_start)
+{
+    static const struct {
+        const char *root;
+        int rc;
+        const char *why;
+    } rows[] = {
+        { "/nonexistent", -ENOENT, "cannot serve files from \"/nonexistent\": No such file or directory" },
+        { "/etc/passwd", -ENOTDIR, "cannot serve files from \"/etc/passwd\": Not a directory" },
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        duet_route routes[] = { { .path = "/files/", .root = rows[i].root }, { NULL } };
+        duet_server_config config = { DUET_SERVER_CONFIG_INIT, .listen = "http://127.0.0.1:0", .root = rows[i].root };
+        duet_server *server;
+        char why[200] = "";
+        assert_int_equal(duet_server_new(&server, &config, why), rows[i].rc);
+        assert_string_equal(why, rows[i].why);
+        why[0] = 0;
+        config.root = NULL;
+        config.routes = routes;
+        assert_int_equal(duet_server_new(&server, &config, why), rows[i].rc);
+        assert_string_equal(why, rows[i].why);
+    }
+}
+
 TEST(files, know_media_types_by_their_ending)
 {
     assert_string_equal(files_type("/a/b.html"), "text/html; charset=utf-8");
