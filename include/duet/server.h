@@ -25,6 +25,7 @@ typedef struct duet_route {
     void (*http)(duet_http *x, const duet_request *r);
     /* Takes the body in pieces: `http` comes with the head, then this for each piece. NULL: the body comes whole. */
     void (*piece)(duet_http *x, const void *data, size_t len, bool last);
+    bool trace;          /* websocket: its heads go to the config's `trace_head` */
     const char *root;    /* instead of `http`: files of this folder; the route's path is not part of their names */
 } duet_route;
 
@@ -91,6 +92,8 @@ typedef struct duet_server_config {
     void (*log)(void *arg, const duet_log_event *event);
     /* Frames' heads of connections that asked for it with duet_conn_trace(). */
     void (*trace)(duet_conn *c, const duet_trace *frame);
+    /* The upgrade request and the 101 of a route with `trace`, as they were on the wire, just before `open`. */
+    void (*trace_head)(duet_conn *c, bool sent, const char *head, size_t len);
 } duet_server_config;
 
 #define DUET_SERVER_CONFIG_INIT .size = sizeof(duet_server_config)

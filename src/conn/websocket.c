@@ -229,6 +229,7 @@ void websocket_begin(duet_conn *c, char *subprotocol)
 {
     proto_init_open(&c->proto, &c->host->proto, c, c->host->loop->now_ms);
     c->proto.subprotocol = subprotocol;
+    proto_trace(&c->proto, c->traced);
     c->phase = &conn_websocket;
     c->opened = true;
     c->budget_us = 2000000;

@@ -59,9 +59,14 @@ static void init(duet_proto *p, const duet_proto_config *config, struct chunk_po
     p->close_code = DUET_CODE_LOST;
     p->now_ms = p->heard_ms = p->since_ms = p->window_ms = now_ms;
     outq_init(&p->out, pool);
+    proto_trace(p, config->trace != NULL);
+}
+
+void proto_trace(duet_proto *p, bool on)
+{
     /* Nobody wants to see its head, or have it in pieces: it can be taken whole. */
-    p->takes_short = config->role == DUET_SERVER && config->trace == NULL && !config->pieces &&
-                     config->message_max >= FRAME_CONTROL_MOST;
+    p->takes_short = p->config->role == DUET_SERVER && !on && !p->config->pieces &&
+                     p->config->message_max >= FRAME_CONTROL_MOST;
 }
 
 /* The first ping comes after half to one interval, so that a restart does not put all in step (TIM-6). */

@@ -78,6 +78,8 @@ void proto_config_resolve(duet_proto_config *out, const duet_proto_config *in);
  * that may hold the 101. `config` is resolved and borrowed. */
 void proto_init_open(duet_proto *p, const duet_proto_config *config, void *arg, uint64_t now_ms);
 void proto_fini(duet_proto *p);
+/* Whether the config's `trace` is to see every frame of this one, also the short ones. */
+void proto_trace(duet_proto *p, bool on);
 
 void proto_enter(duet_proto *p, enum proto_state next);
 /* Fails with `error`, queueing a Close with `code` when one can still be sent (0: none). Returns `error`. */

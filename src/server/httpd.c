@@ -18,6 +18,7 @@ void http_free(duet_http *x)
         x->over(x->source);
     request_fini(&x->request);
     buf_fini(&x->kept);
+    buf_fini(&x->raw);
     buf_fini(&x->body);
     if (x->owns_head)
         mem_free(x->head);
@@ -307,6 +308,8 @@ static void begin(duet_http *x, char *data, struct http_head *h)
     x->body_chunked = body == HTTP_BODY_CHUNKED;
     x->body_left = body == HTTP_BODY_LENGTH ? length : 0;
     x->body_over = body == HTTP_BODY_NONE;
+    if (upgrade && s->config.trace_head)
+        buf_put(&x->raw, data, h->size);
     int rc = request_init(&x->request, data, h);
     if (rc < 0) {
         http_refuse(c, rc == -400 ? 400 : 500, rc == -400 ? DUET_REASON_bad_request : DUET_REASON_no_memory,

@@ -289,6 +289,7 @@ static void trace_frame(void *arg, const duet_trace *frame)
 void duet_conn_trace(duet_conn *c)
 {
     c->traced = true;
+    proto_trace(&c->proto, true);
 }
 
 /* Says so where that needs no handshake, and closes. */
