@@ -46,7 +46,7 @@ int main(int argc, char **argv)
         { .path = "/api/echo", .methods = "POST, PUT", .http = echo },
         { .path = "/api/count", .methods = "POST", .http = count, .piece = count_piece },
         { .path = "/echo", .websocket = true },
-        { NULL },
+        { .path = NULL },
     };
     if (argc != 3) {
         fprintf(stderr, "Usage: %s URL FOLDER\n", argv[0]);

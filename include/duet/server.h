@@ -72,8 +72,8 @@ typedef struct duet_server_config {
     unsigned requests_max; /* of one connection: 1000 */
 
     /* Who may come. */
-    const char *const *origins; /* besides the server's own: "https://example.com"; a leading "*." as host: any
-                                 * subdomain; "*": any page */
+    const char *const *origins; /* besides the server's own: "https://example.com"; a leading "*." as host: any one
+                                 * label there; "*": any page */
     bool require_origin;
     const char *const *trusted_proxies; /* "10.0.0.0/8", "::1", "unix": X-Forwarded-* are believed */
     bool proxy_protocol;                /* PROXY v1 or v2 is due from the trusted ones first, on every listener */
