@@ -214,8 +214,8 @@ function asked(path, response, text, now) {
     /* A server that started anew counts from one again. */
     if (!ticks.length && push.n < poll.n)
         poll.n = push.n;
-    if (first && ticks.length)
-        poll.n = ticks.at(-1).n;
+    if (first)
+        poll.n = ticks.at(-1)?.n ?? Number(path.split("=")[1]);
     else
         ticks.forEach(tick => poll.take(tick, now));
 }
