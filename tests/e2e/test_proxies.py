@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """nginx and HAProxy in front of `duet serve`, plain and terminating TLS: channels work with the browser's Origin, a
-foreign one is refused, and a refused upgrade tunnels nothing (UPG-14)."""
+foreign one is refused, a refused upgrade tunnels nothing (UPG-14), and the log names the client (NET-14)."""
 import asyncio
+import json
 import os
 import pathlib
 import signal
@@ -27,7 +28,7 @@ http {{
     map $http_upgrade $connection_upgrade {{ default upgrade; '' close; }}
     server {{
         listen 127.0.0.1:{plain}; listen 127.0.0.1:{secure} ssl;
-        ssl_certificate {folder}/cert.pem; ssl_certificate_key {folder}/key.pem;
+        ssl_certificate {keys}/cert.pem; ssl_certificate_key {keys}/key.pem;
         location /secret {{ return 404; }}
         location / {{
             proxy_pass http://127.0.0.1:{backend};
@@ -51,7 +52,7 @@ defaults
     timeout tunnel 60s
 frontend in
     bind 127.0.0.1:{plain}
-    bind 127.0.0.1:{secure} ssl crt {folder}/both.pem
+    bind 127.0.0.1:{secure} ssl crt {keys}/both.pem
     http-request deny deny_status 404 if {{ path_beg /secret }}
     option forwardfor
     http-request set-header X-Forwarded-Proto https if {{ ssl_fc }}
@@ -79,12 +80,14 @@ class Processes:
     def __init__(self):
         self.running = []
 
-    async def start(self, command, port):
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    async def start(self, command, port, log):
+        """`log`: the file for all it prints."""
+        with open(log, "wb") as out:
+            process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
         self.running.append(process)
         for _ in range(PATIENCE * 20):
             if process.poll() is not None:
-                raise RuntimeError(f"{command[0]}: {process.stdout.read().decode()}")
+                raise RuntimeError(f"{command[0]}: {pathlib.Path(log).read_text()}")
             if answers(port):
                 return process
             await asyncio.sleep(0.05)
@@ -94,7 +97,7 @@ class Processes:
         for process in reversed(self.running):
             process.send_signal(signal.SIGTERM)
             try:
-                process.communicate(timeout=PATIENCE)
+                process.wait(timeout=PATIENCE)
             except subprocess.TimeoutExpired:
                 process.kill()
 
@@ -102,14 +105,14 @@ class Processes:
 class Front:
     """A proxy's address, plain or with TLS."""
 
-    def __init__(self, name, port, context):
-        self.name, self.port, self.ssl = name, port, context
+    def __init__(self, name, port, context, log=None):
+        self.name, self.port, self.ssl, self.log = name, port, context, log
         self.origin = f"{'https' if context else 'http'}://127.0.0.1:{port}"
 
-    def connect(self, path="/channel/proxied", origin=None):
+    def connect(self, path="/channel/proxied", origin=None, **options):
         url = self.origin.replace("http", "ws", 1) + path
         return websockets.connect(url, ssl=self.ssl, origin=origin or self.origin, compression=None, max_size=None,
-                                  open_timeout=PATIENCE)
+                                  open_timeout=PATIENCE, **options)
 
     async def raw(self, requests):
         """Sends bytes at once and returns all that comes until the end, or until nothing comes for a second."""
@@ -152,9 +155,11 @@ async def a_foreign_origin_is_refused(front):
 async def a_refused_upgrade_tunnels_nothing(front):
     host = f"127.0.0.1:{front.port}"
     secret = f"GET /secret HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
-    for what, version, origin, status in (("a foreign Origin", 13, "https://evil.example", b"403"),
-                                          ("version 12", 12, front.origin, b"426")):
-        upgrade = (f"GET /channel/x HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    for what, path, version, origin, status in (
+            ("a foreign Origin", "/channel/x", 13, "https://evil.example", b"403"),
+            ("version 12", "/channel/x", 12, front.origin, b"426"),
+            ("no WebSocket", "/nowhere", 13, front.origin, b"404")):
+        upgrade = (f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                    f"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: {version}\r\n"
                    f"Origin: {origin}\r\n\r\n").encode()
         for requests in ([upgrade + secret], [upgrade, secret]):
@@ -163,7 +168,23 @@ async def a_refused_upgrade_tunnels_nothing(front):
             assert b"hidden from outside" not in got, f"{what}: the second request reached the server"
 
 
-TESTS = (members_hear_each_other, a_foreign_origin_is_refused, a_refused_upgrade_tunnels_nothing)
+async def the_log_names_the_client(front):
+    try:
+        async with front.connect(origin="https://evil.example", local_addr=("127.0.0.2", 0)):
+            raise AssertionError("it got in")
+    except websockets.exceptions.InvalidStatusCode:
+        pass
+    for _ in range(200):  # the log is written by a thread of its own
+        lines = pathlib.Path(front.log).read_text().split("\n")[:-1]
+        refused = [line for line in map(json.loads, lines) if line.get("reason") == "origin"]
+        if refused[-1]["peer"].split(":")[0] == "127.0.0.2":
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError(refused[-1])
+
+
+TESTS = (members_hear_each_other, a_foreign_origin_is_refused, a_refused_upgrade_tunnels_nothing,
+         the_log_names_the_client)
 
 
 def make_certificate(folder):
@@ -177,22 +198,27 @@ def make_certificate(folder):
 
 async def run(name, folder, context, options=(), send_proxy=""):
     failed = 0
+    where, folder = folder, f"{folder}/{name}{send_proxy}"
+    os.mkdir(folder)
+    os.chmod(folder, 0o755)
     processes = Processes()
     plain, secure, backend = free_port(), free_port(), free_port()
-    words = dict(folder=folder, plain=plain, secure=secure, backend=backend, send_proxy=send_proxy,
+    words = dict(folder=folder, keys=where, plain=plain, secure=secure, backend=backend, send_proxy=send_proxy,
                  user="user root;" if os.geteuid() == 0 else "")
     config = pathlib.Path(folder, f"{name}.conf")
     config.write_text((NGINX if name == "nginx" else HAPROXY).format(**words))
     try:
+        log = f"{folder}/duet.log"
         await processes.start([BUILD / "duet", "serve", "--listen", f"http://127.0.0.1:{backend}", "--root",
-                               f"{folder}/site", "--trusted-proxy", "127.0.0.1", *options], backend)
+                               f"{where}/site", "--trusted-proxy", "127.0.0.1", "--log", "json", *options],
+                              backend, log)
         await processes.start(["/usr/sbin/nginx", "-p", folder, "-c", config] if name == "nginx"
-                              else ["/usr/sbin/haproxy", "-db", "-f", config], plain)
+                              else ["/usr/sbin/haproxy", "-db", "-f", config], plain, f"{folder}/proxy.log")
         if not options:
             # Or the proxy's rule would hide nothing, and the test could not fail.
             direct = await Front("none", backend, None).raw([b"GET /secret HTTP/1.1\r\nHost: h\r\n\r\n"])
             assert b"hidden from outside" in direct, direct[:200]
-        for front in (Front(name, plain, None), Front(name, secure, context)):
+        for front in (Front(name, plain, None, log), Front(name, secure, context, log)):
             for test in TESTS:
                 claim = f"behind {name}{' with ' + send_proxy if send_proxy else ''}, " \
                         f"{'TLS' if front.ssl else 'plain'}: {test.__name__.replace('_', ' ')}"
@@ -217,10 +243,11 @@ async def main():
         site.mkdir()
         (site / "secret").write_text("hidden from outside\n")
         context = make_certificate(folder)
-        failed = await run("nginx", folder, context)
-        failed += await run("haproxy", folder, context)
-        failed += await run("haproxy", folder, context, ["--proxy-protocol"], "send-proxy-v2")
-        failed += await run("haproxy", folder, context, ["--proxy-protocol"], "send-proxy")
+        failed = sum(await asyncio.gather(
+            run("nginx", folder, context),
+            run("haproxy", folder, context),
+            run("haproxy", folder, context, ["--proxy-protocol"], "send-proxy-v2"),
+            run("haproxy", folder, context, ["--proxy-protocol"], "send-proxy")))
     return 1 if failed else 0
 
 
