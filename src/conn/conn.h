@@ -20,6 +20,7 @@
 #ifndef CONN_CONN_H
 #define CONN_CONN_H
 
+#include "http/address.h"
 #include "net/stream.h"
 #include "proto/proto.h"
 #include <duet/conn.h>
@@ -77,9 +78,12 @@ struct duet_conn {
     struct duet_proto proto; /* before OPEN only its `out` is in use */
     struct conn_stash *stash;
     struct duet_http *http;
-    struct http_head *parked; /* how far the reading of a head that is not whole is; server/httpd.c */
-    void *members;            /* of topics; server/topic.c */
-    void *peer;               /* what is known of the peer; server/ */
+    struct http_head *parked;    /* how far the reading of a head that is not whole is; server/httpd.c */
+    void *members;               /* of topics; server/topic.c */
+    void *peer;                  /* what is known of the peer; server/ */
+    struct http_address address; /* of the socket's peer, by IP; it outlives the socket for the log */
+    uint16_t port;
+    bool by_ip;
     uint64_t id;
     uint64_t born_ms;
     uint64_t since_ms; /* OPENING: the accept; FINISHING, LINGERING: their start; ACTIVE: the last progress of a full

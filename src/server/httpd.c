@@ -474,7 +474,10 @@ static void take_input(duet_conn *c, duet_input *in)
 
 static void at_eof(duet_conn *c)
 {
-    conn_kill(c, c->http ? DUET_ERR_EOF : 0);
+    /* Who leaves a stream, or between requests, does so in order. */
+    bool due = c->parked != NULL || (c->http != NULL && !c->http->streams);
+    c->reason = DUET_REASON_lost;
+    conn_kill(c, due ? DUET_ERR_EOF : 0);
 }
 
 static uint64_t after(uint64_t from, unsigned ms)

@@ -95,13 +95,16 @@ int peer_note(duet_conn *c, const struct address *from, bool secure)
     duet_server *s = loop_of(c)->server;
     bool counts = s->config.per_address_max != 0, trusts = s->trusted_count > 0 || s->trust_unix;
     c->secure = secure;
+    c->by_ip = from_socket(from, &c->address, &c->port);
     if (!counts && !trusts)
         return 0;
     struct peer_info *p = mem_zalloc(sizeof(*p));
     if (p == NULL)
         return DUET_ERR_NOMEM;
     c->peer = p;
-    p->has_address = from_socket(from, &p->address, &p->port);
+    p->has_address = c->by_ip;
+    p->address = c->address;
+    p->port = c->port;
     p->trusted = is_trusted(s, p->has_address, &p->address);
     c->proxied = s->config.proxy_protocol && p->trusted;
     /* A proxy's connections are many people's. */
@@ -183,10 +186,9 @@ bool peer_address(const duet_conn *c, struct http_address *address, uint16_t *po
         *port = p->port;
         return p->has_address;
     }
-    struct address from = { .len = sizeof(from.at) };
-    if (c->stream.watch.fd < 0 || getpeername(c->stream.watch.fd, (struct sockaddr *)&from.at, &from.len) < 0)
-        return false;
-    return from_socket(&from, address, port);
+    *address = c->address;
+    *port = c->port;
+    return c->by_ip;
 }
 
 bool peer_trusted(const duet_conn *c)
@@ -206,7 +208,7 @@ const char *duet_peer(const duet_conn *c, char out[64])
         return out;
     }
     if (!peer_address(c, &a, &port)) {
-        memcpy(out, c->stream.watch.fd < 0 && c->peer == NULL ? "gone" : "unix", 5);
+        memcpy(out, "unix", 5);
         return out;
     }
     http_address_format(&a, text);
