@@ -817,11 +817,11 @@ TEST(files, are_given_up_for_a_reader_who_stands_still)
 
 TEST(files, wait_for_a_reader_who_is_slow)
 {
-    struct site s = site_make_for(1, 1000);
+    struct site s = site_make_for(1, 2500); /* the whole takes longer */
     int fd = ask_huge(&s, 65536);
     char some[65536];
     size_t n = 0;
-    for (int i = 0; i < 70; i++) {
+    for (int i = 0; i < 100; i++) {
         usleep(30000);
         ssize_t got = recv(fd, some, sizeof(some), 0);
         assert_true(got > 0);
