@@ -143,6 +143,7 @@ let paused = false;
 let every = 1000;
 let socket = null;
 let pollTimer = 0;
+let counting = false;            /* whether an answer said where the polled prices stand */
 let round = 0;                   /* counts the polling loops begun, so that an answer to an old one is dropped */
 let retry = 0;
 
@@ -191,7 +192,7 @@ function pushed(text, now) {
 /* The first answer only says where the count stands: its prices are old by any clock. */
 async function ask(mine = ++round) {
     const started = Date.now();
-    const path = `/demo/ticks?after=${poll.n || push.n}`;
+    const path = `/demo/ticks?after=${poll.n}`;
     try {
         const response = await fetch(path, { cache: "no-store" });
         const text = await response.text();
@@ -207,17 +208,17 @@ async function ask(mine = ++round) {
 
 function asked(path, response, text, now) {
     const ticks = JSON.parse(text).filter(isTick);
-    const first = poll.n === 0;
     poll.turns++;
     poll.bytes += requestHeadSize(path, FETCH_FIELDS) + responseHeadSize(response)
                 + new TextEncoder().encode(text).length;
     /* A server that started anew counts from one again. */
     if (!ticks.length && push.n < poll.n)
         poll.n = push.n;
-    if (first)
-        poll.n = ticks.at(-1)?.n ?? Number(path.split("=")[1]);
-    else
+    if (counting)
         ticks.forEach(tick => poll.take(tick, now));
+    else if (ticks.length)
+        poll.n = ticks.at(-1).n;
+    counting = true;
 }
 
 function verdict() {
@@ -266,7 +267,7 @@ function pause() {
     } else {
         reset();
         connect();
-        poll.n = 0;
+        counting = false;
         ask();
     }
 }
