@@ -23,7 +23,8 @@ typedef struct duet_route {
     bool cors;           /* other origins of the allow-list may read the answer; preflights are answered */
     void (*upgrade)(duet_http *x, const duet_request *r); /* NULL: the handler's */
     void (*http)(duet_http *x, const duet_request *r);
-    /* Takes the body in pieces: `http` comes with the head, then this for each piece. NULL: the body comes whole. */
+    /* Takes the body in pieces: `http` comes with the head, then this for each piece, of which the last may be empty.
+     * NULL: the body comes whole. */
     void (*piece)(duet_http *x, const void *data, size_t len, bool last);
     bool trace;          /* websocket: its heads go to the config's `trace_head` */
     const char *root;    /* instead of `http`: files of this folder; the route's path is not part of their names */

@@ -302,19 +302,29 @@ int duet_http_unsubscribe(duet_http *x, const char *topic)
     return x->conn != NULL ? topic_leave(x->conn, topic, strlen(topic)) : 0;
 }
 
+static int page_fields(struct buf *b, const duet_http_page *page, bool same)
+{
+    duet_header fields[5] = { { "X-Content-Type-Options", "nosniff" },
+                              { "Cache-Control", page->cache ? page->cache : "no-cache" } };
+    unsigned n = 2;
+    if (page->etag != NULL)
+        fields[n++] = (duet_header){ "ETag", page->etag };
+    if (!same && page->type != NULL)
+        fields[n++] = (duet_header){ "Content-Type", page->type };
+    return reply_fields(b, fields);
+}
+
 int duet_http_page_reply(duet_http *x, const duet_request *r, const duet_http_page *page, const duet_header *headers)
 {
     char space[512];
     struct buf own;
     bool same = page->etag && http_etag_listed(r->head, r->data, "if-none-match", page->etag, HTTP_ETAG_WEAK);
     buf_init(&own, space, sizeof(space));
-    if (page->etag)
-        reply_field(&own, "ETag", page->etag);
-    reply_field(&own, "Cache-Control", page->cache ? page->cache : "no-cache");
-    if (!same && page->type)
-        reply_field(&own, "Content-Type", page->type);
-    reply_field(&own, "X-Content-Type-Options", "nosniff");
-    int rc = own.failed ? DUET_ERR_NOMEM : http_begin_length(x, same ? 304 : 200, headers, &own, page->len);
+    int rc = page_fields(&own, page, same);
+    if (rc == 0 && own.failed)
+        rc = DUET_ERR_NOMEM;
+    if (rc == 0)
+        rc = http_begin_length(x, same ? 304 : 200, headers, &own, page->len);
     buf_fini(&own);
     if (rc < 0)
         return rc;

@@ -200,6 +200,14 @@ static void dispatch(duet_http *x)
         duet_http_text(x, 404, "not found");
 }
 
+/* A request without a body. Who takes pieces waits for the last one, so it comes. */
+static void dispatch_empty(duet_http *x)
+{
+    dispatch(x);
+    if (x->route != NULL && x->route->piece != NULL && x->conn != NULL && !x->done)
+        x->route->piece(x, "", 0, true);
+}
+
 /* The address, scheme and host as the client used them, when a trusted proxy says so (NET-14). */
 static void note_peer(duet_http *x, const struct http_head *head, const char *data)
 {
@@ -328,7 +336,7 @@ static void begin(duet_http *x, char *data, struct http_head *h)
     else if (upgrade && x->route == NULL)
         refuse(x, 404, DUET_REASON_not_found, "no WebSocket here");
     else if (judge_origin(x) && judge_method(x) && x->body_over)
-        dispatch(x);
+        dispatch_empty(x);
     if (x->conn != NULL && !x->done && !x->body_over && x->state == HTTP_ASKED) {
         begin_body(x);
         return;

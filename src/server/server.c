@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "http/date.h"
+#include "http/reply.h"
 #include "http/url.h"
 #include "net/stream_tls.h"
 #include "net/tls.h"
@@ -525,6 +526,8 @@ static int init(duet_server *s, const duet_server_config *config, char *why)
         rc = read_origins(s, why);
     if (rc == 0)
         rc = read_proxies(s, why);
+    if (rc == 0 && (rc = reply_fields_check(s->config.headers)) < 0)
+        snprintf(why, WHY, "a header for every answer is malformed, or is the connection's own to say");
     if (rc == 0 && s->config.root != NULL && (s->config.root = own(s, s->config.root)) == NULL)
         rc = DUET_ERR_NOMEM;
     if (rc == 0)

@@ -15,6 +15,8 @@ bool origin_allowed(const duet_http *x)
                                      .allow = s->origins,
                                      .allow_count = s->origin_count,
                                      .require = s->config.require_origin };
+    if (http_head_count(x->request.head, x->request.data, "origin") > 1)
+        return false;
     if (s->any_origin && value != NULL)
         return true;
     return http_origin_allowed(&rule, value, value ? strlen(value) : 0);

@@ -138,6 +138,50 @@ static void stream(duet_http *x, const duet_request *r)
         assert_int_equal(duet_http_subscribe(x, "news"), 0);
 }
 
+static void count_piece(duet_http *x, const void *data, size_t len, bool last)
+{
+    static size_t sum;
+    char line[32];
+    (void)data;
+    sum += len;
+    if (!last)
+        return;
+    snprintf(line, sizeof(line), "%zu bytes", sum);
+    sum = 0;
+    duet_http_text(x, 200, line);
+}
+
+static int answer_with(duet_http *x, const duet_request *r, const char *name, const char *value)
+{
+    const duet_header fields[] = { { "X-Fine", "yes" }, { name, value }, { NULL, NULL } };
+    const duet_http_page bad = { .type = value, .data = "", .len = 0 };
+    int rc = duet_http_upgrade(x, NULL, fields);
+    if (rc == DUET_ERR_STATE)
+        rc = duet_http_reply(x, 200, fields, "", 0);
+    assert_int_equal(duet_http_reply(x, 200, fields, "", 0), rc);
+    assert_int_equal(duet_http_begin(x, 200, fields), rc);
+    if (strcmp(name, "X") == 0)
+        assert_int_equal(duet_http_page_reply(x, r, &bad, NULL), rc);
+    return rc;
+}
+
+static void try_fields(duet_http *x, const duet_request *r)
+{
+    static const char *const ours[] = { "Connection", "upgrade", "Content-Length", "Transfer-Encoding", "Date",
+                                        "Sec-WebSocket-Accept", "SEC-WEBSOCKET-PROTOCOL", "Sec-WebSocket-Extensions" };
+    for (int byte = 1; byte < 0x80; byte = byte == 0x1f ? 0x7f : byte + 1) {
+        char text[] = { 'a', (char)byte, 'b', 0 };
+        assert_int_equal(answer_with(x, r, text, "value"), DUET_ERR_INVALID);
+        if (byte != '\t')
+            assert_int_equal(answer_with(x, r, "X", text), DUET_ERR_INVALID);
+    }
+    for (size_t i = 0; i < sizeof(ours) / sizeof(*ours); i++)
+        assert_int_equal(answer_with(x, r, ours[i], "5"), DUET_ERR_INVALID);
+    const duet_header fine[] = { { "X-Fine", "yes" }, { NULL, NULL } };
+    if (duet_http_upgrade(x, NULL, fine) == DUET_ERR_STATE)
+        duet_http_reply(x, 200, fine, "", 0);
+}
+
 static const duet_http_page constant = { .type = "text/plain", .etag = "\"one\"", .data = "page", .len = 4 };
 
 static void page(duet_http *x, const duet_request *r)
@@ -152,6 +196,9 @@ static const duet_route routes[] = {
     { .path = "/news", .http = stream },
     { .path = "/stream", .http = stream },
     { .path = "/page", .http = page },
+    { .path = "/count", .methods = "POST", .http = keep, .piece = count_piece },
+    { .path = "/fields", .http = try_fields },
+    { .path = "/fields/ws", .websocket = true, .upgrade = try_fields },
     { .path = "/ws", .websocket = true },
     { .path = NULL },
 };
@@ -211,6 +258,52 @@ TEST(answer, the_next_request_is_read_although_the_last_one_paused)
     expect(&c, "hello");
     close(c.fd);
     serve_no_more();
+}
+
+TEST(answer, who_takes_pieces_gets_the_last_of_every_body)
+{
+    static struct client c;
+    serve(&(duet_server_config){ .routes = routes });
+    dial(&c);
+    say(&c, "POST /count HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n12345");
+    expect(&c, "5 bytes");
+    say(&c, "POST /count HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n");
+    expect(&c, "0 bytes");
+    say(&c, "POST /count HTTP/1.1\r\nHost: h\r\n\r\n");
+    expect(&c, "0 bytes");
+    say(&c, "POST /count HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
+    expect(&c, "0 bytes");
+    say(&c, "POST /count HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n");
+    expect(&c, "3 bytes");
+    close(c.fd);
+    serve_no_more();
+}
+
+TEST(answer, upg_10_of_two_origins_none_counts)
+{
+    serve(&(duet_server_config){ .routes = routes });
+    one_request("POST /count HTTP/1.1\r\nHost: h\r\nOrigin: http://h\r\n\r\n", "200", false);
+    one_request("POST /count HTTP/1.1\r\nHost: h\r\nOrigin: http://h\r\nOrigin: http://h\r\n\r\n", "403", true);
+    serve_no_more();
+}
+
+TEST(answer, http_19_and_upg_13_no_header_splits_an_answer_or_says_what_is_ours)
+{
+    static struct client c;
+    serve(&(duet_server_config){ .routes = routes });
+    one_request("GET /fields HTTP/1.1\r\nHost: h\r\n\r\n", "200", false);
+    dial(&c);
+    say(&c, "GET /fields/ws HTTP/1.1\r\nHost: h\r\n" UPGRADE "\r\n");
+    expect_status(&c, "101", false);
+    assert_non_null(strstr(c.got, "X-Fine: yes\r\n"));
+    close(c.fd);
+    serve_no_more();
+    const duet_header split[] = { { "X", "a\r\nb" }, { NULL, NULL } };
+    duet_server *s;
+    char why[200];
+    duet_server_config config = { DUET_SERVER_CONFIG_INIT, .listen = "ws://127.0.0.1:0", .headers = split };
+    assert_int_equal(duet_server_new(&s, &config, why), DUET_ERR_INVALID);
+    assert_non_null(strstr(why, "header"));
 }
 
 TEST(answer, a_page_is_not_sent_again_to_who_has_it)
