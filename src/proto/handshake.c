@@ -86,19 +86,22 @@ static bool protocols_valid(const struct http_head *h, const char *data)
 /* The grammar of 9.1; what the offers mean is the extensions' matter. */
 static bool extensions_valid(const struct http_head *h, const char *data)
 {
-    struct http_text rest, offer, name;
+    struct http_text rest, offer;
     for (unsigned from = 0; http_head_next(h, data, "sec-websocket-extensions", &from, &rest.at, &rest.len);) {
         int more;
+        bool any = false;
         while ((more = http_list_next(&rest, &offer)) == 1) {
             char value[64];
             bool has_value;
+            struct http_text name = { NULL, 0 };
+            any = true;
             int rc = http_param_first(&offer, &name);
             while (rc == 1)
                 rc = http_param_next(&offer, &name, value, sizeof(value), &has_value);
             if (rc < 0 || name.len == 0)
                 return false;
         }
-        if (more < 0)
+        if (more < 0 || !any)
             return false;
     }
     return true;
@@ -230,8 +233,8 @@ static int protocols_request(struct buf *b, const char *const *names)
 int handshake_request(struct buf *b, const duet_proto_config *c, const char *key)
 {
     const char *target = c->target && c->target[0] ? c->target : "/";
-    if (c->host == NULL || c->host[0] == 0 || !text_is_clean(c->host) || !text_is_clean(target) ||
-        target[0] != '/' || strchr(target, '#') || (c->origin && !text_is_clean(c->origin)))
+    if (c->host == NULL || c->host[0] == 0 || !text_is_clean(c->host) || !text_is_clean(target) || target[0] != '/' ||
+        strchr(target, '#') || (c->origin && !text_is_clean(c->origin)))
         return DUET_ERR_INVALID;
     int rc = reply_fields_check(c->headers);
     if (rc < 0)
@@ -255,8 +258,8 @@ int handshake_request(struct buf *b, const duet_proto_config *c, const char *key
     return 0;
 }
 
-int handshake_response(const struct http_head *h, const char *data, const duet_proto_config *config,
-                       const char *accept, const char **subprotocol)
+int handshake_response(const struct http_head *h, const char *data, const duet_proto_config *config, const char *accept,
+                       const char **subprotocol)
 {
     struct http_text v;
     *subprotocol = NULL;

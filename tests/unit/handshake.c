@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: MIT */
+/* The opening handshake by the core alone, both roles: what is refused, with which status, and what is answered. The
+ * same judge stands behind the server's upgrades. */
+#include "peer.h"
+#include "proto/handshake.h"
+
+#define HEAD       "GET /chat HTTP/1.1\r\nHost: example.com\r\n"
+#define UPGRADE    "Upgrade: websocket\r\n"
+#define CONNECTION "Connection: Upgrade\r\n"
+#define KEY        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+#define VERSION    "Sec-WebSocket-Version: 13\r\n"
+#define END        "\r\n"
+
+/* The answer to a request fed whole and byte by byte; both must be the same. Returns the status. */
+static unsigned answer(const char *request, size_t len, char *out, size_t cap)
+{
+    char first[4096] = "";
+    unsigned status = 0;
+    for (int bytewise = 0; bytewise < 2; bytewise++) {
+        struct peer *p = peer_new(DUET_SERVER, NULL);
+        for (size_t i = 0; i < len; i += bytewise ? 1 : len) {
+            duet_event ev;
+            uint8_t *copy = malloc(len);
+            size_t n = bytewise ? 1 : len;
+            memcpy(copy, request + i, n);
+            duet_input in = { copy, n };
+            int rc;
+            while ((rc = duet_proto_recv(p->proto, &in, p->now_ms, &ev)) == 1 && ev.kind == DUET_EVENT_REQUEST)
+                assert_int_equal(duet_proto_accept(p->proto, NULL, NULL, p->now_ms), 0);
+            free(copy);
+        }
+        struct iovec iov[4];
+        size_t have = 0;
+        int n = duet_proto_output(p->proto, iov, 4);
+        char text[4096] = "";
+        for (int i = 0; i < n; i++) {
+            memcpy(text + have, iov[i].iov_base, iov[i].iov_len);
+            have += iov[i].iov_len;
+        }
+        text[have] = 0;
+        status = duet_proto_status(p->proto);
+        if (bytewise)
+            assert_string_equal(text, first);
+        memcpy(first, text, have + 1);
+        peer_free(p);
+    }
+    if (out)
+        snprintf(out, cap, "%s", first);
+    return status;
+}
+
+static unsigned status_of(const char *request)
+{
+    return answer(request, strlen(request), NULL, 0);
+}
+
+struct row {
+    const char *lines; /* besides HEAD */
+    unsigned status;
+};
+
+static void run_rows(const struct row *rows, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        char request[32768];
+        snprintf(request, sizeof(request), HEAD "%s" END, rows[i].lines);
+        unsigned status = status_of(request);
+        if (status != rows[i].status)
+            print_error("row %zu: %s\n", i, rows[i].lines);
+        assert_int_equal(status, rows[i].status);
+    }
+}
+#define ROWS(rows) run_rows(rows, sizeof(rows) / sizeof(*(rows)))
+
+TEST(handshake, the_sample_of_the_rfc)
+{
+    char out[4096];
+    assert_int_equal(answer(peer_request, strlen(peer_request), out, sizeof(out)), 101);
+    assert_string_equal(out, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                             "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n");
+}
+
+TEST(handshake, upg_1_upgrade_names_websocket_among_others)
+{
+    static const struct row rows[] = {
+        { "Upgrade: websocket\r\n" CONNECTION KEY VERSION, 101 },
+        { "Upgrade: WebSocket\r\n" CONNECTION KEY VERSION, 101 },
+        { "Upgrade: h2c, websocket\r\n" CONNECTION KEY VERSION, 101 },
+        { "Upgrade: h2c\r\nUpgrade: websocket\r\n" CONNECTION KEY VERSION, 101 },
+        { CONNECTION KEY VERSION, 426 },
+        { "Upgrade:\r\n" CONNECTION KEY VERSION, 426 },
+        { "Upgrade: websockets\r\n" CONNECTION KEY VERSION, 426 },
+        { "Upgrade: xwebsocket\r\n" CONNECTION KEY VERSION, 426 },
+        { "Upgrade: \"websocket\"\r\n" CONNECTION KEY VERSION, 426 },
+    };
+    ROWS(rows);
+    char out[4096];
+    answer(HEAD CONNECTION KEY VERSION END, strlen(HEAD CONNECTION KEY VERSION END), out, sizeof(out));
+    assert_non_null(strstr(out, "\r\nUpgrade: websocket\r\n"));
+    assert_non_null(strstr(out, "\r\nConnection: Upgrade, close\r\n"));
+    assert_non_null(strstr(out, "\r\nSec-WebSocket-Version: 13\r\n"));
+}
+
+TEST(handshake, upg_2_connection_holds_the_token_upgrade)
+{
+    static const struct row rows[] = {
+        { UPGRADE "Connection: keep-alive, Upgrade\r\n" KEY VERSION, 101 },
+        { UPGRADE "Connection: UPGRADE\r\n" KEY VERSION, 101 },
+        { UPGRADE "Connection: close\r\nConnection: upgrade\r\n" KEY VERSION, 101 },
+        { UPGRADE KEY VERSION, 400 },
+        { UPGRADE "Connection: Upgraded\r\n" KEY VERSION, 400 },
+        { UPGRADE "Connection: keep-alive\r\n" KEY VERSION, 400 },
+    };
+    ROWS(rows);
+}
+
+TEST(handshake, upg_3_the_version_is_13_once)
+{
+    static const struct row rows[] = {
+        { UPGRADE CONNECTION KEY "Sec-WebSocket-Version: 12\r\n", 426 },
+        { UPGRADE CONNECTION KEY "Sec-WebSocket-Version: 14\r\n", 426 },
+        { UPGRADE CONNECTION KEY "Sec-WebSocket-Version: 0\r\n", 426 },
+        { UPGRADE CONNECTION KEY "Sec-WebSocket-Version: 255\r\n", 426 },
+        { UPGRADE CONNECTION KEY "Sec-WebSocket-Version: 256\r\n", 400 },
+        { UPGRADE CONNECTION KEY "Sec-WebSocket-Version: 13abcd\r\n", 400 },
+        { UPGRADE CONNECTION KEY "Sec-WebSocket-Version: +13\r\n", 400 },
+        { UPGRADE CONNECTION KEY "Sec-WebSocket-Version: 013\r\n", 400 },
+        { UPGRADE CONNECTION KEY "Sec-WebSocket-Version: 13, 8\r\n", 400 },
+        { UPGRADE CONNECTION KEY "Sec-WebSocket-Version:\r\n", 400 },
+        { UPGRADE CONNECTION KEY VERSION VERSION, 400 },
+        { UPGRADE CONNECTION KEY, 400 },
+    };
+    ROWS(rows);
+    char out[4096];
+    const char *old = HEAD UPGRADE CONNECTION KEY "Sec-WebSocket-Version: 8\r\n" END;
+    answer(old, strlen(old), out, sizeof(out));
+    assert_non_null(strstr(out, "\r\nSec-WebSocket-Version: 13\r\n"));
+}
+
+TEST(handshake, upg_4_the_key_is_16_bytes_once)
+{
+#define K(key)                                                                                                         \
+    {                                                                                                                  \
+        UPGRADE CONNECTION VERSION "Sec-WebSocket-Key: " key "\r\n", 400                                               \
+    }
+    static const struct row rows[] = {
+        K(""),
+        K("dGhlIHNhbXBsZSBub25j"),
+        K("dGhlIHNhbXBsZSBub25jZXg="),
+        K("dGhlIHNhbXBsZSBub25jZQ="),
+        K("dGhlIHNhbXBsZSBub25jZQ"),
+        K("dGhlIHNhbXBsZSBub25jZQ==="),
+        K("dGhlIHNhbXBsZSBub25jZR=="),
+        K("dGhlIHNhbXBsZSBub25jZQ=a"),
+        K("dGhlIHNhbXBsZSBub25=ZQ=="),
+        K("dGhlIHNhbXBsZSBub2-jZQ=="),
+        K("dGhlIHNhbXBsZSBub2_jZQ=="),
+        K("dGhlIHNhbXBsZSB b25jZQ=="),
+        K("dGhlIHNhbXBsZSBub25jZQ==, a"),
+        K("\"dGhlIHNhbXBsZSBub25jZQ==\""),
+        K("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"),
+        K("===="),
+        { UPGRADE CONNECTION VERSION, 400 },
+        { UPGRADE CONNECTION VERSION KEY KEY, 400 },
+        { UPGRADE CONNECTION VERSION "Sec-WebSocket-Key:   AQIDBAUGBwgJCgsMDQ4PEA==\t \r\n", 101 },
+        { UPGRADE CONNECTION VERSION "sec-websocket-KEY: AQIDBAUGBwgJCgsMDQ4PEA==\r\n", 101 },
+    };
+#undef K
+    ROWS(rows);
+}
+
+TEST(handshake, upg_6_subprotocols_are_distinct_tokens)
+{
+    static const struct row rows[] = {
+        { UPGRADE CONNECTION VERSION KEY "Sec-WebSocket-Protocol: chat\r\n", 101 },
+        { UPGRADE CONNECTION VERSION KEY "Sec-WebSocket-Protocol: chat, superchat\r\n", 101 },
+        { UPGRADE CONNECTION VERSION KEY "Sec-WebSocket-Protocol: a\r\nSec-WebSocket-Protocol: b\r\n", 101 },
+        { UPGRADE CONNECTION VERSION KEY "Sec-WebSocket-Protocol: chat, Chat\r\n", 101 },             /* case counts */
+        { UPGRADE CONNECTION VERSION KEY "Sec-WebSocket-Protocol: constructor, __proto__\r\n", 101 }, /* UPG-8 */
+        { UPGRADE CONNECTION VERSION KEY "Sec-WebSocket-Protocol: chat, chat\r\n", 400 },
+        { UPGRADE CONNECTION VERSION KEY "Sec-WebSocket-Protocol: a\r\nSec-WebSocket-Protocol: a\r\n", 400 },
+        { UPGRADE CONNECTION VERSION KEY "Sec-WebSocket-Protocol: a,,b\r\n", 400 },
+        { UPGRADE CONNECTION VERSION KEY "Sec-WebSocket-Protocol: a b\r\n", 400 },
+        { UPGRADE CONNECTION VERSION KEY "Sec-WebSocket-Protocol: a/b\r\n", 400 },
+        { UPGRADE CONNECTION VERSION KEY "Sec-WebSocket-Protocol: \"a\"\r\n", 400 },
+        { UPGRADE CONNECTION VERSION KEY "Sec-WebSocket-Protocol:\r\n", 400 },
+    };
+    ROWS(rows);
+    for (int count = HANDSHAKE_PROTOCOLS_MOST - 1; count <= HANDSHAKE_PROTOCOLS_MOST + 1; count++) {
+        char request[8192];
+        int n = snprintf(request, sizeof(request), HEAD UPGRADE CONNECTION VERSION KEY "Sec-WebSocket-Protocol: p0");
+        for (int i = 1; i < count; i++)
+            n += snprintf(request + n, sizeof(request) - (size_t)n, ", p%d", i);
+        snprintf(request + n, sizeof(request) - (size_t)n, "\r\n\r\n");
+        assert_int_equal(status_of(request), count <= HANDSHAKE_PROTOCOLS_MOST ? 101 : 400);
+    }
+}
+
+TEST(handshake, upg_9_extensions_keep_their_grammar)
+{
+#define X(value, status)                                                                                               \
+    {                                                                                                                  \
+        UPGRADE CONNECTION VERSION KEY "Sec-WebSocket-Extensions: " value "\r\n", status                               \
+    }
+    static const struct row rows[] = {
+        X("permessage-deflate", 101),
+        X("permessage-deflate, permessage-deflate", 101),
+        X("permessage-deflate; client_max_window_bits, x; a=b; c=\"d\"", 101),
+        X("a; b=\"10\"", 101),
+        X("a; b=\"1 0\"", 400),
+        X("a; b=\"\"", 400),
+        X("a; b=\"1", 400),
+        X("a;", 400),
+        X("; a", 400),
+        X("a b", 400),
+        X("a; b=", 400),
+        X("a; =b", 400),
+        X("", 400),
+    };
+#undef X
+    ROWS(rows);
+    /* A thousand offers cost no more than their bytes (UPG-7); none of them is taken. */
+    char request[16000], out[4096];
+    int n = snprintf(request, sizeof(request), HEAD UPGRADE CONNECTION VERSION KEY "Sec-WebSocket-Extensions: a");
+    for (int i = 0; i < 1000; i++)
+        n += snprintf(request + n, sizeof(request) - (size_t)n, ", x-%d", i);
+    snprintf(request + n, sizeof(request) - (size_t)n, "\r\n\r\n");
+    assert_int_equal(answer(request, strlen(request), out, sizeof(out)), 101);
+    assert_null(strstr(out, "Sec-WebSocket-Extensions"));
+}
+
+TEST(handshake, upg_10_one_origin_at_most)
+{
+    static const struct row rows[] = {
+        { UPGRADE CONNECTION VERSION KEY "Origin: http://example.com\r\n", 101 },
+        { UPGRADE CONNECTION VERSION KEY "Origin: a\r\nOrigin: a\r\n", 400 },
+    };
+    ROWS(rows);
+}
+
+TEST(handshake, http_11_an_upgrade_with_a_body_is_400_and_nothing_of_it_is_read)
+{
+    static const char *const bodies[] = {
+        "Content-Length: 5\r\n\r\nGET / HTTP/1.1\r\n\r\n",
+        "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    };
+    for (size_t i = 0; i < 2; i++) {
+        char request[2048], out[4096];
+        snprintf(request, sizeof(request), HEAD UPGRADE CONNECTION VERSION KEY "%s", bodies[i]);
+        assert_int_equal(answer(request, strlen(request), out, sizeof(out)), 400);
+        assert_null(strstr(out + 1, "HTTP/1.1 ")); /* one answer */
+        assert_non_null(strstr(out, "Connection: close"));
+    }
+    assert_int_equal(status_of(HEAD UPGRADE CONNECTION VERSION KEY "Content-Length: 0\r\n\r\n"), 101);
+}
+
+TEST(handshake, http_13_what_follows_a_refusal_is_never_answered)
+{
+    char request[2048], out[4096];
+    snprintf(request, sizeof(request), HEAD CONNECTION KEY VERSION END "%s", peer_request);
+    assert_int_equal(answer(request, strlen(request), out, sizeof(out)), 426);
+    assert_null(strstr(out + 1, "HTTP/1.1 "));
+}
+
+TEST(handshake, http_4_a_field_behind_the_hundredth_is_never_lost_silently)
+{
+    for (int before = 95; before <= 97; before++) { /* five more follow */
+        char request[16000];
+        int n = snprintf(request, sizeof(request), HEAD);
+        for (int i = 1; i < before; i++)
+            n += snprintf(request + n, sizeof(request) - (size_t)n, "X-%d: y\r\n", i);
+        snprintf(request + n, sizeof(request) - (size_t)n, CONNECTION VERSION KEY "X: y\r\n" UPGRADE END);
+        assert_int_equal(status_of(request), before + 5 <= 100 + 0 ? 101 : 431);
+    }
+}
+
+TEST(handshake, http_16_only_get_is_upgraded)
+{
+    static const struct {
+        const char *line;
+        unsigned status;
+    } rows[] = {
+        { "POST / HTTP/1.1\r\n", 405 },
+        { "HEAD / HTTP/1.1\r\n", 405 },
+        { "TRACE / HTTP/1.1\r\n", 405 },
+        { "get / HTTP/1.1\r\n", 501 },
+        { "BREW / HTTP/1.1\r\n", 501 },
+        { "GET / HTTP/1.0\r\n", 426 },
+        { "GET / HTTP/1.2\r\n", 101 },
+        { "GET / HTTP/2.0\r\n", 505 },
+        { "GET /\r\n", 400 },
+        { "GET http://example.com/chat HTTP/1.1\r\n", 101 },
+        { "GET * HTTP/1.1\r\n", 400 },
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        char request[1024];
+        snprintf(request, sizeof(request), "%sHost: example.com\r\n" UPGRADE CONNECTION KEY VERSION END, rows[i].line);
+        unsigned status = status_of(request);
+        if (status != rows[i].status)
+            print_error("%s", rows[i].line);
+        assert_int_equal(status, rows[i].status);
+    }
+}
+
+TEST(handshake, text_that_is_not_utf_8_is_400)
+{
+    static const struct row rows[] = {
+        { UPGRADE CONNECTION VERSION KEY "X: \xc3\xa9\r\n", 101 },
+        { UPGRADE CONNECTION VERSION KEY "X: \xe9\r\n", 400 },
+    };
+    ROWS(rows);
+}
+
+TEST(handshake, upg_13_fields_of_the_handshake_are_not_the_application_s)
+{
+    static const char *const names[] = { "Upgrade",
+                                         "connection",
+                                         "Sec-WebSocket-Accept",
+                                         "Content-Length",
+                                         "Transfer-Encoding",
+                                         "Sec-WebSocket-Protocol",
+                                         "a b",
+                                         "",
+                                         "X:" };
+    struct peer *p = peer_new(DUET_SERVER, NULL);
+    char copy[512];
+    duet_event ev;
+    strcpy(copy, peer_request);
+    duet_input in = { (uint8_t *)copy, strlen(copy) };
+    assert_int_equal(duet_proto_recv(p->proto, &in, p->now_ms, &ev), 1);
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        duet_header fields[] = { { names[i], "x" }, { NULL, NULL } };
+        assert_int_equal(duet_proto_accept(p->proto, NULL, fields, p->now_ms), DUET_ERR_INVALID);
+        assert_int_equal(duet_proto_reject(p->proto, 403, fields, "", 0), DUET_ERR_INVALID);
+    }
+    for (int c = 1; c < 128; c++) { /* HTTP-19 */
+        char value[] = { 'a', (char)c, 'b', 0 };
+        duet_header fields[] = { { "X", value }, { NULL, NULL } };
+        if (c < 32 ? c != '\t' : c == 127)
+            assert_int_equal(duet_proto_accept(p->proto, NULL, fields, p->now_ms), DUET_ERR_INVALID);
+    }
+    assert_int_equal(duet_proto_accept(p->proto, "not-offered", NULL, p->now_ms), DUET_ERR_INVALID);
+    duet_header fine[] = { { "X-Fine", "yes" }, { NULL, NULL } };
+    assert_int_equal(duet_proto_accept(p->proto, NULL, fine, p->now_ms), 0);
+    assert_int_equal(duet_proto_accept(p->proto, NULL, fine, p->now_ms), DUET_ERR_STATE); /* UPG-5: one answer */
+    assert_int_equal(duet_proto_reject(p->proto, 403, NULL, "", 0), DUET_ERR_STATE);
+    peer_free(p);
+}
+
+TEST(handshake, cli_1_a_client_believes_only_a_right_answer)
+{
+#define OK "HTTP/1.1 101 Switching Protocols\r\n"
+    static const char *const lines[] = {
+        /* right; %s is the Accept */
+        OK UPGRADE CONNECTION "Sec-WebSocket-Accept: %s\r\n",
+        OK "upgrade: WEBSOCKET\r\nconnection: keep-alive, upgrade\r\nsec-websocket-accept:  %s \r\n",
+        OK UPGRADE CONNECTION "Sec-WebSocket-Accept: %s\r\nSec-WebSocket-Protocol: b\r\n",
+        /* wrong */
+        "HTTP/1.1 200 OK\r\n" UPGRADE CONNECTION "Sec-WebSocket-Accept: %s\r\n",
+        "HTTP/1.1 401 Unauthorized\r\nX: %s\r\n",
+        OK CONNECTION "Sec-WebSocket-Accept: %s\r\n",
+        OK "Upgrade: h2c\r\n" CONNECTION "Sec-WebSocket-Accept: %s\r\n",
+        OK UPGRADE "Sec-WebSocket-Accept: %s\r\n",
+        OK UPGRADE "Connection: close\r\nSec-WebSocket-Accept: %s\r\n",
+        OK UPGRADE CONNECTION "X: %s\r\n",
+        OK UPGRADE CONNECTION "Sec-WebSocket-Accept: x%s\r\n",
+        OK UPGRADE CONNECTION "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nX: %s\r\n",
+        OK UPGRADE CONNECTION "Sec-WebSocket-Accept: %s\r\nSec-WebSocket-Accept: x\r\n",
+        OK UPGRADE CONNECTION "Sec-WebSocket-Accept: %s\r\nSec-WebSocket-Extensions: permessage-deflate\r\n",
+        OK UPGRADE CONNECTION "Sec-WebSocket-Accept: %s\r\nSec-WebSocket-Protocol: c\r\n",
+        OK UPGRADE CONNECTION "Sec-WebSocket-Accept: %s\r\nSec-WebSocket-Protocol: A\r\n",
+        OK UPGRADE CONNECTION "Sec-WebSocket-Accept: %s\r\nSec-WebSocket-Protocol: a, b\r\n",
+        OK UPGRADE CONNECTION "Sec-WebSocket-Accept: %s\r\nSec-WebSocket-Protocol: a\r\nSec-WebSocket-Protocol: b\r\n",
+        "garbage %s\r\n",
+    };
+#undef OK
+    static const char *const offered[] = { "a", "b", NULL };
+    for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++)
+        for (size_t step = 1; step <= 1000; step += 999) {
+            char reply[1024];
+            struct peer *p = peer_new(DUET_CLIENT, &(duet_proto_config){ .subprotocols = offered });
+            EXPECT_TRACE(p, "request\n");
+            int n = snprintf(reply, sizeof(reply), lines[i], p->proto->opening->accept);
+            n += snprintf(reply + n, sizeof(reply) - (size_t)n, "\r\n\x81\x02Hi"); /* a frame behind it (row 26) */
+            for (size_t at = 0; at < (size_t)n; at += step)
+                peer_feed(p, reply + at, (size_t)n - at < step ? (size_t)n - at : step);
+            EXPECT_TRACE(p, i < 3 ? "request\nopen\nmessage text 'Hi'\n" : "request\nerror HANDSHAKE\n");
+            if (i == 2)
+                assert_string_equal(duet_proto_subprotocol(p->proto), "b");
+            peer_free(p);
+        }
+}
+
+TEST(handshake, cli_4_nothing_is_sent_for_a_config_that_would_break_the_request)
+{
+    static const char *const doubled[] = { "a", "a", NULL }, *const blank[] = { "a b", NULL },
+                             *const none[] = { "", NULL };
+    static const duet_header broken[] = { { "X", "a\r\nY: b" }, { NULL, NULL } },
+                             host[] = { { "Host", "x" }, { NULL, NULL } };
+    const duet_proto_config configs[] = {
+        { .host = "a\r\nX: y" },   { .host = "a b" },        { .target = "/a b" },  { .target = "/a#b" },
+        { .target = "a" },         { .target = "/\r\n" },    { .origin = "a\n" },   { .subprotocols = doubled },
+        { .subprotocols = blank }, { .subprotocols = none }, { .headers = broken }, { .headers = host },
+    };
+    for (size_t i = 0; i < sizeof(configs) / sizeof(*configs); i++) {
+        struct peer *p = peer_new(DUET_CLIENT, &configs[i]);
+        assert_true(p->failed_new);
+        assert_int_equal(p->error, DUET_ERR_INVALID);
+        peer_free(p);
+    }
+}
