@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Requests and answers as the application and the peer see them: a server on this thread's loop, and plain sockets. */
 #include "test.h"
+#include "base/mem.h"
 #include <arpa/inet.h>
 #include <duet/duet.h>
 #include <errno.h>
@@ -420,5 +421,123 @@ TEST(answer, net_14_behind_a_unix_socket_the_clients_own_claim_is_not_believed)
     expect(&c, "hello");
     assert_string_equal(t.peer, "unix");
     close(c.fd);
+    serve_no_more();
+}
+
+/* Without memory. */
+
+static void forget(duet_http *x)
+{
+    t.gone++;
+    if (t.kept == x)
+        t.kept = NULL;
+}
+
+static const duet_route failing_routes[] = {
+    { .path = "/hello", .http = say_hello, .methods = "GET, POST", .cors = true },
+    { .path = "/later", .http = keep, .methods = "GET, POST" },
+    { .path = "/stream", .http = keep },
+    { .path = "/page", .http = page },
+    { .path = "/count", .methods = "POST", .http = keep, .piece = count_piece },
+    { .path = "/ws", .websocket = true },
+    { .path = "/ws/later", .websocket = true, .upgrade = keep },
+    { .path = NULL },
+};
+
+/* What the application does with a request that it kept: the answer that fits its kind, or any. */
+static void answer_kept(bool streams)
+{
+    duet_http *x = t.kept;
+    t.kept = NULL;
+    if (x == NULL)
+        return;
+    if (streams) {
+        if (duet_http_begin(x, 200, NULL) == 0) {
+            uint64_t id = duet_http_id(x);
+            duet_http_subscribe(x, "news");
+            duet_publish(t.server, "news", DUET_TEXT, "published", 9);
+            if (duet_http_find(t.server, id) == x && duet_http_write(x, "written", 7) == 0)
+                duet_http_end(x);
+            return;
+        }
+    } else if (duet_http_upgrade(x, "chat", NULL) == 0) {
+        return;
+    }
+    if (duet_http_text(x, 200, "late") < 0)
+        t.kept = x; /* again in the next turn, or `gone` forgets it */
+}
+
+static const struct {
+    const char *first, *rest; /* in two writes */
+    bool streams;
+} scenarios[] = {
+    { "GET /hello HTTP/1.1\r\nHost: h\r\n\r\n", "", false },
+    { "GET /hel", "lo HTTP/1.1\r\nHost: h\r\n\r\n", false },
+    { "GET /%68ello?a=b HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", "", false },
+    { "GET /hello HTTP/1.1\r\nHost: h\r\n\r\nGET /hello HTTP/1.1\r\nHost: h\r\n\r\n",
+      "GET / HTTP/1.1\r\nHost: h\r\n\r\n", false },
+    { "GET /none HTTP/1.1\r\nHost: h\r\n\r\n", "", false },
+    { "GET /hello HTTP/1.1\r\n\r\n", "", false },
+    { "GET /hello HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Host: a\r\n\r\n", "", false },
+    { "OPTIONS /hello HTTP/1.1\r\nHost: h\r\nOrigin: http://h\r\nAccess-Control-Request-Method: POST\r\n\r\n", "",
+      false },
+    { "POST /hello HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\nabc", "def", false },
+    { "POST /hello HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", "0\r\n\r\n", false },
+    { "POST /hello HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n", "a", false },
+    { "POST /count HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\nabc", "def", false },
+    { "GET /page HTTP/1.1\r\nHost: h\r\n\r\n", "", false },
+    { "GET /later HTTP/1.1\r\nHost: h\r\n\r\n", "GET /hello HTTP/1.1\r\nHost: h\r\n\r\n", false },
+    { "POST /later HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\n", "abc", false },
+    { "GET /stream HTTP/1.1\r\nHost: h\r\n\r\n", "GET /hello HTTP/1.1\r\nHost: h\r\n\r\n", true },
+    { "GET /stream HTTP/1.0\r\n\r\n", "", true },
+    { "GET /ws HTTP/1.1\r\nHost: h\r\nSec-WebSocket-Protocol: other, chat\r\n" UPGRADE "\r\n", "\x81\x80mask", false },
+    { "GET /ws/later HTTP/1.1\r\nHost: h\r\nSec-WebSocket-Protocol: chat\r\n" UPGRADE "\r\n", "\x81\x80mask", false },
+    { "GET /ws HTTP/1.1\r\nHost: h\r\nOrigin: http://evil.example\r\n" UPGRADE "\r\n", "", false },
+    { "GET /ws HTTP/1.1\r\nHost: h\r\n\r\n", "", false },
+};
+
+/* Plays one with the allocation behind `after` failing. Returns how many were asked for. */
+static unsigned long play(size_t i, unsigned long after, bool for_ever)
+{
+    static struct client c;
+    mem_fail(after, for_ever);
+    dial(&c);
+    say(&c, scenarios[i].first);
+    for (int quiet = 0, rest = 0; quiet < 4 && !c.ended; quiet++) {
+        size_t before = c.len;
+        turn(&c);
+        answer_kept(scenarios[i].streams);
+        if (quiet == 2 && rest++ == 0) {
+            send(c.fd, scenarios[i].rest, strlen(scenarios[i].rest), MSG_NOSIGNAL);
+            quiet = 0;
+        }
+        if (c.len != before)
+            quiet = 0;
+    }
+    unsigned long asked = mem_fail_end();
+    close(c.fd);
+    for (int k = 0; k < 3; k++)
+        duet_loop_turn(t.loop, 0);
+    return asked;
+}
+
+TEST(answer, mem_2_each_allocation_of_each_scenario_fails_once_and_for_ever)
+{
+    static const char *const trusted[] = { "127.0.0.1", NULL }, *const chat[] = { "chat", NULL };
+    serve(&(duet_server_config){ .routes = failing_routes,
+                                 .trusted_proxies = trusted,
+                                 .subprotocols = chat,
+                                 .on = { .gone = forget } });
+    for (size_t i = 0; i < sizeof(scenarios) / sizeof(*scenarios); i++)
+        for (int for_ever = 0; for_ever < 2; for_ever++)
+            for (unsigned long n = 0; play(i, n, for_ever) > n; n++)
+                ;
+    one_request("GET /hello HTTP/1.1\r\nHost: h\r\n\r\n", "200", false);
+    one_request("GET /ws HTTP/1.1\r\nHost: h\r\n" UPGRADE "\r\n", "101", false);
+    for (int i = 0; i < TURNS && !duet_server_over(t.server); i++) {
+        duet_server_drain(t.server);
+        duet_loop_turn(t.loop, 1);
+    }
+    assert_true(duet_server_over(t.server)); /* nothing is left behind */
     serve_no_more();
 }
