@@ -6,6 +6,9 @@
 #include "proto/mask.h"
 #include <string.h>
 
+/* So few bytes are copied sooner than counted, and many in a row are one piece to write. */
+enum { SHARED_COPIED = 512 };
+
 void send_trace(duet_proto *p, bool sent, const uint8_t *head, size_t head_len)
 {
     struct frame f;
@@ -199,7 +202,8 @@ int duet_proto_send_shared(duet_proto *p, duet_shared *s)
         return DUET_ERR_STATE;
     if (proto_masks(p))
         return send_masked(p, s->type, true, s->payload, s->len);
-    rc = outq_ref(&p->out, s, shared_wire(s), shared_wire_len(s));
+    size_t n = shared_wire_len(s);
+    rc = n <= SHARED_COPIED ? outq_copy(&p->out, shared_wire(s), n, NULL, 0) : outq_ref(&p->out, s, shared_wire(s), n);
     if (rc == 0 && p->config->trace)
         send_trace(p, true, shared_wire(s), s->head_size);
     return rc;
