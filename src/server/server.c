@@ -10,6 +10,8 @@
 #include "server/files.h"
 #include "server/httpd.h"
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -424,6 +426,17 @@ static int loop_init(duet_server *s, unsigned index)
     return l->signal.fd < 0 ? -errno : 0;
 }
 
+/* Bytes that nobody acknowledges must not keep a socket longer than a ping would (NET-7). Newcomers inherit it; a unix
+ * socket has no such thing. */
+static void limit_silence(const duet_server *s, int fd)
+{
+    const duet_proto_config *c = &s->loops[0].host.proto;
+    if (c->ping_ms == DUET_OFF || c->pong_ms == DUET_OFF)
+        return;
+    unsigned ms = c->ping_ms + c->pong_ms;
+    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms));
+}
+
 static int start_listeners(struct server_loop *l)
 {
     duet_server *s = l->server;
@@ -433,6 +446,7 @@ static int start_listeners(struct server_loop *l)
         if (fd < 0)
             return fd;
         sl->loop = l;
+        limit_silence(s, fd);
         sl->secure = s->fd_secure[i];
         sl->listener.accepted = accepted;
         sl->listener.refused = accept_refused;

@@ -109,7 +109,7 @@ static void run_scripts(const struct script *s, size_t count)
 #define RUN(scripts) run_scripts(scripts, sizeof(scripts) / sizeof(*(scripts)))
 
 #define FAILS(code, error) "send close " code " ''\nerror " error "\n"
-#define FAIL_1002 FAILS("1002", "PROTOCOL")
+#define FAIL_1002          FAILS("1002", "PROTOCOL")
 
 TEST(proto, frm_9_messages_arrive_however_cut)
 {
@@ -240,7 +240,10 @@ TEST(proto, msg_1_the_limit_is_the_message_s_at_minus_1_0_and_plus_1)
         { "10 in two", 3, { .message_max = 10 }, "len=02:4 len=80:6", "message binary 'aaaaaaaaaa'\n" },
         { "11 in two", 3, { .message_max = 10 }, "len=02:4 len=80:7", FAILS("1009", "TOO_BIG") },
         { "11 in three", 3, { .message_max = 10 }, "len=02:4 len=00:6 len=80:1", FAILS("1009", "TOO_BIG") },
-        { "10 in three, then more", 3, { .message_max = 10 }, "len=02:5 len=00:5 len=80:0 82:b",
+        { "10 in three, then more",
+          3,
+          { .message_max = 10 },
+          "len=02:5 len=00:5 len=80:0 82:b",
           "message binary 'aaaaaaaaaa'\nmessage binary 'b'\n" },
     };
     RUN(scripts);
@@ -284,7 +287,10 @@ TEST(proto, msg_5_invalid_text_is_1007)
     /* Fail fast: before the frame is whole. */
     uint8_t wire[64];
     struct peer *p = peer_open(DUET_SERVER, NULL);
-    peer_frame(p, wire, 0x81, "ab\xff" "cdefgh", 9);
+    peer_frame(p, wire, 0x81,
+               "ab\xff"
+               "cdefgh",
+               9);
     peer_feed(p, wire, 6 + 3);
     EXPECT_TRACE(p, FAILS("1007", "UTF8"));
     peer_free(p);
@@ -347,6 +353,20 @@ TEST(proto, cls_5_cls_6_closes_cross_and_data_after_ours_is_dropped)
             EXPECT_TRACE(p, "send close 4001 'done'\nclose 4002 'mine'\n");
             peer_free(p);
         }
+}
+
+TEST(proto, mem_4_what_was_accepted_goes_before_the_close)
+{
+    for (int role = 0; role < 2; role++) {
+        uint8_t wire[64];
+        struct peer *p = peer_open((duet_role)role, NULL);
+        p->echo = true;
+        size_t n = peer_frame(p, wire, 0x81, "Hi", 2);
+        n += peer_frame(p, wire + n, 0x83, "x", 1);
+        peer_feed(p, wire, n);
+        EXPECT_TRACE(p, "message text 'Hi'\nsend text 'Hi'\n" FAIL_1002);
+        peer_free(p);
+    }
 }
 
 TEST(proto, cls_3_reasons_are_cut_between_characters)
@@ -514,7 +534,9 @@ TEST(proto, frm_18_sending_needs_an_open_connection)
 
 TEST(proto, lengths_are_sent_in_their_shortest_form)
 {
-    static const struct { size_t len, head; } cases[] = {
+    static const struct {
+        size_t len, head;
+    } cases[] = {
         { 0, 2 }, { 125, 2 }, { 126, 4 }, { 65535, 4 }, { 65536, 10 }, { 1000000, 10 },
     };
     static uint8_t payload[1000000];
