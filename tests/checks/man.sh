@@ -31,6 +31,16 @@ claim "libduet(3) has every error" \
     "$(missing packaging/man/libduet.3 $(sed -n 's/^    X(\([A-Z0-9_]*\), -1[0-9]*,.*/DUET_ERR_\1/p' include/duet/error.h))"
 # shellcheck disable=SC2046
 claim "libduet(3) has every header" "$(missing packaging/man/libduet.3 $(cd include && ls duet/*.h))"
+# Declarations as one line each: "int duet_send(duet_conn *c, ...)"; the page's, and all that there are.
+declared=$(cat include/duet/*.h | tr '\n' ' ' | tr -s ' ' | grep -oE 'DUET_API [^;]*;' | sed 's/^DUET_API //; s/;$//')
+page=$(awk '$1 == ".Ft" { sub(/^\.Ft /, ""); type = $0 (/\*$/ ? "" : " ") }
+    $1 == ".Fn" && /"/ {
+        name = $2; sub(/^[^"]*"/, ""); sub(/"$/, ""); gsub(/" "/, ", ")
+        print type name "(" $0 ")"
+    }' packaging/man/libduet.3)
+claim "libduet(3) declares functions as the headers do" "$(grep -vxF "$declared" <<<"$page")"
+claim "libduet(3) names no function that is not there" "$(grep -oE '^\.Fn duet_[a-z_]+' packaging/man/libduet.3 |
+    cut -c 5- | sort -u | while read -r name; do grep -qF "$name(" <<<"$declared" || echo "$name"; done)"
 if [ -x build/release/duet ]; then
     # shellcheck disable=SC2046
     claim "duet-serve(1) has every option of duet serve --help" "$(missing packaging/man/duet-serve.1 \
