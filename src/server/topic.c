@@ -498,14 +498,17 @@ static void deliver(struct task *task)
 {
     struct topics *ts = (struct topics *)(void *)((char *)task - offsetof(struct topics, deliver));
     uint64_t since = loop_clock_us();
+    unsigned n = 0;
     while (ts->pending != NULL) {
         struct topic *t = ts->pending;
         no_longer_pending(t);
-        if (walk(t, since))
-            continue;
-        make_pending(t);
-        loop_at_end(ts->loop->loop, task);
-        return;
+        bool done = walk(t, since);
+        if (!done)
+            make_pending(t);
+        if (!done || (++n % CLOCK_EACH == 0 && loop_clock_us() - since > TOPIC_SLICE_US)) {
+            loop_at_end(ts->loop->loop, task);
+            return;
+        }
     }
 }
 
