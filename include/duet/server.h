@@ -26,7 +26,7 @@ typedef struct duet_route {
     /* Takes the body in pieces: `http` comes with the head, then this for each piece, of which the last may be empty.
      * NULL: the body comes whole. */
     void (*piece)(duet_http *x, const void *data, size_t len, bool last);
-    bool trace;          /* websocket: its heads go to the config's `trace_head` */
+    bool trace;          /* websocket with an exact path: its heads go to the config's `trace_head` */
     const char *root;    /* instead of `http`: files of this folder; the route's path is not part of their names */
 } duet_route;
 

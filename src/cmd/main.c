@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "cmd/cmd.h"
+/* The program: which command it is. */
+#include "cmd/help.h"
+#include "cmd/serve.h"
 #include <duet/duet.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -7,46 +9,52 @@
 #include <unistd.h>
 
 static const struct command {
-    const char *name, *summary;
-    int (*run)(int argc, char **argv);
+    const char *name, *what;
+    int (*run)(int argc, char **argv); /* the arguments behind the name; the exit code */
 } commands[] = {
-    { "serve", "a site over HTTP and live channels over WebSocket, on one port", cmd_serve },
+    { "serve", "Serve live channels over WebSocket, and a site over HTTP", serve_main },
 };
 
 enum { COMMANDS = sizeof(commands) / sizeof(*commands) };
 
-static int usage(FILE *to)
-{
-    fprintf(to, "Usage: duet COMMAND [OPTION]...\n\nCommands:\n");
-    for (int i = 0; i < COMMANDS; i++)
-        fprintf(to, "  %-8s  %s\n", commands[i].name, commands[i].summary);
-    fprintf(to, "\n  duet COMMAND --help  the command's options\n  duet --version       one line\n");
-    return to == stdout ? 0 : 2;
-}
-
-/* A closed standard descriptor would be given to the first socket, and then be written to (OPS-11). */
-static void open_standard(void)
+/* A descriptor that was closed would be the next socket's, and words for a terminal would go there (OPS-11). */
+static void open_standard_files(void)
 {
     int fd;
     do
         fd = open("/dev/null", O_RDWR);
     while (fd >= 0 && fd <= STDERR_FILENO);
-    if (fd > STDERR_FILENO)
+    if (fd >= 0)
         close(fd);
+}
+
+static int help(void)
+{
+    struct help h = help_begin(stdout);
+    help_usage(&h, "duet COMMAND [OPTION]...");
+    help_title(&h, "Commands");
+    for (int i = 0; i < COMMANDS; i++)
+        help_entry(&h, commands[i].name, "", commands[i].what);
+    help_title(&h, "Options");
+    help_entry(&h, "--version", "", "Print the version");
+    help_entry(&h, "--help", "", "Print this; `duet COMMAND --help` tells of a command");
+    return 0;
 }
 
 int main(int argc, char **argv)
 {
-    open_standard();
-    if (argc < 2)
-        return usage(stderr);
-    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)
-        return printf("duet %s\n", duet_version()) < 0;
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0)
-        return usage(stdout);
+    open_standard_files();
+    const char *name = argc > 1 ? argv[1] : "";
     for (int i = 0; i < COMMANDS; i++)
-        if (strcmp(argv[1], commands[i].name) == 0)
-            return commands[i].run(argc - 1, argv + 1);
-    fprintf(stderr, "duet: there is no command \"%.60s\": see duet --help\n", argv[1]);
+        if (strcmp(name, commands[i].name) == 0)
+            return commands[i].run(argc - 2, argv + 2);
+    if (strcmp(name, "--version") == 0)
+        return printf("duet %s\n", duet_version()) < 0;
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0)
+        return help();
+    if (argc < 2)
+        fprintf(stderr, "duet: no command was given; try `duet serve`, or see `duet --help`\n");
+    else
+        fprintf(stderr, "duet: there is no %s `%s`; see `duet --help`\n", name[0] == '-' ? "option" : "command", name);
     return 2;
 }

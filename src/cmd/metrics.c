@@ -1,64 +1,70 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmd/metrics.h"
-#include "base/buf.h"
 #include "base/mem.h"
-#include "cmd/logger.h"
+#include <inttypes.h>
 
-static void one(struct buf *b, const char *name, const char *type, const char *help, unsigned long long value)
+enum { CODES = sizeof(((duet_server_stats *)0)->codes) / sizeof(uint64_t) };
+
+static void head(struct buf *b, const char *name, const char *type, const char *help)
 {
-    buf_printf(b, "# HELP %s %s\n# TYPE %s %s\n%s %llu\n", name, help, name, type, name, value);
+    buf_printf(b, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
-static void simple(struct buf *b, const duet_server_stats *s)
+static void gauge(struct buf *b, const char *name, uint64_t value, const char *help)
 {
-    one(b, "duet_connections", "gauge", "Open connections, HTTP and WebSocket.", s->connections);
-    one(b, "duet_websockets", "gauge", "Open WebSockets.", s->websockets);
-    one(b, "duet_accepted_total", "counter", "Connections accepted.", s->accepted);
-    one(b, "duet_opened_total", "counter", "WebSockets opened.", s->opened);
-    one(b, "duet_requests_total", "counter", "HTTP requests, upgrades included.", s->requests);
-    one(b, "duet_messages_received_total", "counter", "WebSocket messages received.", s->messages_in);
-    one(b, "duet_messages_sent_total", "counter", "WebSocket messages queued for sending.", s->messages_out);
-    one(b, "duet_bytes_received_total", "counter", "Bytes received, before TLS.", s->bytes_in);
-    one(b, "duet_bytes_sent_total", "counter", "Bytes sent, before TLS.", s->bytes_out);
-    one(b, "duet_published_total", "counter", "Publications, counted once for each loop.", s->published);
-    one(b, "duet_skipped_total", "counter", "Deliveries that a full queue refused.", s->skipped);
-    one(b, "duet_subscriptions", "gauge", "Memberships of topics.", s->subscriptions);
-    one(b, "duet_topics", "gauge", "Topics with members, counted once for each loop.", s->topics);
-    one(b, "duet_log_dropped_total", "counter", "Log lines dropped, since nobody read them.", logger_dropped());
+    head(b, name, "gauge", help);
+    buf_printf(b, "%s %" PRIu64 "\n", name, value);
 }
 
-void metrics_reply(duet_http *x, duet_server *of)
+static void counter(struct buf *b, const char *name, uint64_t value, const char *help)
 {
-    static const duet_header fields[] = { { "Content-Type", "text/plain; version=0.0.4; charset=utf-8" },
-                                          { "Cache-Control", "no-store" },
-                                          { NULL, NULL } };
-    struct buf b;
-    duet_server_stats *s = mem_alloc(sizeof(*s));
-    if (s == NULL) {
-        duet_http_text(x, 503, "out of memory");
+    head(b, name, "counter", help);
+    buf_printf(b, "%s %" PRIu64 "\n", name, value);
+}
+
+static void put_all(struct buf *b, const duet_server_stats *s)
+{
+    gauge(b, "duet_connections", s->connections, "Connections open now, of HTTP and WebSockets.");
+    gauge(b, "duet_websockets", s->websockets, "WebSockets open now.");
+    counter(b, "duet_accepted_total", s->accepted, "Connections accepted.");
+    counter(b, "duet_opened_total", s->opened, "WebSockets opened.");
+    counter(b, "duet_requests_total", s->requests, "HTTP requests, upgrades included.");
+    counter(b, "duet_messages_received_total", s->messages_in, "Messages received.");
+    counter(b, "duet_messages_sent_total", s->messages_out, "Messages queued for a peer.");
+    counter(b, "duet_bytes_received_total", s->bytes_in, "Bytes received.");
+    counter(b, "duet_bytes_sent_total", s->bytes_out, "Bytes sent.");
+    counter(b, "duet_published_total", s->published, "Publications to channels.");
+    counter(b, "duet_skipped_total", s->skipped, "Deliveries that a full queue refused.");
+    gauge(b, "duet_subscriptions", s->subscriptions, "Memberships of channels now.");
+    gauge(b, "duet_topics", s->topics, "Channels with members now, counted once for each loop.");
+    head(b, "duet_closed_total", "counter", "Peers refused, failed or dropped, by reason.");
+    for (int i = 0; i < DUET_REASON_COUNT; i++)
+        buf_printf(b, "duet_closed_total{reason=\"%s\"} %" PRIu64 "\n", duet_reason_text((enum duet_reason)i),
+                   s->reasons[i]);
+    head(b, "duet_closes_total", "counter", "WebSockets closed, by the code the peer sent; 1006: none came.");
+    for (int i = 1; i < CODES; i++)
+        if (s->codes[i] > 0 && i < 3000)
+            buf_printf(b, "duet_closes_total{code=\"%d\"} %" PRIu64 "\n", i, s->codes[i]);
+    uint64_t registered = 0, own = 0;
+    for (int i = 3000; i < CODES; i++)
+        *(i < 4000 ? &registered : &own) += s->codes[i];
+    buf_printf(b, "duet_closes_total{code=\"3000-3999\"} %" PRIu64 "\n", registered);
+    buf_printf(b, "duet_closes_total{code=\"4000-4999\"} %" PRIu64 "\n", own);
+    buf_printf(b, "duet_closes_total{code=\"other\"} %" PRIu64 "\n", s->codes[0]);
+    head(b, "duet_loop_lag_seconds", "gauge", "How late the slowest loop came to its work in the last seconds.");
+    buf_printf(b, "duet_loop_lag_seconds %" PRIu64 ".%06" PRIu64 "\n", s->loop_lag_us / 1000000,
+               s->loop_lag_us % 1000000);
+}
+
+void metrics_write(struct buf *b, duet_server *s, uint64_t log_dropped)
+{
+    duet_server_stats *stats = mem_alloc(sizeof(*stats)); /* 40 KiB */
+    if (stats == NULL) {
+        b->failed = true;
         return;
     }
-    duet_server_read_stats(of, s);
-    buf_init(&b, NULL, 0);
-    simple(&b, s);
-    buf_printf(&b,
-               "# HELP duet_loop_lag_seconds How late the slowest loop was.\n# TYPE duet_loop_lag_seconds gauge\n"
-               "duet_loop_lag_seconds %.6f\n",
-               (double)s->loop_lag_us / 1e6);
-    buf_puts(&b, "# HELP duet_closed_total Refusals, failures and drops.\n# TYPE duet_closed_total counter\n");
-    for (int i = 0; i < DUET_REASON_COUNT; i++)
-        buf_printf(&b, "duet_closed_total{reason=\"%s\"} %llu\n", duet_reason_text((enum duet_reason)i),
-                   (unsigned long long)s->reasons[i]);
-    buf_puts(&b, "# HELP duet_closes_total WebSockets closed, by code.\n# TYPE duet_closes_total counter\n");
-    for (int i = 0; i < 5000; i++)
-        if (s->codes[i] > 0 && (i < 3000 || i == 0))
-            buf_printf(&b, "duet_closes_total{code=\"%d\"} %llu\n", i, (unsigned long long)s->codes[i]);
-    unsigned long long other = s->codes[5000];
-    for (int i = 3000; i < 5000; i++) /* peers pick these: no label of theirs (OPS-6) */
-        other += s->codes[i];
-    buf_printf(&b, "duet_closes_total{code=\"3000-4999\"} %llu\n", other);
-    mem_free(s);
-    if (b.failed || duet_http_reply(x, 200, fields, b.at, b.len) < 0)
-        duet_http_text(x, 503, "out of memory");
-    buf_fini(&b);
+    duet_server_read_stats(s, stats);
+    put_all(b, stats);
+    mem_free(stats);
+    counter(b, "duet_log_dropped_total", log_dropped, "Lines of the log that nobody took in time.");
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The numbers of a server as Prometheus' text. */
+/* A server's counters as Prometheus reads them (text format 0.0.4). No label comes from a peer (OPS-6). */
 #ifndef CMD_METRICS_H
 #define CMD_METRICS_H
 
-#include <duet/duet.h>
+#include "base/buf.h"
+#include <duet/server.h>
 
-void metrics_reply(duet_http *x, duet_server *of);
+/* Any thread. Without memory `b` has failed. */
+void metrics_write(struct buf *b, duet_server *s, uint64_t log_dropped);
 
 #endif

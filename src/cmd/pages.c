@@ -2,44 +2,38 @@
 #include "cmd/pages.h"
 #include "cmd/web.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-/* A page by its path, its ending left out or not: "/" is index.html, "/chat" is chat.html. */
-static const struct web_file *find(const char *path)
+static int compare(const void *path, const void *file)
 {
-    char full[256];
-    if (strcmp(path, "/") == 0)
-        path = "/index.html";
-    for (int with = 0; with < 2; with++) {
-        if (snprintf(full, sizeof(full), with ? "%s.html" : "%s", path) >= (int)sizeof(full))
-            return NULL;
-        for (size_t i = 0; i < web_files_count; i++)
-            if (strcmp(web_files[i].path, full) == 0)
-                return &web_files[i];
-    }
-    return NULL;
+    return strcmp(path, ((const struct web_file *)file)->path);
 }
 
-void pages_reply(duet_http *x, const duet_request *r)
+static const struct web_file *find(const char *path)
 {
-    static const duet_header fields[] = {
+    char with_ending[64];
+    const struct web_file *f = bsearch(path, web_files, web_files_count, sizeof(*web_files), compare);
+    if (f != NULL || strlen(path) > sizeof(with_ending) - sizeof("index.html"))
+        return f;
+    snprintf(with_ending, sizeof(with_ending), "%s%s", path, strcmp(path, "/") == 0 ? "index.html" : ".html");
+    return bsearch(with_ending, web_files, web_files_count, sizeof(*web_files), compare);
+}
+
+void pages_http(duet_http *x, const duet_request *r)
+{
+    static const duet_header headers[] = {
         { "Content-Security-Policy", "default-src 'self'; connect-src 'self' ws: wss:; base-uri 'none'; form-action "
                                      "'self'; frame-ancestors 'none'" },
         { "Referrer-Policy", "no-referrer" },
         { NULL, NULL },
     };
-    static const duet_header allow[] = { { "Allow", "GET, HEAD" },
-                                         { "Content-Type", "text/plain; charset=utf-8" },
-                                         { NULL, NULL } };
-    const char *method = duet_request_method(r);
-    const struct web_file *file = find(duet_request_path(r));
-    if (file == NULL) {
-        duet_http_text(x, 404, "there is no such page");
-    } else if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
-        duet_http_reply(x, 405, allow, "method not allowed\n", 19);
-    } else {
-        duet_http_page page = { .type = file->type, .etag = file->etag, .data = file->data, .len = file->len };
-        if (duet_http_page_reply(x, r, &page, fields) < 0)
-            duet_http_text(x, 503, "out of memory");
+    const struct web_file *f = find(duet_request_path(r));
+    if (f == NULL) {
+        duet_http_text(x, 404, "not found");
+        return;
     }
+    duet_http_page page = { .type = f->type, .etag = f->etag, .data = f->data, .len = f->len };
+    if (duet_http_page_reply(x, r, &page, headers) < 0)
+        duet_http_text(x, 503, "out of memory, try again later");
 }

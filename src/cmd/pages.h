@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The built-in pages, from the program's own memory. */
+/* The built-in pages of web/. */
 #ifndef CMD_PAGES_H
 #define CMD_PAGES_H
 
-#include <duet/duet.h>
+#include <duet/http.h>
 
-void pages_reply(duet_http *x, const duet_request *r);
+/* The `http` of the route "/". "/" is index.html, and ".html" may be left out. */
+void pages_http(duet_http *x, const duet_request *r);
 
 #endif

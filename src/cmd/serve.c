@@ -1,386 +1,453 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * duet serve. The servers run on threads of their own; this one takes the signals, one after another, and lets the
- * demo's ticks tick while somebody looks.
+ * Threads: the main one turns a loop of its own with the signals, the ticks and the server of --admin-listen. Another
+ * runs the server of the site, with its loops. The journal has the third.
  */
-#include "cmd/cmd.h"
-#include "cmd/logger.h"
+#include "cmd/serve.h"
+#include "base/buf.h"
+#include "base/mem.h"
+#include "cmd/demo.h"
+#include "cmd/journal.h"
 #include "cmd/metrics.h"
+#include "cmd/options.h"
 #include "cmd/pages.h"
-#include "wire/demo.h"
+#include "cmd/ticks.h"
 #include "wire/plain.h"
+#include "wire/wire.h"
 #include <errno.h>
-#include <getopt.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <strings.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
-enum { MOST = 16, MESSAGE_MAX = 64 * 1024, TICK_MS = 200, WHY = 200 };
+enum { WHY = 200 };
 
-struct options {
-    const char *listen[MOST + 1], *certs[MOST], *keys[MOST], *origins[MOST + 1], *proxies[MOST + 1];
-    unsigned listens, cert_count, key_count, origin_count, proxy_count, threads;
-    const char *root, *admin;
-    bool proxy_protocol, json, help;
+static const char default_url[] = "http://127.0.0.1:8080";
+
+/* The server's duet_server_arg(), of both servers. Set before they run. */
+struct site {
+    struct options options;
+    struct journal *journal;
+    struct demo *demo;
+    struct ticks *ticks;
+    duet_tls *tls;
+    duet_server *server, *admin; /* admin: NULL without --admin-listen */
+    duet_loop *loop;             /* the main thread's, as all below */
+    duet_watch *signal_watch, *ended_watch;
+    int signal_fd, ended_fd; /* ended_fd: the server's run is over */
+    int stops;               /* SIGTERM and SIGINT so far */
+    int result;              /* of the server's run */
 };
 
-static struct serving {
-    duet_server *server, *admin; /* admin: NULL without --admin-listen */
-    duet_tls *tls;
-    pthread_t control, threads[2];
-    atomic_int over; /* servers that have ended */
-    atomic_int failed;
-} serving;
-
-/* The command line. */
-
-static const char help[] = "Usage: duet serve [OPTION]...\n"
-                           "\n"
-                           "Serves a site over HTTP and live channels over WebSocket on the same port. A WebSocket\n"
-                           "to /channel/NAME is a member of channel NAME: what one member sends, all receive.\n"
-                           "\n"
-                           "  --listen URL          ws, wss, http, https or unix:/path; may be repeated\n"
-                           "                        (http://127.0.0.1:8080)\n"
-                           "  --root DIR            files to serve instead of the built-in pages\n"
-                           "  --tls-cert FILE       certificate chain in PEM, for wss and https; may be repeated,\n"
-                           "  --tls-key FILE        each with its key; SIGHUP loads them again\n"
-                           "  --threads N           event loops, each a thread (1)\n"
-                           "  --origin ORIGIN       besides the site's own: https://example.com,\n"
-                           "                        https://*.example.com or *; may be repeated\n"
-                           "  --trusted-proxy CIDR  whose X-Forwarded-* fields count: 10.0.0.0/8, ::1, unix;\n"
-                           "                        may be repeated\n"
-                           "  --proxy-protocol      trusted proxies begin with a PROXY header, version 1 or 2\n"
-                           "  --admin-listen URL    serve /metrics there only\n"
-                           "  --log json|human      events on standard error (human)\n"
-                           "  --help\n"
-                           "\n"
-                           "SIGTERM and SIGINT close everything in order, within 30 seconds; a second one ends it\n"
-                           "at once.\n";
-
-static bool add(const char *list[], unsigned *count, const char *value, const char *option)
+static struct site *site_of(duet_server *s)
 {
-    if (*count == MOST) {
-        fprintf(stderr, "duet serve: at most %d of %s are possible\n", MOST, option);
-        return false;
-    }
-    list[(*count)++] = value;
-    return true;
+    return duet_server_arg(s);
 }
 
-static bool read_threads(struct options *o, const char *text)
+struct demo *demo_of(duet_server *s)
 {
-    char *end;
-    unsigned long n = strtoul(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end != 0 || n < 1 || n > 256) {
-        fprintf(stderr, "duet serve: --threads is a number from 1 to 256, not \"%.60s\"\n", text);
-        return false;
-    }
-    o->threads = (unsigned)n;
-    return true;
+    return site_of(s)->demo;
 }
 
-static bool read_log(struct options *o, const char *text)
+static int complain(const char *what)
 {
-    o->json = strcmp(text, "json") == 0;
-    if (o->json || strcmp(text, "human") == 0)
-        return true;
-    fprintf(stderr, "duet serve: --log is json or human, not \"%.60s\"\n", text);
-    return false;
+    fprintf(stderr, "duet serve: %s\n", what);
+    return 1;
 }
 
-enum { LISTEN = 'l', ROOT, CERT, KEY, THREADS, ORIGIN, PROXY, PROTOCOL, ADMIN, LOG, HELP = 'h' };
+/* The log. */
 
-static bool read_option(struct options *o, int option, const char *value)
+static void log_event(void *arg, const duet_log_event *event)
 {
-    switch (option) {
-    case LISTEN:
-        return add(o->listen, &o->listens, value, "--listen");
-    case CERT:
-        return add(o->certs, &o->cert_count, value, "--tls-cert");
-    case KEY:
-        return add(o->keys, &o->key_count, value, "--tls-key");
-    case ORIGIN:
-        return add(o->origins, &o->origin_count, value, "--origin");
-    case PROXY:
-        return add(o->proxies, &o->proxy_count, value, "--trusted-proxy");
-    case THREADS:
-        return read_threads(o, value);
-    case LOG:
-        return read_log(o, value);
-    case ROOT:
-        o->root = value;
-        return true;
-    case ADMIN:
-        o->admin = value;
-        return true;
-    case PROTOCOL:
-        o->proxy_protocol = true;
-        return true;
-    case HELP:
-        o->help = true;
-        return true;
-    default:
-        return false;
-    }
+    struct site *site = arg;
+    journal_put(site->journal, event);
 }
 
-/* False after one line that says what is wrong. */
-static bool read_options(struct options *o, int argc, char **argv)
+static void say(struct site *site, duet_log_level level, const char *event, const char *detail)
 {
-    static const struct option known[] = {
-        { "listen", required_argument, NULL, LISTEN },
-        { "root", required_argument, NULL, ROOT },
-        { "tls-cert", required_argument, NULL, CERT },
-        { "tls-key", required_argument, NULL, KEY },
-        { "threads", required_argument, NULL, THREADS },
-        { "origin", required_argument, NULL, ORIGIN },
-        { "trusted-proxy", required_argument, NULL, PROXY },
-        { "proxy-protocol", no_argument, NULL, PROTOCOL },
-        { "admin-listen", required_argument, NULL, ADMIN },
-        { "log", required_argument, NULL, LOG },
-        { "help", no_argument, NULL, HELP },
-        { NULL, 0, NULL, 0 },
-    };
-    int option;
-    opterr = 0;
-    while ((option = getopt_long(argc, argv, ":h", known, NULL)) != -1) {
-        if (option == '?' || option == ':') {
-            fprintf(stderr,
-                    option == ':' ? "duet serve: %.60s needs a value: see duet serve --help\n"
-                                  : "duet serve: there is no option %.60s: see duet serve --help\n",
-                    argv[optind - 1]);
-            return false;
-        }
-        if (!read_option(o, option, optarg))
-            return false;
-    }
-    if (optind < argc) {
-        fprintf(stderr, "duet serve: what is \"%.60s\" for? See duet serve --help\n", argv[optind]);
-        return false;
-    }
-    if (o->cert_count != o->key_count) {
-        fprintf(stderr, "duet serve: each --tls-cert needs its --tls-key\n");
-        return false;
-    }
-    return true;
+    journal_put(site->journal, &(duet_log_event){ .level = level, .event = event, .detail = detail });
 }
 
-/* The server's callbacks: a connection belongs to one of the wires. */
-
-static void on_open(duet_conn *c)
-{
-    const struct client *client = duet_data(c);
-    client->kind == CLIENT_DEMO ? demo_open(c) : plain_open(c);
-}
-
-static void on_message(duet_conn *c, const duet_msg *m)
-{
-    const struct client *client = duet_data(c);
-    client->kind == CLIENT_DEMO ? demo_message(c, m) : plain_message(c, m);
-}
-
-static void on_close(duet_conn *c, const duet_closing *why)
-{
-    const struct client *client = duet_data(c);
-    client->kind == CLIENT_DEMO ? demo_close(c, why) : plain_close(c);
-}
+/* Routes. */
 
 static void health(duet_http *x, const duet_request *r)
 {
     (void)r;
-    bool draining = duet_server_draining(serving.server);
-    duet_http_text(x, draining ? 503 : 200, draining ? "going away" : "ok");
+    bool draining = duet_server_draining(site_of(duet_http_server(x))->server);
+    duet_http_text(x, draining ? 503 : 200, draining ? "draining" : "ok");
+}
+
+/* Somebody on this machine who did not come through a proxy. */
+static bool is_local(const duet_request *r)
+{
+    const char *peer = duet_request_peer(r);
+    if (duet_request_header(r, "x-forwarded-for") || duet_request_header(r, "forwarded"))
+        return false;
+    return strncmp(peer, "127.", 4) == 0 || strncmp(peer, "[::1]", 5) == 0 || strncmp(peer, "unix", 4) == 0 ||
+           strncmp(peer, "[::ffff:127.", 12) == 0;
 }
 
 static void metrics(duet_http *x, const duet_request *r)
 {
-    (void)r;
-    metrics_reply(x, serving.server);
+    static const duet_header headers[] = {
+        { "Content-Type", "text/plain; version=0.0.4; charset=utf-8" },
+        { "Cache-Control", "no-store" },
+        { NULL, NULL },
+    };
+    struct site *site = site_of(duet_http_server(x));
+    if (site->admin == NULL && !is_local(r)) {
+        duet_http_text(x, 403, "metrics are for this machine; --admin-listen serves them elsewhere");
+        return;
+    }
+    struct buf b;
+    buf_init(&b, NULL, 0);
+    metrics_write(&b, site->server, journal_dropped(site->journal));
+    if (b.failed || duet_http_reply(x, 200, headers, b.at, b.len) < 0)
+        duet_http_text(x, 503, "out of memory, try again later");
+    buf_fini(&b);
 }
 
-static const duet_route routes[] = {
-    { .path = PLAIN_PATH, .websocket = true, .upgrade = plain_upgrade },
-    { .path = "/demo/echo", .websocket = true, .upgrade = demo_upgrade, .trace = true },
-    { .path = "/demo/trace/", .http = demo_trace },
-    { .path = "/demo/ticks", .http = demo_ticks },
-    { .path = "/health", .http = health },
-    { .path = "/metrics", .http = metrics },
-    { .path = NULL },
-};
+static void ticks(duet_http *x, const duet_request *r)
+{
+    ticks_answer(site_of(duet_http_server(x))->ticks, x, r);
+}
 
-static const duet_route routes_without_metrics[] = {
+static const duet_route common_routes[] = {
     { .path = PLAIN_PATH, .websocket = true, .upgrade = plain_upgrade },
-    { .path = "/demo/echo", .websocket = true, .upgrade = demo_upgrade, .trace = true },
-    { .path = "/demo/trace/", .http = demo_trace },
-    { .path = "/demo/ticks", .http = demo_ticks },
+    { .path = DEMO_ECHO, .websocket = true, .upgrade = demo_upgrade, .trace = true },
+    { .path = DEMO_TRACE, .http = demo_trace },
+    { .path = "/demo/ticks", .http = ticks },
     { .path = "/health", .http = health },
-    { .path = NULL },
 };
+static const duet_route metrics_route = { .path = "/metrics", .http = metrics };
+static const duet_route pages_route = { .path = "/", .http = pages_http };
+
+enum { COMMON = sizeof(common_routes) / sizeof(*common_routes), ROUTES = COMMON + 3 };
+
+static void fill_routes(const struct options *o, duet_route routes[ROUTES])
+{
+    int n = COMMON;
+    memcpy(routes, common_routes, sizeof(common_routes));
+    if (o->admin == NULL)
+        routes[n++] = metrics_route;
+    if (o->root == NULL)
+        routes[n++] = pages_route;
+    routes[n] = (duet_route){ 0 };
+}
 
 static const duet_route admin_routes[] = {
     { .path = "/health", .http = health },
     { .path = "/metrics", .http = metrics },
-    { .path = NULL },
+    { 0 },
 };
 
-/* Starting. */
+/* Who looks at the ticks is known by who joins and leaves. */
 
-static int fail(const char *why)
+static bool looks_at_ticks(const duet_conn *c)
 {
-    fprintf(stderr, "duet serve: %s\n", why);
-    return 1;
+    const char *channel = plain_channel(c);
+    return channel != NULL && strcmp(channel, TICKS_CHANNEL) == 0;
 }
 
-static bool root_fits(const char *root, char *why)
+static void opened(duet_conn *c)
 {
-    struct stat st;
-    if (stat(root, &st) < 0 || access(root, R_OK | X_OK) < 0)
-        snprintf(why, WHY, "cannot read the folder %.100s: %s", root, strerror(errno));
-    else if (!S_ISDIR(st.st_mode))
-        snprintf(why, WHY, "--root %.100s is no folder", root);
-    else
-        return true;
-    return false;
+    wire_handler.open(c);
+    if (looks_at_ticks(c))
+        ticks_member(site_of(duet_server_of(c))->ticks, true);
 }
 
-static int make_servers(const struct options *o, char *why)
+static void closed(duet_conn *c, const duet_closing *why)
 {
+    if (looks_at_ticks(c))
+        ticks_member(site_of(duet_server_of(c))->ticks, false);
+    wire_handler.close(c, why);
+}
+
+/* Making it all. Each prints its line when it fails, and returns the exit code. */
+
+static int check_root(const char *root)
+{
+    char why[WHY];
+    int fd = root ? open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (root == NULL || fd >= 0) {
+        if (fd >= 0)
+            close(fd);
+        return 0;
+    }
+    snprintf(why, sizeof(why), "cannot read --root %.100s (%s); name a folder that this user may read", root,
+             strerror(errno));
+    return complain(why);
+}
+
+static int make_tls(struct site *site)
+{
+    const struct options *o = &site->options;
+    char why[WHY] = "";
+    if (o->pairs == 0)
+        return 0;
+    int rc = duet_tls_new(&site->tls, o->certs, o->keys, o->pairs, why);
+    return rc < 0 ? complain(why[0] ? why : duet_strerror(rc)) : 0;
+}
+
+static int server_failed(int rc, const char *why)
+{
+    fprintf(stderr, "duet serve: %s%s\n", why[0] ? why : duet_strerror(rc),
+            rc == DUET_ERR_TLS ? ": --tls-cert FILE --tls-key FILE" : "");
+    return rc == DUET_ERR_URL || rc == DUET_ERR_INVALID ? 2 : 1;
+}
+
+static int make_server(struct site *site, duet_route routes[ROUTES])
+{
+    const struct options *o = &site->options;
+    char why[WHY] = "";
     duet_server_config config = {
         DUET_SERVER_CONFIG_INIT,
-        .listen_also = o->listen,
+        .listen = o->listen[0] ? o->listen[0] : default_url,
+        .listen_also = o->listen[0] ? o->listen + 1 : NULL,
         .threads = o->threads,
-        .on = { .open = on_open, .message = on_message, .pong = demo_pong, .close = on_close, .http = pages_reply },
-        .data_size = sizeof(struct client),
-        .message_max = MESSAGE_MAX,
-        .read_on = true,
+        .on = wire_handler,
+        .arg = site,
+        .data_size = WIRE_DATA,
         .origins = o->origins,
         .trusted_proxies = o->proxies,
         .proxy_protocol = o->proxy_protocol,
-        .routes = o->admin ? routes_without_metrics : routes,
+        .routes = routes,
         .root = o->root,
-        .tls = serving.tls,
-        .log = logger_event,
+        .tls = site->tls,
+        .log = log_event,
         .trace = demo_frame,
         .trace_head = demo_head,
     };
-    int rc = duet_server_new(&serving.server, &config, why);
-    if (rc < 0 || o->admin == NULL)
-        return rc;
-    duet_server_config admin = { DUET_SERVER_CONFIG_INIT, .listen = o->admin, .routes = admin_routes,
-                                 .tls = serving.tls, .log = logger_event };
-    return duet_server_new(&serving.admin, &admin, why);
+    config.on.open = opened;
+    config.on.close = closed;
+    fill_routes(o, routes);
+    int rc = duet_server_new(&site->server, &config, why);
+    return rc < 0 ? server_failed(rc, why) : 0;
 }
 
-static void *run(void *arg)
+static int make_admin(struct site *site)
 {
-    int rc = duet_server_run(arg);
-    if (rc < 0)
-        atomic_store(&serving.failed, rc);
-    atomic_fetch_add(&serving.over, 1);
-    pthread_kill(serving.control, SIGUSR2);
-    return NULL;
-}
-
-static void announce(const struct options *o)
-{
-    for (unsigned i = 0; i < o->listens; i++) {
-        duet_log_event e = { .level = DUET_LOG_INFO,
-                             .event = "listening",
-                             .target = o->listen[i],
-                             .code = (int)duet_server_port(serving.server, i) };
-        if (o->json)
-            logger_event(NULL, &e);
-        else
-            printf("Duet %s serves %s%s\n", duet_version(), o->listen[i],
-                   i + 1 < o->listens ? "" : "  (Ctrl-C ends it)");
-    }
-    fflush(stdout);
+    char why[WHY] = "";
+    if (site->options.admin == NULL)
+        return 0;
+    duet_server_config config = {
+        DUET_SERVER_CONFIG_INIT,
+        .listen = site->options.admin,
+        .arg = site,
+        .routes = admin_routes,
+        .tls = site->tls,
+        .log = log_event,
+    };
+    int rc = duet_server_new(&site->admin, &config, why);
+    if (rc == 0)
+        rc = duet_server_attach(site->admin, site->loop);
+    return rc < 0 ? server_failed(rc, why) : 0;
 }
 
 /* Signals. */
 
-static void reload(void)
+static void reload(struct site *site)
 {
-    char why[WHY] = "there is no certificate to load again";
-    int rc = serving.tls ? duet_tls_reload(serving.tls, why) : DUET_ERR_STATE;
-    duet_log_event e = { .level = rc < 0 ? DUET_LOG_ERROR : DUET_LOG_INFO,
-                         .event = rc < 0 ? "cert_reload_failed" : "cert_reloaded",
-                         .detail = rc < 0 ? why : NULL };
-    logger_event(NULL, &e);
-}
-
-/* Until all servers have ended. Returns how often the end was asked for. */
-static int take_signals(const sigset_t *set, int servers)
-{
-    int asked = 0;
-    while (atomic_load(&serving.over) < servers) {
-        struct timespec tick = { .tv_nsec = TICK_MS * 1000000L };
-        bool ticking = demo_wanted();
-        int number = sigtimedwait(set, NULL, &tick);
-        if (number < 0 && ticking)
-            demo_tick(serving.server);
-        if (number == SIGHUP)
-            reload();
-        if (number != SIGTERM && number != SIGINT)
-            continue;
-        asked++;
-        void (*end)(duet_server *) = asked == 1 ? duet_server_drain : duet_server_stop;
-        end(serving.server);
-        if (serving.admin)
-            end(serving.admin);
-    }
-    return asked;
-}
-
-static int serve(const struct options *o)
-{
-    sigset_t set;
-    duet_server *servers[] = { serving.server, serving.admin };
-    int count = serving.admin ? 2 : 1, started = 0;
-    sigemptyset(&set);
-    for (const int *s = (const int[]){ SIGTERM, SIGINT, SIGHUP, SIGUSR2, 0 }; *s != 0; s++)
-        sigaddset(&set, *s);
-    pthread_sigmask(SIG_BLOCK, &set, NULL);
-    signal(SIGPIPE, SIG_IGN);
-    int rc = logger_start(o->json ? DUET_LOG_JSON : DUET_LOG_HUMAN, !o->json && isatty(STDERR_FILENO));
-    if (rc < 0)
-        return fail(duet_strerror(rc));
-    serving.control = pthread_self();
-    for (; rc == 0 && started < count; started++)
-        rc = -pthread_create(&serving.threads[started], NULL, run, servers[started]);
-    if (rc == 0)
-        announce(o);
-    int asked = take_signals(&set, started);
-    for (int i = 0; i < started; i++)
-        pthread_join(serving.threads[i], NULL);
-    rc = rc < 0 ? rc : atomic_load(&serving.failed);
-    logger_stop();
-    return rc < 0 ? fail(duet_strerror(rc)) : asked > 1;
-}
-
-int cmd_serve(int argc, char **argv)
-{
-    struct options o = { 0 };
     char why[WHY] = "";
-    if (!read_options(&o, argc, argv))
-        return 2;
-    if (o.help)
-        return fputs(help, stdout) < 0;
-    if (o.listens == 0)
-        o.listen[o.listens++] = "http://127.0.0.1:8080";
-    if (o.root != NULL && !root_fits(o.root, why))
-        return fail(why);
-    int rc = o.cert_count ? duet_tls_new(&serving.tls, o.certs, o.keys, o.cert_count, why) : 0;
+    if (site->tls == NULL)
+        say(site, DUET_LOG_INFO, "cert_reloaded", "there is no certificate to read again");
+    else if (duet_tls_reload(site->tls, why) < 0)
+        say(site, DUET_LOG_ERROR, "cert_reload_failed", why);
+    else
+        say(site, DUET_LOG_INFO, "cert_reloaded", NULL);
+}
+
+static void signalled(void *arg, int fd, int events)
+{
+    struct site *site = arg;
+    struct signalfd_siginfo info;
+    (void)events;
+    while (read(fd, &info, sizeof(info)) == sizeof(info)) {
+        if (info.ssi_signo == SIGHUP) {
+            reload(site);
+        } else if (site->stops++ == 0) {
+            say(site, DUET_LOG_INFO, "draining", "each connection gets its end; once more ends at once");
+            duet_server_drain(site->server);
+        } else {
+            duet_server_stop(site->server);
+        }
+    }
+}
+
+static void ended(void *arg, int fd, int events)
+{
+    struct site *site = arg;
+    (void)fd;
+    (void)events;
+    duet_loop_stop(site->loop);
+}
+
+static void block_signals(sigset_t *set)
+{
+    sigemptyset(set);
+    sigaddset(set, SIGTERM);
+    sigaddset(set, SIGINT);
+    sigaddset(set, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static int make_loop(struct site *site, const sigset_t *set)
+{
+    int rc = duet_loop_new(&site->loop);
+    if (rc == 0) {
+        site->signal_fd = signalfd(-1, set, SFD_CLOEXEC | SFD_NONBLOCK);
+        site->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        rc = site->signal_fd < 0 || site->ended_fd < 0 ? -errno : 0;
+    }
+    if (rc == 0) {
+        site->signal_watch = duet_loop_watch(site->loop, site->signal_fd, DUET_READABLE, signalled, site);
+        site->ended_watch = duet_loop_watch(site->loop, site->ended_fd, DUET_READABLE, ended, site);
+        rc = site->signal_watch && site->ended_watch ? 0 : DUET_ERR_NOMEM;
+    }
+    return rc < 0 ? complain(duet_strerror(rc)) : 0;
+}
+
+static int make_parts(struct site *site)
+{
+    bool human = site->options.log == OPTIONS_LOG_HUMAN ||
+                 (site->options.log == OPTIONS_LOG_BY_TTY && isatty(STDERR_FILENO));
+    int rc = journal_new(&site->journal, STDERR_FILENO, human ? DUET_LOG_HUMAN : DUET_LOG_JSON);
     if (rc == 0)
-        rc = make_servers(&o, why);
-    int status = rc < 0 ? fail(why[0] ? why : duet_strerror(rc)) : serve(&o);
-    duet_server_free(serving.admin);
-    duet_server_free(serving.server);
-    duet_tls_free(serving.tls);
-    return rc == DUET_ERR_URL ? 2 : status;
+        rc = demo_new(&site->demo);
+    if (rc == 0)
+        rc = ticks_new(&site->ticks, site->loop, site->server);
+    return rc < 0 ? complain(duet_strerror(rc)) : 0;
+}
+
+/* The URL as a browser takes it: the port that was picked, and a host where it means all. */
+static void put_url(struct buf *b, const char *url, unsigned port)
+{
+    const char *rest = strstr(url, "://");
+    bool secure = strncasecmp(url, "wss:", 4) == 0 || strncasecmp(url, "https:", 6) == 0;
+    if (rest == NULL || port == 0) {
+        buf_puts(b, url);
+        return;
+    }
+    rest += 3;
+    size_t host = rest[0] == '[' ? strcspn(rest, "]") + 1 : strcspn(rest, ":/");
+    bool all = host == 0 || (host == 1 && rest[0] == '*');
+    buf_printf(b, "%s://%.*s", secure ? "https" : "http", all ? 9 : (int)host, all ? "localhost" : rest);
+    if (port != (secure ? 443 : 80))
+        buf_printf(b, ":%u", port);
+}
+
+/* `at` is the listener that comes next; a name may have had two, which share the port. */
+static void put_listener(struct site *site, struct buf *b, const char *url, unsigned *at)
+{
+    unsigned port = duet_server_port(site->server, (*at)++);
+    while (port != 0 && duet_server_port(site->server, *at) == port)
+        ++*at;
+    put_url(b, url, port);
+}
+
+static void greet(struct site *site)
+{
+    const char *none[] = { default_url, NULL };
+    const char *const *urls = site->options.listen[0] ? site->options.listen : none;
+    struct buf b;
+    unsigned at = 0;
+    buf_init(&b, NULL, 0);
+    for (int i = 0; urls[i] != NULL; i++) {
+        buf_puts(&b, i > 0 ? ", " : "");
+        put_listener(site, &b, urls[i], &at);
+    }
+    buf_put(&b, "", 1);
+    if (!b.failed && journal_format(site->journal) == DUET_LOG_HUMAN) {
+        struct buf line;
+        buf_init(&line, NULL, 0);
+        buf_printf(&line, "Duet %s is serving %s - open it in a browser; Ctrl-C stops it\n", duet_version(), b.at);
+        buf_put(&line, "", 1);
+        if (!line.failed)
+            journal_text(site->journal, line.at);
+        buf_fini(&line);
+    } else if (!b.failed) {
+        say(site, DUET_LOG_INFO, "listening", b.at);
+    }
+    buf_fini(&b);
+}
+
+static void *run_server(void *arg)
+{
+    struct site *site = arg;
+    uint64_t one = 1;
+    site->result = duet_server_run(site->server);
+    ssize_t ignored = write(site->ended_fd, &one, sizeof(one));
+    (void)ignored;
+    return NULL;
+}
+
+static int run(struct site *site)
+{
+    pthread_t thread;
+    int rc = -pthread_create(&thread, NULL, run_server, site);
+    if (rc < 0)
+        return complain(duet_strerror(rc));
+    greet(site);
+    duet_loop_run(site->loop);
+    pthread_join(thread, NULL);
+    if (site->result < 0)
+        say(site, DUET_LOG_ERROR, "failed", duet_strerror(site->result));
+    else
+        say(site, DUET_LOG_INFO, "stopped", NULL);
+    return site->result < 0 || site->stops > 1;
+}
+
+static void clean_up(struct site *site)
+{
+    duet_server_free(site->admin);
+    duet_server_free(site->server);
+    ticks_free(site->ticks);
+    demo_free(site->demo);
+    duet_watch_free(site->signal_watch);
+    duet_watch_free(site->ended_watch);
+    duet_loop_free(site->loop);
+    if (site->signal_fd >= 0)
+        close(site->signal_fd);
+    if (site->ended_fd >= 0)
+        close(site->ended_fd);
+    duet_tls_free(site->tls);
+    journal_free(site->journal);
+    options_fini(&site->options);
+}
+
+int serve_main(int argc, char **argv)
+{
+    struct site site = { .signal_fd = -1, .ended_fd = -1 };
+    duet_route routes[ROUTES];
+    char why[OPTIONS_WHY];
+    sigset_t set;
+    int rc = 0;
+    if (options_parse(&site.options, argc, argv, why) < 0)
+        rc = complain(why) + 1;
+    else if (site.options.help)
+        options_help();
+    else {
+        block_signals(&set);
+        rc = check_root(site.options.root);
+        if (rc == 0)
+            rc = make_tls(&site);
+        if (rc == 0)
+            rc = make_server(&site, routes);
+        if (rc == 0)
+            rc = make_loop(&site, &set);
+        if (rc == 0)
+            rc = make_parts(&site);
+        if (rc == 0)
+            rc = make_admin(&site);
+        if (rc == 0)
+            rc = run(&site);
+    }
+    clean_up(&site);
+    return rc;
 }

@@ -302,6 +302,19 @@ static bool asks_upgrade(const struct http_head *h, const char *data)
     return handshake_asked(h, data) && http_head_count(h, data, "upgrade") > 0;
 }
 
+/* For a route with `trace`, before the strings in the head are ended with zero bytes. Without memory there is nothing
+ * to trace. */
+static void keep_raw(duet_http *x, const char *data, const struct http_head *h)
+{
+    size_t len = h->path.len;
+    const char *query = memchr(data + h->path.at, '?', len);
+    if (query != NULL)
+        len = (size_t)(query - data) - h->path.at;
+    for (const duet_route *r = loop_of(x->conn)->server->config.routes; r != NULL && r->path != NULL; r++)
+        if (r->trace && strlen(r->path) == len && memcmp(r->path, data + h->path.at, len) == 0)
+            buf_put(&x->raw, data, h->size);
+}
+
 static void begin(duet_http *x, char *data, struct http_head *h)
 {
     duet_conn *c = x->conn;
@@ -316,8 +329,8 @@ static void begin(duet_http *x, char *data, struct http_head *h)
     x->body_chunked = body == HTTP_BODY_CHUNKED;
     x->body_left = body == HTTP_BODY_LENGTH ? length : 0;
     x->body_over = body == HTTP_BODY_NONE;
-    if (upgrade && s->config.trace_head)
-        buf_put(&x->raw, data, h->size);
+    if (upgrade && s->config.trace_head != NULL)
+        keep_raw(x, data, h);
     int rc = request_init(&x->request, data, h);
     if (rc < 0) {
         http_refuse(c, rc == -400 ? 400 : 500, rc == -400 ? DUET_REASON_bad_request : DUET_REASON_no_memory,

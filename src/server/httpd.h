@@ -37,7 +37,7 @@ struct duet_http {
     uint64_t left;      /* bytes due of an answer with a length; UINT64_MAX: not known */
     struct http_chunk chunk;
     struct buf body;
-    struct buf raw;           /* an upgrade's head as it came, when some route traces */
+    struct buf raw;         /* an upgrade's head as it came, when its route traces */
     struct buf kept;        /* the head's bytes, when the request outlives its reading */
     struct http_head *head; /* its fields; the loop's, or a copy of its own */
     struct duet_request request;

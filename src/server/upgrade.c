@@ -77,8 +77,6 @@ void upgrade_request(duet_http *x)
 static void trace_heads(duet_http *x, const struct buf *answer)
 {
     void (*trace)(duet_conn *, bool, const char *, size_t) = loop_of(x->conn)->server->config.trace_head;
-    if (trace == NULL)
-        return;
     trace(x->conn, false, x->raw.at, x->raw.len);
     trace(x->conn, true, answer->at, answer->len);
 }
@@ -97,7 +95,7 @@ int duet_http_upgrade(duet_http *x, const char *subprotocol, const duet_header *
     int rc = handshake_answer(&b, x->head, x->request.data, subprotocol, headers);
     if (rc == 0)
         rc = http_queue_head(c, &b);
-    if (rc == 0 && x->route != NULL && x->route->trace)
+    if (rc == 0 && x->raw.len > 0)
         trace_heads(x, &b);
     buf_fini(&b);
     if (rc < 0) {

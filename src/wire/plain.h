@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The plain way to a channel: the URL of a WebSocket is the channel, and a message is a publication. What one member
- * sends, text or binary, every member receives.
+ * The plainest way in: a WebSocket to /channel/NAME is a member of channel NAME, and each message is for all members,
+ * the sender too. No envelope: the browser's own WebSocket is the client.
+ *
+ * NAME is all of the path behind /channel/, decoded: 1 to 255 bytes.
  */
 #ifndef WIRE_PLAIN_H
 #define WIRE_PLAIN_H
@@ -10,20 +12,10 @@
 
 #define PLAIN_PATH "/channel/"
 
-/* What a connection is; its data block. `plain_` or `demo_` functions own what it points to. */
-struct client {
-    enum { CLIENT_NONE, CLIENT_PLAIN, CLIENT_DEMO } kind;
-    char *channel; /* plain: owned */
-    void *demo;    /* demo: its trace */
-};
-
+/* The `upgrade` of the route PLAIN_PATH. */
 void plain_upgrade(duet_http *x, const duet_request *r);
-void plain_open(duet_conn *c);
-void plain_message(duet_conn *c, const duet_msg *m);
-void plain_close(duet_conn *c);
 
-/* The topic that carries a channel, for publishing from elsewhere. Returns its length, or -1 when the name is too long.
- */
-int plain_topic(const char *channel, char out[256]);
+/* The channel whose member this connection is, until its `close` returns; NULL: it came another way. */
+const char *plain_channel(const duet_conn *c);
 
 #endif
