@@ -13,10 +13,11 @@ static atomic_int asked;
 static void on_signal(int number)
 {
     (void)number;
+    int before = atomic_fetch_add(&asked, 1);
     duet_server *s = atomic_load(&serving);
     if (s == NULL)
         return;
-    if (atomic_fetch_add(&asked, 1) == 0)
+    if (before == 0)
         duet_server_drain(s);
     else
         duet_server_stop(s);
