@@ -5,7 +5,9 @@ PREFIX ?= /usr/local
 ARGS ?=
 SECONDS_EACH ?= 60
 
-.PHONY: all deps run test prove fuzz install clean help
+SECONDS ?= 60
+
+.PHONY: all deps run test prove fuzz soak install clean help
 
 all:              ## build the release into build/release
 	@tools/deps build
@@ -28,6 +30,11 @@ fuzz:             ## run each fuzz target for SECONDS_EACH=60
 	@tools/deps build fuzz
 	@tools/build fuzz
 	@tests/fuzz/run $(SECONDS_EACH)
+
+soak:             ## connections come and go for SECONDS=60 while memory is watched
+	@tools/deps build
+	@tools/build release
+	@tests/soak/run $(SECONDS)
 
 install:          ## install into DESTDIR and PREFIX=/usr/local
 	@tools/deps build

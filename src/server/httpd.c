@@ -554,6 +554,8 @@ static void when_drained(duet_conn *c)
 static void when_ended(duet_conn *c, int error)
 {
     duet_http *x = c->http;
+    if (error != 0 && c->reason == DUET_REASON_other)
+        c->reason = DUET_REASON_lost;
     if (error != 0)
         report(loop_of(c), c, (enum duet_reason)c->reason, error, NULL, duet_strerror(error));
     topic_leave_all(c);
