@@ -592,6 +592,36 @@ TEST(topic, mem_2_a_slow_reader_is_skipped_and_counted_when_dropped)
     slow_reader_skips(DUET_FULL_DROP);
 }
 
+TEST(topic, mem_6_nobody_holds_a_publication_that_all_got_or_can_no_longer_get)
+{
+    static struct raw_frame f;
+    static char text[PIECE];
+    slow_reader_config(DUET_FULL_CLOSE);
+    memset(text, 'x', sizeof(text));
+    duet_shared *message = duet_shared_new(DUET_TEXT, text, sizeof(text));
+    struct raw *reader = join("t"), *slow = join("t");
+    for (int i = 0; i < SLOW_MOST && closes == 0; i++) {
+        assert_int_equal(duet_publish_shared(server, "t", message), 0);
+        assert_int_equal(raw_read_for(reader, &f, RAW_PATIENCE_MS), 1);
+    }
+    assert_int_equal(closes, 1);
+    struct raw *leaver = join("t"), *leaves = join("t");
+    duet_publish_shared(server, "t", message);
+    raw_send(leaver, "-t\nx");
+    raw_close(leaves);
+    raw_close(slow);
+    assert_int_equal(raw_read_for(reader, &f, RAW_PATIENCE_MS), 1);
+    for (int i = 0; i < 500 && !shared_alone(message); i++)
+        pump();
+    assert_true(shared_alone(message));
+    duet_publish_shared(server, "t", message); /* still in the log when the server ends */
+    raw_close(reader);
+    raw_close(leaver);
+    end();
+    assert_true(shared_alone(message));
+    duet_shared_unref(message);
+}
+
 /* Each allocation fails: what was published with success reaches each member that is still there. */
 static unsigned long failing(unsigned long after, bool for_ever)
 {
