@@ -112,8 +112,8 @@ void demo_frame(duet_conn *c, const duet_trace *f)
         return;
     buf_init(&b, space, sizeof(space));
     buf_printf(&b,
-               "event: frame\ndata: {\"dir\":\"%s\",\"fin\":%d,\"rsv\":%d,\"opcode\":%d,\"masked\":%d,\"length\":%" PRIu64
-               ",\"head\":\"",
+               "event: frame\ndata: {\"dir\":\"%s\",\"fin\":%d,\"rsv\":%d,\"opcode\":%d,\"masked\":%d,"
+               "\"length\":%" PRIu64 ",\"head\":\"",
                f->sent ? "out" : "in", f->final, f->rsv, f->opcode, f->masked, f->length);
     for (size_t i = 0; i < f->head_len; i++)
         buf_printf(&b, "%02x", f->head[i]);

@@ -7,8 +7,8 @@
  *     writer:  traces_begin --> [named by traces_name] --> trace_put ... --> trace_end
  *     reader:  traces_follow (the token may not be known yet) --> trace_read ... --> trace_unfollow
  *
- * A trace keeps its first two events (the heads) and the last 200 others, 64 KiB at most. It is freed some seconds after its
- * connection ended, when no reader is left. All functions may be called by any thread.
+ * A trace keeps its first two events (the heads) and the last 200 others, 64 KiB at most. It is freed some seconds
+ * after its connection ended, when no reader is left. All functions may be called by any thread.
  */
 #ifndef CMD_TRACES_H
 #define CMD_TRACES_H

@@ -22,6 +22,7 @@ done)"
 claim "no line of C is over 120 columns" "$(grep -nE '^.{121,}' "${c[@]}" /dev/null | cut -c1-80)"
 claim "no tab stands in C" "$(grep -nP '\t' "${c[@]}" /dev/null | cut -c1-80)"
 claim "no line ends in blanks" "$(grep -nIE '[[:blank:]]+$' "${c[@]}" /dev/null | cut -c1-80)"
+claim "no file holds a conflict of git" "$(grep -nIE '^(<{7}|>{7}) ' "${all[@]}" /dev/null | cut -c1-80)"
 claim "lock files name no registry" "$(for f in "${all[@]}"; do
     case $f in *package-lock.json) grep -n '"resolved"' "$f" | head -3 ;; esac
 done)"
