@@ -21,7 +21,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { SERVER_LISTENERS = 16, SERVER_LOOPS = 256 };
+enum { SERVER_LISTENERS = 16, SERVER_LOOPS = 256, SERVER_WHY = 200 };
 
 struct slot {
     duet_conn *conn; /* NULL: free */
@@ -105,11 +105,11 @@ static inline struct server_loop *loop_of(const duet_conn *c)
 struct peer_info {
     struct http_address address;
     uint16_t port;
-    bool has_address;  /* else it came by a unix socket */
-    bool trusted;      /* the socket's peer is a trusted proxy */
-    bool counted;      /* in `addresses` */
-    bool secure;       /* TLS at a proxy */
-    bool named;        /* X-Forwarded-For of the last request named `client` */
+    bool has_address; /* else it came by a unix socket */
+    bool trusted;     /* the socket's peer is a trusted proxy */
+    bool counted;     /* in `addresses` */
+    bool secure;      /* TLS at a proxy */
+    bool named;       /* X-Forwarded-For of the last request named `client` */
     struct http_address client;
     struct buf *proxy; /* PROXY header bytes so far */
 };
@@ -132,11 +132,22 @@ void budget_start(struct server_loop *l);
 void drain_begin(struct server_loop *l);
 void drain_check(struct server_loop *l); /* ends the loop when it was the last connection */
 
+/* config.c: copies and judges the config; opens its sockets. 0, or a negative error with a line in `why`. */
+int config_take(duet_server *s, const duet_server_config *config, char *why);
+int config_listen(duet_server *s, char *why);
+
+/* accept.c */
+uint64_t server_new_id(duet_conn *c); /* the slot's next generation */
+duet_conn *server_find(struct server_loop *l, uint64_t id);
+void accept_newcomer(struct listener *listener, int fd, const struct address *from);
+void accept_refused(struct listener *listener, int error);
+void accept_gone(duet_conn *c); /* conn_host.gone: the last that is heard of a connection */
+void accept_closed(duet_conn *c, const duet_closing *why, enum duet_reason reason); /* conn_host.closed */
+void accept_trace(void *arg, const duet_trace *frame);
+
 /* server.c */
 struct server_loop *server_current(duet_server *s); /* the calling thread's loop of this server, or NULL */
-uint64_t server_new_id(duet_conn *c);               /* the slot's next generation */
-duet_conn *server_find(struct server_loop *l, uint64_t id);
-const char *server_date(struct server_loop *l); /* now, as a Date field's value */
+const char *server_date(struct server_loop *l);     /* now, as a Date field's value */
 
 /* report.c: tells the log and the counters. `target` and `detail` may be NULL. */
 void report(struct server_loop *l, const duet_conn *c, enum duet_reason reason, int code, const char *target,

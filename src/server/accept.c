@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/* Connections as the server counts them: from the listener into a slot of their loop, and out of it. */
+#include "base/mem.h"
+#include "net/stream_tls.h"
+#include "net/tls.h"
+#include "server/httpd.h"
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+uint64_t server_new_id(duet_conn *c)
+{
+    struct server_loop *l = loop_of(c);
+    struct slot *slot = &l->slots[c->id >> 8 & 0xffffff];
+    slot->generation++;
+    c->id = (uint64_t)slot->generation << 32 | (c->id & 0xffffffff);
+    return c->id;
+}
+
+duet_conn *server_find(struct server_loop *l, uint64_t id)
+{
+    uint32_t at = id >> 8 & 0xffffff;
+    if ((id & 0xff) != l->index || at >= l->slots_cap || l->slots[at].generation != id >> 32)
+        return NULL;
+    return l->slots[at].conn;
+}
+
+static bool more_slots(struct server_loop *l)
+{
+    uint32_t cap = l->slots_cap ? 2 * l->slots_cap : 64;
+    if (cap > 1u << 24)
+        return false;
+    struct slot *slots = mem_realloc(l->slots, cap * sizeof(*slots));
+    if (slots == NULL)
+        return false;
+    for (uint32_t i = l->slots_cap; i < cap; i++)
+        slots[i] = (struct slot){ .next = i + 1 < cap ? i + 1 : UINT32_MAX };
+    l->slots_free = l->slots_cap;
+    l->slots = slots;
+    l->slots_cap = cap;
+    return true;
+}
+
+static bool take_slot(duet_conn *c)
+{
+    struct server_loop *l = loop_of(c);
+    if (l->slots_free == UINT32_MAX && !more_slots(l))
+        return false;
+    uint32_t at = l->slots_free;
+    l->slots_free = l->slots[at].next;
+    l->slots[at].conn = c;
+    c->id = (uint64_t)at << 8 | l->index;
+    server_new_id(c);
+    l->conns++;
+    atomic_fetch_add_explicit(&l->server->connections, 1, memory_order_relaxed);
+    return true;
+}
+
+/* conn_host.gone: the last that is heard of a connection. */
+void accept_gone(duet_conn *c)
+{
+    struct server_loop *l = loop_of(c);
+    if (!c->told && c->error != 0)
+        report(l, c, (enum duet_reason)c->reason, c->error, NULL, NULL);
+    peer_forget(c);
+    topic_leave_all(c);
+    if (c->id == 0)
+        return;
+    uint32_t at = c->id >> 8 & 0xffffff;
+    l->slots[at].conn = NULL;
+    l->slots[at].next = l->slots_free;
+    l->slots_free = at;
+    l->conns--;
+    atomic_fetch_sub_explicit(&l->server->connections, 1, memory_order_relaxed);
+    drain_check(l);
+}
+
+/* conn_host.closed */
+void accept_closed(duet_conn *c, const duet_closing *why, enum duet_reason reason)
+{
+    struct server_loop *l = loop_of(c);
+    l->websockets--;
+    count_add(&l->codes[why->code < 5001 ? why->code : 0], 1);
+    if (why->error != 0)
+        report(l, c, reason, why->sent ? (int)why->sent : why->error, NULL, duet_strerror(why->error));
+    topic_leave_all(c);
+}
+
+void accept_trace(void *arg, const duet_trace *frame)
+{
+    duet_conn *c = arg;
+    if (c->traced && c->host->server->config.trace)
+        c->host->server->config.trace(c, frame);
+}
+
+void duet_conn_trace(duet_conn *c)
+{
+    c->traced = true;
+    proto_trace(&c->proto, true);
+}
+
+/* Says so where that needs no handshake, and closes. */
+static void refuse_newcomer(int fd, bool secure)
+{
+    static const char answer[] = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n"
+                                 "Retry-After: 5\r\n\r\n";
+    if (!secure && send(fd, answer, sizeof(answer) - 1, MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+        shutdown(fd, SHUT_WR);
+    close(fd);
+}
+
+void accept_newcomer(struct listener *listener, int fd, const struct address *from)
+{
+    struct server_listener *sl = (struct server_listener *)(void *)listener;
+    struct server_loop *l = sl->loop;
+    duet_server *s = l->server;
+    enum duet_reason why;
+    count_add(&l->accepted, 1);
+    if (!peer_admit(l, from, &why)) {
+        report(l, NULL, why, 0, NULL, "raise the limit, or the number of descriptors (ulimit -n)");
+        refuse_newcomer(fd, sl->secure);
+        return;
+    }
+    duet_conn *c = conn_new(&l->host, fd, &stream_tcp_ops, NULL);
+    if (c == NULL) {
+        report(l, NULL, DUET_REASON_no_memory, DUET_ERR_NOMEM, NULL, NULL);
+        return;
+    }
+    int rc = take_slot(c) ? peer_note(c, from, sl->secure) : DUET_ERR_NOMEM;
+    if (rc == 0 && sl->secure)
+        rc = stream_tls_start(&c->stream, tls_accept(s->config.tls));
+    if (rc < 0) {
+        c->reason = rc == DUET_ERR_LIMIT ? DUET_REASON_per_address : DUET_REASON_no_memory;
+        conn_kill(c, rc);
+        return;
+    }
+    conn_start(c, &httpd_phase);
+}
+
+void accept_refused(struct listener *listener, int error)
+{
+    struct server_listener *sl = (struct server_listener *)(void *)listener;
+    report(sl->loop, NULL, error == -EMFILE || error == -ENFILE ? DUET_REASON_fds : DUET_REASON_other, error, NULL,
+           "no descriptor for a newcomer: raise ulimit -n");
+}
