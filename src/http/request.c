@@ -12,6 +12,20 @@ static void terminate(char *data, struct http_span span)
     data[span.at + span.len] = 0;
 }
 
+/* The authority that counts (HTTP-14); NULL: there is none. That of an absolute-form target ends where its path begins,
+ * so it moves over the slash before it, which makes room for its zero byte. */
+static const char *authority(char *data, const struct http_head *head)
+{
+    char *at = data + head->host.at;
+    if (head->host.len == 0)
+        return NULL;
+    if (head->host.at > head->target.at + head->target.len)
+        return at;
+    memmove(at - 1, at, head->host.len);
+    at[head->host.len - 1] = 0;
+    return at - 1;
+}
+
 int request_init(struct duet_request *r, char *data, const struct http_head *head)
 {
     memset(r, 0, sizeof(*r));
@@ -32,8 +46,7 @@ int request_init(struct duet_request *r, char *data, const struct http_head *hea
     terminate(data, head->target);
     struct http_text query = http_path_query(data + head->path.at, len);
     r->query = query.at;
-    /* A Host of an absolute-form target ends where its path begins: only a Host field can be given out in place. */
-    r->host = duet_request_header(r, "host");
+    r->host = authority(data, head);
     return 0;
 }
 

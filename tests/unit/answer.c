@@ -1,107 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /* Requests and answers as the application and the peer see them: a server on this thread's loop, and plain sockets. */
-#include "test.h"
+#include "plain.h"
 #include "base/mem.h"
-#include <arpa/inet.h>
-#include <duet/duet.h>
-#include <errno.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <sys/un.h>
-#include <unistd.h>
-
-#define KEY "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
-#define UPGRADE "Upgrade: websocket\r\nConnection: Upgrade\r\n" KEY
-
-enum { TURNS = 2000 };
 
 static struct {
-    duet_loop *loop;
-    duet_server *server;
     duet_http *kept;
-    unsigned gone, drained;
+    unsigned gone;
     char peer[64];
     bool secure;
 } t;
 
-struct client {
-    int fd;
-    size_t len;
-    bool ended;
-    char got[65536];
-};
-
-static void serve(duet_server_config *config)
+static void begin(duet_server_config *config)
 {
     memset(&t, 0, sizeof(t));
-    assert_int_equal(duet_loop_new(&t.loop), 0);
-    config->size = sizeof(*config);
-    if (config->listen == NULL)
-        config->listen = "ws://127.0.0.1:0";
-    assert_int_equal(duet_server_new(&t.server, config, NULL), 0);
-    assert_int_equal(duet_server_attach(t.server, t.loop), 0);
-}
-
-static void serve_no_more(void)
-{
-    duet_server_free(t.server);
-    duet_loop_free(t.loop);
-}
-
-static void dial(struct client *c)
-{
-    struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)duet_server_port(t.server, 0)) };
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    c->len = 0;
-    c->ended = false;
-    c->got[0] = 0;
-    c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(connect(c->fd, (struct sockaddr *)&to, sizeof(to)), 0);
-}
-
-static void say(struct client *c, const char *text)
-{
-    assert_int_equal(send(c->fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
-}
-
-/* One turn, and what has come. */
-static void turn(struct client *c)
-{
-    assert_true(duet_loop_turn(t.loop, 1) >= 0);
-    ssize_t n = recv(c->fd, c->got + c->len, sizeof(c->got) - 1 - c->len, MSG_DONTWAIT);
-    if (n > 0)
-        c->got[c->len += (size_t)n] = 0;
-    c->ended |= n == 0 || (n < 0 && errno != EAGAIN);
-}
-
-/* Until the text has come (NULL: until the end). What was got up to then is forgotten by the next call. */
-static void expect(struct client *c, const char *text)
-{
-    c->got[c->len] = 0;
-    for (int i = 0; i < TURNS && !c->ended && (text == NULL || strstr(c->got, text) == NULL); i++)
-        turn(c);
-    if (text == NULL ? !c->ended : strstr(c->got, text) == NULL)
-        fail_msg("expected %s, got %s", text ? text : "the end", c->got);
-    c->len = 0;
-}
-
-/* A whole answer with this status, and whether it says that the connection ends with it. */
-static void expect_status(struct client *c, const char *status, bool closes)
-{
-    expect(c, "\r\n\r\n");
-    if (strncmp(c->got + 9, status, 3) != 0 || (strstr(c->got, "close\r\n") != NULL) != closes)
-        fail_msg("expected %s %s, got %s", status, closes ? "close" : "keep", c->got);
-}
-
-static void one_request(const char *request, const char *status, bool closes)
-{
-    static struct client c;
-    dial(&c);
-    say(&c, request);
-    expect_status(&c, status, closes);
-    if (closes)
-        expect(&c, NULL);
-    close(c.fd);
+    serve(config);
 }
 
 static void count_gone(duet_http *x)
@@ -207,7 +120,7 @@ static const duet_route routes[] = {
 TEST(answer, http_21_the_last_request_of_a_connection_is_told_so)
 {
     static struct client c;
-    serve(&(duet_server_config){ .routes = routes, .requests_max = 3 });
+    begin(&(duet_server_config){ .routes = routes, .requests_max = 3 });
     dial(&c);
     for (int i = 1; i <= 3; i++) {
         say(&c, "GET /hello HTTP/1.1\r\nHost: h\r\n\r\n");
@@ -220,7 +133,7 @@ TEST(answer, http_21_the_last_request_of_a_connection_is_told_so)
 
 TEST(answer, upg_14_an_upgrade_is_the_last_request_wherever_it_goes)
 {
-    serve(&(duet_server_config){ .routes = routes });
+    begin(&(duet_server_config){ .routes = routes });
     one_request("GET /hello HTTP/1.1\r\nHost: h\r\n" UPGRADE "\r\n", "200", true);
     one_request("GET /none HTTP/1.1\r\nHost: h\r\n" UPGRADE "\r\n", "404", true);
     one_request("GET /ws HTTP/1.1\r\nHost: h\r\nOrigin: https://evil.example\r\n" UPGRADE "\r\n", "403", true);
@@ -231,14 +144,14 @@ TEST(answer, upg_14_an_upgrade_is_the_last_request_wherever_it_goes)
 
 TEST(answer, http_18_nothing_is_expected_of_an_upgrade)
 {
-    serve(&(duet_server_config){ .routes = routes });
+    begin(&(duet_server_config){ .routes = routes });
     one_request("GET /ws HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n" UPGRADE "\r\n", "417", true);
     serve_no_more();
 }
 
 TEST(answer, http_16_a_place_that_is_not_there_is_404_for_every_method)
 {
-    serve(&(duet_server_config){ .routes = routes });
+    begin(&(duet_server_config){ .routes = routes });
     one_request("GET /none HTTP/1.1\r\nHost: h\r\n\r\n", "404", false);
     one_request("DELETE /none HTTP/1.1\r\nHost: h\r\n\r\n", "404", false);
     one_request("DELETE /hello HTTP/1.1\r\nHost: h\r\n\r\n", "405", true);
@@ -248,7 +161,7 @@ TEST(answer, http_16_a_place_that_is_not_there_is_404_for_every_method)
 TEST(answer, the_next_request_is_read_although_the_last_one_paused)
 {
     static struct client c;
-    serve(&(duet_server_config){ .routes = routes });
+    begin(&(duet_server_config){ .routes = routes });
     dial(&c);
     say(&c, "GET /paused HTTP/1.1\r\nHost: h\r\n\r\n");
     for (int i = 0; i < TURNS && t.kept == NULL; i++)
@@ -264,7 +177,7 @@ TEST(answer, the_next_request_is_read_although_the_last_one_paused)
 TEST(answer, who_takes_pieces_gets_the_last_of_every_body)
 {
     static struct client c;
-    serve(&(duet_server_config){ .routes = routes });
+    begin(&(duet_server_config){ .routes = routes });
     dial(&c);
     say(&c, "POST /count HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n12345");
     expect(&c, "5 bytes");
@@ -282,7 +195,7 @@ TEST(answer, who_takes_pieces_gets_the_last_of_every_body)
 
 TEST(answer, upg_10_of_two_origins_none_counts)
 {
-    serve(&(duet_server_config){ .routes = routes });
+    begin(&(duet_server_config){ .routes = routes });
     one_request("POST /count HTTP/1.1\r\nHost: h\r\nOrigin: http://h\r\n\r\n", "200", false);
     one_request("POST /count HTTP/1.1\r\nHost: h\r\nOrigin: http://h\r\nOrigin: http://h\r\n\r\n", "403", true);
     serve_no_more();
@@ -291,7 +204,7 @@ TEST(answer, upg_10_of_two_origins_none_counts)
 TEST(answer, http_19_and_upg_13_no_header_splits_an_answer_or_says_what_is_ours)
 {
     static struct client c;
-    serve(&(duet_server_config){ .routes = routes });
+    begin(&(duet_server_config){ .routes = routes });
     one_request("GET /fields HTTP/1.1\r\nHost: h\r\n\r\n", "200", false);
     dial(&c);
     say(&c, "GET /fields/ws HTTP/1.1\r\nHost: h\r\n" UPGRADE "\r\n");
@@ -309,7 +222,7 @@ TEST(answer, http_19_and_upg_13_no_header_splits_an_answer_or_says_what_is_ours)
 
 TEST(answer, a_page_is_not_sent_again_to_who_has_it)
 {
-    serve(&(duet_server_config){ .routes = routes });
+    begin(&(duet_server_config){ .routes = routes });
     one_request("GET /page HTTP/1.1\r\nHost: h\r\n\r\n", "200", false);
     one_request("GET /page HTTP/1.1\r\nHost: h\r\nIf-None-Match: \"two\", W/\"one\"\r\n\r\n", "304", false);
     one_request("GET /page HTTP/1.1\r\nHost: h\r\nIf-None-Match: *\r\n\r\n", "304", false);
@@ -320,14 +233,14 @@ TEST(answer, a_page_is_not_sent_again_to_who_has_it)
 TEST(answer, gone_is_told_once_and_only_of_what_the_application_got)
 {
     static struct client c;
-    serve(&(duet_server_config){ .routes = routes, .on.gone = count_gone });
+    begin(&(duet_server_config){ .routes = routes, .on.gone = count_gone });
     dial(&c);
     say(&c, "GET /later HTTP/1.1\r\nHost: h\r\n\r\n");
     for (int i = 0; i < TURNS && t.kept == NULL; i++)
         turn(&c);
     close(c.fd);
     for (int i = 0; i < TURNS && t.gone == 0; i++)
-        duet_loop_turn(t.loop, 1);
+        duet_loop_turn(loop, 1);
     assert_int_equal(t.gone, 1);
     one_request("GET /hello HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", "200", true);
     /* Its body never comes, so that its route does not hear of it. */
@@ -337,7 +250,7 @@ TEST(answer, gone_is_told_once_and_only_of_what_the_application_got)
         turn(&c);
     close(c.fd);
     for (int i = 0; i < 20; i++)
-        duet_loop_turn(t.loop, 1);
+        duet_loop_turn(loop, 1);
     assert_int_equal(t.gone, 1);
     serve_no_more();
 }
@@ -345,29 +258,29 @@ TEST(answer, gone_is_told_once_and_only_of_what_the_application_got)
 TEST(answer, ops_1_a_drain_ends_what_listens_to_a_topic_and_waits_for_the_rest)
 {
     static struct client news, other;
-    serve(&(duet_server_config){ .routes = routes, .on.gone = count_gone });
+    begin(&(duet_server_config){ .routes = routes, .on.gone = count_gone });
     dial(&news);
     say(&news, "GET /news HTTP/1.1\r\nHost: h\r\n\r\n");
     expect(&news, "begin ");
     dial(&other);
     say(&other, "GET /stream HTTP/1.1\r\nHost: h\r\n\r\n");
     expect(&other, "begin ");
-    assert_int_equal(duet_publish(t.server, "news", DUET_TEXT, "last words", 10), 0);
-    duet_server_drain(t.server);
+    assert_int_equal(duet_publish(server, "news", DUET_TEXT, "last words", 10), 0);
+    duet_server_drain(server);
     expect(&news, "last words\r\n0\r\n\r\n");
     expect(&news, NULL);
     assert_int_equal(t.gone, 1);
     assert_false(other.ended);
-    assert_false(duet_server_over(t.server));
+    assert_false(duet_server_over(server));
     assert_int_equal(duet_http_write(t.kept, "whole", 5), 0);
     assert_int_equal(duet_http_end(t.kept), 0);
     expect(&other, "whole\r\n0\r\n\r\n");
     expect(&other, NULL);
     close(news.fd);
     close(other.fd);
-    for (int i = 0; i < TURNS && !duet_server_over(t.server); i++)
-        duet_loop_turn(t.loop, 1);
-    assert_true(duet_server_over(t.server));
+    for (int i = 0; i < TURNS && !duet_server_over(server); i++)
+        duet_loop_turn(loop, 1);
+    assert_true(duet_server_over(server));
     assert_int_equal(t.gone, 1);
     serve_no_more();
 }
@@ -382,7 +295,7 @@ TEST(answer, net_14_a_websocket_knows_the_client_that_its_proxy_named)
 {
     static const char *const trusted[] = { "127.0.0.1", NULL };
     static struct client c;
-    serve(&(duet_server_config){ .routes = routes, .trusted_proxies = trusted, .on.open = note_peer });
+    begin(&(duet_server_config){ .routes = routes, .trusted_proxies = trusted, .on.open = note_peer });
     dial(&c);
     say(&c, "GET /hello HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: https\r\n\r\n");
     expect(&c, "hello");
@@ -410,7 +323,7 @@ TEST(answer, net_14_behind_a_unix_socket_the_clients_own_claim_is_not_believed)
     char url[128];
     snprintf(to.sun_path, sizeof(to.sun_path), "/tmp/duet-answer-%d.sock", (int)getpid());
     snprintf(url, sizeof(url), "unix:%s", to.sun_path);
-    serve(&(duet_server_config){ .listen = url, .routes = routes, .trusted_proxies = trusted });
+    begin(&(duet_server_config){ .listen = url, .routes = routes, .trusted_proxies = trusted });
     memset(&c, 0, sizeof(c));
     c.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(connect(c.fd, (struct sockaddr *)&to, sizeof(to)), 0);
@@ -455,8 +368,8 @@ static void answer_kept(bool streams)
         if (duet_http_begin(x, 200, NULL) == 0) {
             uint64_t id = duet_http_id(x);
             duet_http_subscribe(x, "news");
-            duet_publish(t.server, "news", DUET_TEXT, "published", 9);
-            if (duet_http_find(t.server, id) == x && duet_http_write(x, "written", 7) == 0)
+            duet_publish(server, "news", DUET_TEXT, "published", 9);
+            if (duet_http_find(server, id) == x && duet_http_write(x, "written", 7) == 0)
                 duet_http_end(x);
             return;
         }
@@ -517,14 +430,14 @@ static unsigned long play(size_t i, unsigned long after, bool for_ever)
     unsigned long asked = mem_fail_end();
     close(c.fd);
     for (int k = 0; k < 3; k++)
-        duet_loop_turn(t.loop, 0);
+        duet_loop_turn(loop, 0);
     return asked;
 }
 
 TEST(answer, mem_2_each_allocation_of_each_scenario_fails_once_and_for_ever)
 {
     static const char *const trusted[] = { "127.0.0.1", NULL }, *const chat[] = { "chat", NULL };
-    serve(&(duet_server_config){ .routes = failing_routes,
+    begin(&(duet_server_config){ .routes = failing_routes,
                                  .trusted_proxies = trusted,
                                  .subprotocols = chat,
                                  .on = { .gone = forget } });
@@ -534,10 +447,10 @@ TEST(answer, mem_2_each_allocation_of_each_scenario_fails_once_and_for_ever)
                 ;
     one_request("GET /hello HTTP/1.1\r\nHost: h\r\n\r\n", "200", false);
     one_request("GET /ws HTTP/1.1\r\nHost: h\r\n" UPGRADE "\r\n", "101", false);
-    for (int i = 0; i < TURNS && !duet_server_over(t.server); i++) {
-        duet_server_drain(t.server);
-        duet_loop_turn(t.loop, 1);
+    for (int i = 0; i < TURNS && !duet_server_over(server); i++) {
+        duet_server_drain(server);
+        duet_loop_turn(loop, 1);
     }
-    assert_true(duet_server_over(t.server)); /* nothing is left behind */
+    assert_true(duet_server_over(server)); /* nothing is left behind */
     serve_no_more();
 }
