@@ -52,7 +52,7 @@ static bool take_slot(duet_conn *c)
     l->slots[at].conn = c;
     c->id = (uint64_t)at << 8 | l->index;
     server_new_id(c);
-    l->conns++;
+    __atomic_store_n(&l->conns, l->conns + 1, __ATOMIC_RELAXED); /* other threads read it, for the statistics */
     atomic_fetch_add_explicit(&l->server->connections, 1, memory_order_relaxed);
     return true;
 }
@@ -71,7 +71,7 @@ void accept_gone(duet_conn *c)
     l->slots[at].conn = NULL;
     l->slots[at].next = l->slots_free;
     l->slots_free = at;
-    l->conns--;
+    __atomic_store_n(&l->conns, l->conns - 1, __ATOMIC_RELAXED);
     atomic_fetch_sub_explicit(&l->server->connections, 1, memory_order_relaxed);
     drain_check(l);
 }
@@ -80,7 +80,7 @@ void accept_gone(duet_conn *c)
 void accept_closed(duet_conn *c, const duet_closing *why, enum duet_reason reason)
 {
     struct server_loop *l = loop_of(c);
-    l->websockets--;
+    __atomic_store_n(&l->websockets, l->websockets - 1, __ATOMIC_RELAXED);
     count_add(&l->codes[why->code < 5001 ? why->code : 0], 1);
     if (why->error != 0)
         report(l, c, reason, why->sent ? (int)why->sent : why->error, NULL, duet_strerror(why->error));

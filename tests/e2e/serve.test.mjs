@@ -34,7 +34,8 @@ function follow(url) {
         reader.status = response.statusCode;
         response.setEncoding("utf8").on("data", text => {
             reader.text += text;
-            reader.events = reader.text.split("\n\n").slice(0, -1).filter(part => part.startsWith("event: ")).map(part => {
+            const parts = reader.text.split("\n\n").slice(0, -1);
+            reader.events = parts.filter(part => part.startsWith("event: ")).map(part => {
                 const [name, data] = part.split("\n");
                 return { name: name.slice(7), ...JSON.parse(data.slice(6)) };
             });
@@ -70,7 +71,8 @@ for (const threads of [1, 4])
             }
             for (const name of ["", "n".repeat(256), "%C3%A9".repeat(128)])
                 assert.equal(await connect(`${server.wsUrl}/channel/${name}`), 404, name.slice(0, 20));
-            const [one, same] = [await connect(`${server.wsUrl}/channel/x%79`), await connect(`${server.wsUrl}/channel/xy`)];
+            const one = await connect(`${server.wsUrl}/channel/x%79`);
+            const same = await connect(`${server.wsUrl}/channel/xy`);
             one.send("hello");
             await until(() => same.came.includes("hello"), "%79 is y");
             one.close();
@@ -85,10 +87,11 @@ for (const threads of [1, 4])
                     member.send(k % 2 ? Buffer.from([i, k]) : `${i}:${k}`);
             });
             await until(() => members.every(member => member.came.length === 200), "200 messages each");
-            const from = (member, i) => member.came.filter(m => typeof m === "string" ? m.startsWith(`${i}:`) : m[0] === i);
+            const isFrom = (m, i) => typeof m === "string" ? m.startsWith(`${i}:`) : m[0] === i;
             for (const member of members)
                 for (let i = 0; i < 40; i++)
-                    assert.deepEqual(from(member, i), [`${i}:0`, Buffer.from([i, 1]), `${i}:2`, Buffer.from([i, 3]), `${i}:4`]);
+                    assert.deepEqual(member.came.filter(m => isFrom(m, i)),
+                                     [`${i}:0`, Buffer.from([i, 1]), `${i}:2`, Buffer.from([i, 3]), `${i}:4`]);
             members.forEach(member => member.close());
         });
 
@@ -114,7 +117,8 @@ for (const threads of [1, 4])
             const { ms, ...frame } = late.events[3];
             assert.ok(ms >= 0 && ms < 60000);
             assert.deepEqual({ ...frame, head: frame.head.slice(0, 4) },
-                             { name: "frame", dir: "in", fin: 1, rsv: 0, opcode: 1, masked: 1, length: 3, head: "8183" });
+                             { name: "frame", dir: "in", fin: 1, rsv: 0, opcode: 1, masked: 1, length: 3,
+                               head: "8183" });
             assert.deepEqual(late.events.at(-1), { name: "close", code: 4000, reason: "à bientôt", clean: true });
         });
 
