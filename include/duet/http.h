@@ -27,15 +27,20 @@ DUET_API int duet_http_reply(duet_http *x, unsigned status, const duet_header *h
 /* The same with a text/plain line. */
 DUET_API int duet_http_text(duet_http *x, unsigned status, const char *line);
 
-/* A stream: chunked, or until the end of the connection for HTTP/1.0. Writing is refused whole with DUET_ERR_FULL over
- * the hard limit. */
+/*
+ * A stream: chunked, or until the end of the connection for HTTP/1.0. It begins with results as duet_http_reply(), and
+ * DUET_ERR_INVALID for 204 and 304, which have no body. Then 0; DUET_ERR_STATE when it is not begun, has ended or lost
+ * its peer; DUET_ERR_FULL over the hard limit: nothing was written; DUET_ERR_NOMEM: the connection is lost, and `gone`
+ * follows. The answer to a HEAD is to be ended too; what is written to it goes nowhere.
+ */
 DUET_API int duet_http_begin(duet_http *x, unsigned status, const duet_header *headers);
 DUET_API int duet_http_write(duet_http *x, const void *data, size_t len);
 DUET_API int duet_http_end(duet_http *x);
 DUET_API bool duet_http_congested(const duet_http *x);
 /* Called once after duet_http_congested() was true, when there is room again. */
 DUET_API void duet_http_on_drain(duet_http *x, void (*drain)(duet_http *x));
-/* A stream that was begun becomes a member of a topic: each publication's payload is written to it as it is. */
+/* A stream that was begun becomes a member of a topic: each publication's payload is written to it as it is. Results as
+ * duet_subscribe(); DUET_ERR_STATE when it is not begun or has ended. */
 DUET_API int duet_http_subscribe(duet_http *x, const char *topic);
 DUET_API int duet_http_unsubscribe(duet_http *x, const char *topic);
 

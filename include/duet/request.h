@@ -21,7 +21,8 @@ typedef struct duet_request duet_request;
 DUET_API const char *duet_request_method(const duet_request *r);
 DUET_API const char *duet_request_path(const duet_request *r);  /* decoded, without dot segments; begins with '/' */
 DUET_API const char *duet_request_query(const duet_request *r); /* as sent, without '?'; NULL: none */
-/* Copies the decoded value of `key=value` in the query to `out`, cut to `cap` with its zero byte. Its length, or -1. */
+/* Copies the decoded value of the first `key=value` in the query to `out`, cut to `cap` with its zero byte. The length
+ * of what was copied, or -1. It may hold any bytes, zeros too. */
 DUET_API long duet_request_param(const duet_request *r, const char *key, char *out, size_t cap);
 /* The value of the first field of this name (any case); NULL: none. */
 DUET_API const char *duet_request_header(const duet_request *r, const char *name);

@@ -107,7 +107,8 @@ DUET_API int duet_serve(const duet_server_config *config);
  * (200 bytes, may be NULL).
  */
 DUET_API int duet_server_new(duet_server **out, const duet_server_config *config, char *why);
-/* After duet_server_run() returned, or without it. Closes what is open, calling `close` for each. NULL is fine. */
+/* After duet_server_run() returned, or without it; never inside a callback. Closes what is open, calling `close` for
+ * each. NULL is fine. */
 DUET_API void duet_server_free(duet_server *s);
 /* Serves on this thread and threads - 1 others until duet_server_stop() or the end of a drain. 0 or an error. */
 DUET_API int duet_server_run(duet_server *s);

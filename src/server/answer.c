@@ -84,6 +84,14 @@ static bool may_begin(const duet_http *x)
     return x->conn != NULL && !x->done && x->state == HTTP_ASKED && x->conn->state == CONN_ACTIVE;
 }
 
+/* The head is queued. An upgrade that got another answer than 101 from the application was refused. */
+static void begun(duet_http *x, unsigned status)
+{
+    x->state = HTTP_ANSWERING;
+    if (x->upgrade && x->asked)
+        report(loop_of(x->conn), x->conn, DUET_REASON_application, (int)status, x->request.path, NULL);
+}
+
 int http_begin_length(duet_http *x, unsigned status, const duet_header *headers, const struct buf *own, uint64_t length)
 {
     char space[1024];
@@ -103,7 +111,7 @@ int http_begin_length(duet_http *x, unsigned status, const duet_header *headers,
         x->keep_alive = kept;
         return rc;
     }
-    x->state = HTTP_ANSWERING;
+    begun(x, status);
     x->left = has_body(status) && !x->head_only ? length : 0;
     return 0;
 }
@@ -198,7 +206,7 @@ int duet_http_begin(duet_http *x, unsigned status, const duet_header *headers)
         x->keep_alive = kept;
         return rc;
     }
-    x->state = HTTP_ANSWERING;
+    begun(x, status);
     x->chunked = chunked;
     x->streams = true;
     x->left = UINT64_MAX;

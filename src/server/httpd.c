@@ -184,6 +184,12 @@ static void answer_from_root(duet_http *x, const char *root, const char *path)
         duet_http_text(x, 503, "try again later");
 }
 
+static void not_found(duet_http *x)
+{
+    report(loop_of(x->conn), x->conn, DUET_REASON_not_found, 404, x->request.path, NULL);
+    duet_http_text(x, 404, "not found");
+}
+
 static void dispatch(duet_http *x)
 {
     const duet_route *r = x->route;
@@ -197,7 +203,7 @@ static void dispatch(duet_http *x)
     else if (l->host.on.http != NULL)
         x->asked = true, l->host.on.http(x, &x->request);
     else
-        duet_http_text(x, 404, "not found");
+        not_found(x);
 }
 
 /* A request without a body. Who takes pieces waits for the last one, so it comes. */

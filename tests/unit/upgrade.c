@@ -100,6 +100,7 @@ static void expect_bytes(struct client *c, const char *bytes, size_t len)
 TEST(upgrade, upg_5_a_refusal_in_the_hook_is_one_answer_and_the_end)
 {
     static const unsigned statuses[] = { 300, 401, 403, 404, 426, 500, 599 };
+    static duet_server_stats stats;
     static struct client c;
     for (size_t i = 0; i < sizeof(statuses) / sizeof(*statuses); i++) {
         char line[32];
@@ -119,6 +120,8 @@ TEST(upgrade, upg_5_a_refusal_in_the_hook_is_one_answer_and_the_end)
         assert_int_equal(t.opened, 0);
         assert_int_equal(t.gone, 0);
         assert_string_equal(t.heard, "");
+        duet_server_read_stats(server, &stats);
+        assert_int_equal(stats.reasons[DUET_REASON_application], 1);
         end(&c);
     }
 }
