@@ -7,7 +7,7 @@ SECONDS_EACH ?= 60
 
 SECONDS ?= 60
 
-.PHONY: all deps run test prove fuzz soak install clean help
+.PHONY: all deps run test prove fuzz bench soak install clean help
 
 all:              ## build the release into build/release
 	@tools/deps build
@@ -30,6 +30,12 @@ fuzz:             ## run each fuzz target for SECONDS_EACH=60
 	@tools/deps build fuzz
 	@tools/build fuzz
 	@tests/fuzz/run $(SECONDS_EACH)
+
+bench:            ## measure the leaves: unmasking, UTF-8
+	@tools/deps build
+	@tools/build release
+	@cmake --build --preset release --target bench_leaves >/dev/null
+	@build/release/bench_leaves
 
 soak:             ## connections come and go for SECONDS=60 while memory is watched
 	@tools/deps build
