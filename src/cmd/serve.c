@@ -366,7 +366,8 @@ static void greet(struct site *site)
     if (!b.failed && journal_format(site->journal) == DUET_LOG_HUMAN) {
         struct buf line;
         buf_init(&line, NULL, 0);
-        buf_printf(&line, "Duet %s is serving %s - open it in a browser; Ctrl-C stops it\n", duet_version(), b.at);
+        buf_printf(&line, "Duet %s is serving %s -%s Ctrl-C stops it\n", duet_version(), b.at,
+                   strstr(b.at, "http") ? " open it in a browser;" : "");
         buf_put(&line, "", 1);
         if (!line.failed)
             journal_text(site->journal, line.at);

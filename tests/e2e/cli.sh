@@ -130,7 +130,7 @@ kill -HUP "$pid"
 until_true 10 grep -q cert_reloaded "$work/log"
 verdict "SIGHUP without a certificate ends nothing" "$(status "http://127.0.0.1:$port/health" | grep -v 200)"
 kill "$pid"
-ends 0 "SIGTERM drains and ends with 0"
+ends 0 "OPS-1: SIGTERM drains and ends with 0"
 
 start "$work/log" --log json
 verdict "as JSON the start is an event" \
@@ -145,7 +145,7 @@ verdict "a WebSocket opens" "$([[ $line == *" 101 "* ]] || echo "$line")"
 kill -INT "$pid"
 until_true 10 grep -q draining "$work/log"
 kill -INT "$pid"
-ends 1 "a second signal ends at once, with 1"
+ends 1 "OPS-1: a second signal ends at once, with 1"
 exec 5>&-
 
 # OPS-11

@@ -180,7 +180,7 @@ for (const threads of [1, 4])
             assert.equal((await get(`${server.url}/health`)).status, 200);
         });
 
-        test("metrics are well formed, each with its help and type, and no label comes from a peer", async () => {
+        test("OPS-6: metrics are well formed, each with its help and type, and no label comes from a peer", async () => {
             const socket = await connect(`${server.wsUrl}/channel/metrics`);
             socket.close(4321);
             await connect(`${server.wsUrl}/nothing-is-here`);
@@ -245,7 +245,7 @@ describe("the other options", TIMEOUT, () => {
         }
     });
 
-    test("a drain closes members with 1001 behind their messages, and /health says so meanwhile", async () => {
+    test("OPS-1: a drain closes members with 1001 behind their messages, and /health says so meanwhile", async () => {
         const port = await freePort();
         const server = await startDuet({ args: ["--admin-listen", `http://127.0.0.1:${port}`] });
         const members = await Promise.all(Array.from({ length: 50 }, () => connect(`${server.wsUrl}/channel/end`)));
@@ -259,6 +259,24 @@ describe("the other options", TIMEOUT, () => {
         assert.ok(seen.includes(503), String(seen));
         assert.deepEqual(await Promise.all(codes), Array(50).fill(1001));
         assert.equal(await server.stop(), 0);
+    });
+
+    test("OPS-1: a second signal ends it at once, also while traces are read", async () => {
+        const server = await startDuet({ args: ["--threads", "4"] });
+        const sockets = await Promise.all(Array.from({ length: 8 }, async () => {
+            const name = token();
+            const socket = await connect(`${server.wsUrl}/demo/echo`);
+            socket.on("error", () => {});
+            socket.send(JSON.stringify({ trace: name }));
+            socket.reader = follow(`${server.url}/demo/trace/${name}`);
+            return socket;
+        }));
+        await until(() => sockets.every(socket => socket.reader.events.length >= 3), "all are read");
+        sockets.forEach(socket => socket.pause()); /* and answer no Close */
+        server.child.kill("SIGTERM");
+        await until(() => server.log().includes("draining"), "it drains");
+        assert.equal(await server.stop(), 1);
+        sockets.forEach(socket => socket.terminate());
     });
 
     test("SIGHUP takes a new certificate, and keeps the old one when the new one cannot be read", async () => {
