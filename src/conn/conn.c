@@ -76,11 +76,10 @@ int conn_start(duet_conn *c, const struct conn_phase *phase)
 /* The application hears of the end once. */
 static void tell(duet_conn *c)
 {
-    if (c->told)
+    if (c->told || c->phase == NULL)
         return;
     c->told = true;
-    if (c->phase)
-        c->phase->ended(c, c->error);
+    c->phase->ended(c, c->error);
 }
 
 void conn_kill(duet_conn *c, int error)
@@ -89,6 +88,8 @@ void conn_kill(duet_conn *c, int error)
         return;
     if (c->error == 0)
         c->error = error;
+    if (error == DUET_ERR_NOMEM && c->reason == DUET_REASON_other)
+        c->reason = DUET_REASON_no_memory;
     c->state = CONN_DEAD;
     int fd = c->stream.watch.fd;
     loop_unwatch(c->host->loop, &c->stream.watch);
@@ -98,11 +99,23 @@ void conn_kill(duet_conn *c, int error)
     loop_at_end(c->host->loop, &c->turn);
 }
 
+/* Bytes wait that the phase will take in the next turn. */
+static bool has_more(const duet_conn *c)
+{
+    return c->stash != NULL && !c->wants_more && !c->paused && !c->choked;
+}
+
+static bool holds_reading(const duet_conn *c)
+{
+    if (c->state != CONN_ACTIVE)
+        return c->at_end && c->state == CONN_FINISHING;
+    return c->paused || c->choked || (c->stash != NULL && !c->wants_more);
+}
+
 static void watch_for(duet_conn *c)
 {
     uint32_t want = 0;
-    bool held = c->state == CONN_ACTIVE && (c->paused || c->choked || (c->stash != NULL && !c->wants_more));
-    if (!held)
+    if (!holds_reading(c))
         want |= LOOP_IN;
     if (c->out_waits)
         want |= LOOP_OUT;
@@ -188,6 +201,8 @@ static void linger(duet_conn *c)
     c->since_ms = c->host->loop->now_ms;
     c->stream.ops->shutdown(&c->stream);
     tell(c);
+    if (c->at_end && !c->stream.ops->pending(&c->stream))
+        conn_kill(c, 0); /* its end came before ours */
     if (c->state == CONN_DEAD)
         return;
     if (c->stream.ops->pending(&c->stream))
@@ -287,6 +302,12 @@ bool conn_flush(duet_conn *c)
 static bool stash_put(duet_conn *c, const uint8_t *data, size_t len)
 {
     struct conn_stash *s = c->stash;
+    if (s != NULL && s->at > 0) {
+        /* What was taken leaves, or else requests that are always cut by a read's end would pile up. */
+        s->len -= s->at;
+        memmove(s->data, s->data + s->at, s->len);
+        s->at = 0;
+    }
     size_t have = s ? s->len : 0;
     if (s == NULL || s->cap - have < len) {
         size_t cap = s && 2 * s->cap > have + len ? 2 * s->cap : have + len;
@@ -335,7 +356,7 @@ static void hand_over(duet_conn *c, duet_input *in)
     do {
         phase = c->phase;
         phase->input(c, in);
-    } while (c->phase != phase && c->state == CONN_ACTIVE && in->len > 0);
+    } while (c->phase != phase && c->state == CONN_ACTIVE && in->len > 0 && !c->paused);
     c->host->input = c->host->input_end = NULL;
     after_reading(c);
 }
@@ -376,10 +397,14 @@ static void give_stash(duet_conn *c)
 
 static void ended_by_peer(duet_conn *c)
 {
-    if (c->state == CONN_ACTIVE)
+    if (c->state == CONN_ACTIVE) {
         c->phase->eof(c);
-    else
-        conn_kill(c, 0);
+    } else if (c->state == CONN_FINISHING && !c->at_end) {
+        c->at_end = true; /* it may have shut its side only, and still reads ours */
+        watch_for(c);
+    } else {
+        conn_kill(c, c->state == CONN_FINISHING ? DUET_ERR_EOF : 0);
+    }
 }
 
 static bool read_failed(duet_conn *c, ssize_t n)
@@ -491,9 +516,9 @@ static void conn_ready(struct watch *w, uint32_t events)
             discard_in(c);
         return;
     }
-    if (events & LOOP_IN)
+    if ((events & LOOP_IN) && !holds_reading(c))
         read_in(c);
-    else if (events & LOOP_HUP)
+    else if ((events & (LOOP_IN | LOOP_HUP)) == LOOP_HUP && !has_more(c))
         conn_kill(c, -ECONNRESET);
 }
 

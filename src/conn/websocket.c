@@ -27,7 +27,7 @@ static enum duet_reason reason_of(int error)
 static void failed(duet_conn *c, int error)
 {
     if (error == DUET_ERR_TIMEOUT)
-        c->reason = c->proto.close_sent && !c->proto.pinged ? DUET_REASON_close_timeout : DUET_REASON_pong_timeout;
+        c->reason = DUET_REASON_pong_timeout;
     else if (c->reason == DUET_REASON_other)
         c->reason = (uint8_t)reason_of(error);
     conn_finish(c, error);
@@ -183,9 +183,16 @@ static uint64_t next_deadline(const duet_conn *c)
 static void at_deadline(duet_conn *c)
 {
     uint32_t pings = c->proto.pings;
+    bool closing = c->proto.state == CLOSING;
     int rc = duet_proto_tick(&c->proto, c->host->loop->now_ms);
     if (c->proto.pings != pings)
         c->ping_us = loop_clock_us();
+    if (rc == DUET_ERR_TIMEOUT && (closing || c->out_waits)) {
+        /* The wait is over, also for what is still queued (MEM-4). */
+        c->reason = closing ? DUET_REASON_close_timeout : DUET_REASON_pong_timeout;
+        conn_kill(c, rc);
+        return;
+    }
     if (rc < 0)
         failed(c, rc);
     conn_wrote(c);
@@ -232,6 +239,7 @@ void websocket_begin(duet_conn *c, char *subprotocol)
     proto_trace(&c->proto, c->traced);
     c->phase = &conn_websocket;
     c->opened = true;
+    c->wants_more = false; /* what waits are frames now */
     c->budget_us = 2000000;
     c->mark_ms = c->host->loop->now_ms;
     conn_schedule(c);
@@ -249,7 +257,8 @@ static bool is_open(const duet_conn *c)
 static void sent(duet_conn *c, const void *data)
 {
     const uint8_t *at = data;
-    bool from_input = at != NULL && at >= c->host->input && at < c->host->input_end;
+    /* Another connection's turn to write comes after the buffer is used again. */
+    bool from_input = c->host->reading == c && at != NULL && at >= c->host->input && at < c->host->input_end;
     if (c->proto.out.borrowed && !from_input)
         conn_flush(c);
     conn_queued_more(c);

@@ -120,11 +120,18 @@ static bool method_in(const char *list, const char *method)
     return false;
 }
 
+/* An answer of the server's own has nobody who would try again. */
+static void must(duet_http *x, int rc)
+{
+    if (rc < 0 && x->conn != NULL)
+        conn_kill(x->conn, rc);
+}
+
 static void refuse(duet_http *x, unsigned status, enum duet_reason reason, const char *line)
 {
     report(loop_of(x->conn), x->conn, reason, (int)status, x->request.path, line);
     x->keep_alive = false;
-    duet_http_text(x, status, line);
+    must(x, duet_http_text(x, status, line));
 }
 
 static void refuse_method(duet_http *x, const char *methods)
@@ -132,7 +139,7 @@ static void refuse_method(duet_http *x, const char *methods)
     duet_header fields[] = { { "Allow", methods }, { "Content-Type", "text/plain; charset=utf-8" }, { NULL, NULL } };
     report(loop_of(x->conn), x->conn, DUET_REASON_method, 405, x->request.path, NULL);
     x->keep_alive = false;
-    duet_http_reply(x, 405, fields, "method not allowed\n", 19);
+    must(x, duet_http_reply(x, 405, fields, "method not allowed\n", 19));
 }
 
 /* What may be asked of a place before its application hears of it. */
@@ -157,7 +164,7 @@ static bool judge_method(duet_http *x)
                                  { "Access-Control-Allow-Headers", "Content-Type, Authorization" },
                                  { "Access-Control-Max-Age", "600" },
                                  { NULL, NULL } };
-        duet_http_reply(x, x->cors ? 204 : 403, x->cors ? fields : NULL, NULL, 0);
+        must(x, duet_http_reply(x, x->cors ? 204 : 403, x->cors ? fields : NULL, NULL, 0));
         return false;
     }
     bool any = r == NULL && (loop_of(x->conn)->host.on.http != NULL || loop_of(x->conn)->server->config.root == NULL);
@@ -181,13 +188,13 @@ static bool judge_origin(duet_http *x)
 static void answer_from_root(duet_http *x, const char *root, const char *path)
 {
     if (files_answer(x, &x->request, root, path) < 0 && !x->done && x->state == HTTP_ASKED)
-        duet_http_text(x, 503, "try again later");
+        must(x, duet_http_text(x, 503, "try again later"));
 }
 
 static void not_found(duet_http *x)
 {
     report(loop_of(x->conn), x->conn, DUET_REASON_not_found, 404, x->request.path, NULL);
-    duet_http_text(x, 404, "not found");
+    must(x, duet_http_text(x, 404, "not found"));
 }
 
 static void dispatch(duet_http *x)
@@ -471,6 +478,11 @@ static bool read_body(duet_http *x, duet_input *in)
         in->len = rest.len;
         if (rc == HTTP_CHUNK_MORE)
             return false;
+        if (rc < 0 && x->state == HTTP_ANSWERING) {
+            c->reason = DUET_REASON_bad_request;
+            conn_kill(c, DUET_ERR_FORMAT); /* it is too late for another answer */
+            return false;
+        }
         if (rc < 0) {
             x->in_callback = true;
             refuse(x, 400, DUET_REASON_bad_request, x->chunk.error ? x->chunk.error : "bad chunk");

@@ -36,7 +36,9 @@ static void refuse(duet_http *x, unsigned status, enum duet_reason reason, const
 {
     report(loop_of(x->conn), x->conn, reason, (int)status, x->request.path, line);
     x->keep_alive = false;
-    duet_http_text(x, status, line);
+    int rc = duet_http_text(x, status, line);
+    if (rc < 0)
+        conn_kill(x->conn, rc); /* nobody would try again */
 }
 
 void upgrade_request(duet_http *x)
