@@ -68,6 +68,24 @@ typedef struct duet_trace {
     size_t head_len;
 } duet_trace;
 
+/*
+ * permessage-deflate (RFC 7692). Off by default: compressed text that mixes a secret with what an attacker may choose
+ * tells him the secret by its length, TLS or not (CRIME; RFC 7692 8).
+ *
+ * By default every message begins with an empty window, in both directions, so an idle connection keeps nothing. With
+ * `keep_window` a connection keeps two of its own from its first compressed message on, as far as the peer agrees: of
+ * 2^(window_bits + 3) bytes and 6 KiB to compress, of 2^peer_window_bits and 10 KiB to inflate; 310 KiB for 15 and 15.
+ * Small messages that resemble each other get much shorter by it.
+ */
+typedef struct duet_deflate {
+    bool on;
+    bool keep_window;
+    unsigned window_bits;      /* of our compressor, 9 to 15: 15; the peer may ask for less */
+    unsigned peer_window_bits; /* of the peer's, 9 to 15: 15; a client that does not know this parameter keeps to 15 */
+    unsigned least;            /* bytes: shorter messages go as they are: 126. So do those sent in parts */
+    unsigned level;            /* 1 (fast, the default) to 9 */
+} duet_deflate;
+
 /* Zero is the default everywhere; DUET_OFF turns a limit or timer off. */
 typedef struct duet_proto_config {
     size_t size; /* DUET_PROTO_CONFIG_INIT */
