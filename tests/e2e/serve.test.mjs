@@ -180,7 +180,7 @@ for (const threads of [1, 4])
             assert.equal((await get(`${server.url}/health`)).status, 200);
         });
 
-        test("OPS-6: metrics are well formed, each with its help and type, and no label comes from a peer", async () => {
+        test("OPS-6: metrics are well formed, with help and type, and no label comes from a peer", async () => {
             const socket = await connect(`${server.wsUrl}/channel/metrics`);
             socket.close(4321);
             await connect(`${server.wsUrl}/nothing-is-here`);
