@@ -63,6 +63,7 @@ port_of() {
 start() {
     local log=$1
     shift
+    : >"$log"
     "$duet" serve --listen http://127.0.0.1:0 "$@" </dev/null >"$log" 2>&1 &
     pid=$!
     pids+=("$pid")
