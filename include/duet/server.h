@@ -67,7 +67,7 @@ typedef struct duet_server_config {
     /* Times. */
     unsigned open_ms;  /* from accept to OPEN or the end of the first head, TLS included: 10 s */
     unsigned idle_ms;  /* between requests of a connection: 60 s */
-    unsigned ping_ms, pong_ms, close_ms, message_ms; /* as duet_proto_config */
+    unsigned ping_ms, pong_ms, close_ms, message_ms; /* as duet_proto_config; message_ms also for a body taken whole */
     unsigned drain_ms; /* 30 s */
     unsigned drain_code; /* 1001 */
     unsigned requests_max; /* of one connection: 1000 */

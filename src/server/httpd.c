@@ -8,7 +8,10 @@
 #include <string.h>
 #include <strings.h>
 
-enum { PIPELINE_MOST = 16 * 1024 }; /* bytes kept behind a request that waits for its answer */
+enum {
+    PIPELINE_MOST = 16 * 1024, /* bytes kept behind a request that waits for its answer */
+    BODY_PER_S = 16 * 1024
+};
 
 static void ended(duet_http *x);
 
@@ -424,6 +427,7 @@ static bool read_head(duet_conn *c, duet_input *in)
         return false;
     }
     x->conn = c;
+    x->began_ms = c->host->loop->now_ms;
     c->http = x;
     if (c->served > 1) {
         server_new_id(c);
@@ -524,6 +528,19 @@ static uint64_t after(uint64_t from, unsigned ms)
     return ms == DUET_OFF ? UINT64_MAX : from + ms;
 }
 
+/* A body comes on all the time, and one that is gathered has its end, as a message has (message_ms): a byte a minute
+ * would hold its memory for ever. */
+static uint64_t body_deadline(const duet_http *x)
+{
+    const duet_conn *c = x->conn;
+    uint64_t idle = after(c->mark_ms, loop_of(c)->server->config.idle_ms), whole = UINT64_MAX;
+    if (c->paused)
+        return UINT64_MAX;
+    if (x->route == NULL || x->route->piece == NULL)
+        whole = after(x->began_ms + x->body.len * 1000 / BODY_PER_S, c->host->proto.message_ms);
+    return idle < whole ? idle : whole;
+}
+
 static uint64_t next_deadline(const duet_conn *c)
 {
     const duet_server_config *config = &loop_of(c)->server->config;
@@ -531,7 +548,7 @@ static uint64_t next_deadline(const duet_conn *c)
     if (c->out_waits)
         return after(c->since_ms, config->idle_ms);
     if (x != NULL && !x->body_over)
-        return c->paused ? UINT64_MAX : after(c->mark_ms, config->idle_ms);
+        return body_deadline(x);
     if (x != NULL)
         return x->upgrade ? after(c->mark_ms, config->open_ms) : UINT64_MAX;
     if (c->served == 0)

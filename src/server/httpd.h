@@ -33,6 +33,7 @@ struct duet_http {
     bool cors;        /* its Origin may read the answer */
     bool streams;     /* begun by duet_http_begin() */
     bool body_chunked, body_whole, body_over;
+    uint64_t began_ms;  /* when its head was whole */
     uint64_t body_left; /* of a request's body with a length */
     uint64_t left;      /* bytes due of an answer with a length; UINT64_MAX: not known */
     struct http_chunk chunk;

@@ -9,7 +9,22 @@ static void echo(duet_http *x, const duet_request *r)
     duet_http_reply(x, 200, NULL, body, len);
 }
 
+static void wait_for_body(duet_http *x, const duet_request *r)
+{
+    (void)x;
+    (void)r;
+}
+
+static void piece(duet_http *x, const void *data, size_t len, bool last)
+{
+    (void)data;
+    (void)len;
+    if (last)
+        duet_http_text(x, 200, "all of it");
+}
+
 static const duet_route routes[] = {
+    { .path = "/pieces", .methods = "POST", .http = wait_for_body, .piece = piece },
     { .path = "/echo", .methods = "GET, POST", .http = echo },
     { .path = "/ws", .websocket = true },
     { .path = NULL },
@@ -226,6 +241,33 @@ TEST(requests, http_1_a_head_has_one_deadline)
     free(stats);
     close(slow.fd);
     close(silent.fd);
+    serve_no_more();
+}
+
+/* As a head's, but a body of pieces may take as long as it moves on. */
+TEST(requests, a_body_that_trickles_in_has_its_end)
+{
+    static struct client c;
+    uint64_t until;
+    serve(&(duet_server_config){ .routes = routes, .message_ms = 200, .idle_ms = 1000 });
+    dial(&c);
+    say(&c, POST "Content-Length: 1000\r\n\r\n");
+    for (until = duet_loop_now_ms(loop) + 5000; !c.ended && duet_loop_now_ms(loop) < until; turn(&c)) {
+        send(c.fd, "x", 1, MSG_NOSIGNAL);
+        duet_loop_turn(loop, 20);
+    }
+    assert_memory_equal(c.got, "HTTP/1.1 408", 12);
+    assert_in_range(duet_loop_now_ms(loop), until - 4900, until - 4000);
+    close(c.fd);
+    dial(&c);
+    say(&c, "POST /pieces HTTP/1.1\r\nHost: h\r\nContent-Length: 20\r\n\r\n");
+    for (int i = 0; i < 20; i++) {
+        say(&c, "x");
+        for (until = duet_loop_now_ms(loop) + 20; duet_loop_now_ms(loop) < until; turn(&c))
+            ;
+    }
+    expect(&c, "all of it");
+    close(c.fd);
     serve_no_more();
 }
 
