@@ -289,6 +289,88 @@ TEST(answer, ops_1_a_drain_ends_what_listens_to_a_topic_and_waits_for_the_rest)
     serve_no_more();
 }
 
+enum { PRODUCED = 6 * 1024 * 1024, PIECE = 50000 };
+
+static struct {
+    size_t made;
+    unsigned waits, refused;
+    bool heedless;
+} producer;
+
+/* Writes until it is told to wait; the heedless one until nothing more is taken. */
+static void produce(duet_http *x)
+{
+    static uint8_t piece[PIECE];
+    while (producer.made < PRODUCED) {
+        if (duet_http_congested(x) && !producer.heedless) {
+            producer.waits++;
+            return;
+        }
+        for (size_t i = 0; i < PIECE; i++)
+            piece[i] = (uint8_t)((producer.made + i) % 251);
+        int rc = duet_http_write(x, piece, PIECE);
+        if (rc == DUET_ERR_FULL) {
+            producer.refused++;
+            return;
+        }
+        assert_int_equal(rc, 0);
+        producer.made += PIECE;
+    }
+    assert_int_equal(duet_http_end(x), 0);
+}
+
+static void begin_producing(duet_http *x, const duet_request *r)
+{
+    (void)r;
+    assert_int_equal(duet_http_begin(x, 200, NULL), 0);
+    duet_http_on_drain(x, produce);
+    produce(x);
+}
+
+/* Reads it all, slowly at first, in HTTP/1.0: the bytes as they are, until the end. */
+static void read_all(struct client *c)
+{
+    static uint8_t bytes[20000];
+    size_t have = 0;
+    bool body = false;
+    for (int i = 0; i < 200000; i++) {
+        assert_true(duet_loop_turn(loop, 0) >= 0);
+        if (i < 1000 && i % 100 != 0)
+            continue;
+        ssize_t n = recv(c->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+        if (n == 0)
+            break;
+        const uint8_t *p = bytes;
+        if (n > 0 && !body) {
+            p = memmem(bytes, (size_t)n, "\r\n\r\n", 4);
+            assert_non_null(p);
+            p += 4;
+            body = true;
+        }
+        for (; n > 0 && p < bytes + n; p++, have++)
+            assert_int_equal(*p, have % 251);
+    }
+    assert_int_equal(have, producer.made);
+}
+
+TEST(answer, mem_4_a_stream_waits_for_its_reader)
+{
+    static const duet_route producing[] = { { .path = "/", .http = begin_producing }, { .path = NULL } };
+    static struct client c;
+    for (int heedless = 0; heedless < 2; heedless++) {
+        begin(&(duet_server_config){ .routes = producing, .queue_soft = 65536, .queue_max = 200000 });
+        memset(&producer, 0, sizeof(producer));
+        producer.heedless = heedless;
+        dial(&c);
+        say(&c, "GET / HTTP/1.0\r\n\r\n");
+        read_all(&c);
+        assert_true(producer.made >= PRODUCED);
+        assert_true(heedless ? producer.refused > 0 : producer.waits > 0 && producer.refused == 0);
+        close(c.fd);
+        serve_no_more();
+    }
+}
+
 static void note_peer(duet_conn *c)
 {
     duet_peer(c, t.peer);
