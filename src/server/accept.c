@@ -61,7 +61,7 @@ static bool take_slot(duet_conn *c)
 void accept_gone(duet_conn *c)
 {
     struct server_loop *l = loop_of(c);
-    if ((!c->told || c->phase == NULL) && c->error != 0)
+    if (!c->told && c->error != 0)
         report(l, c, (enum duet_reason)c->reason, c->error, NULL, NULL);
     peer_forget(c);
     topic_leave_all(c);
