@@ -143,7 +143,8 @@ DUET_API int duet_publish_except(duet_conn *c, const char *topic, duet_type type
 /* To one connection, any thread; whether it was still there is not known. 0 or DUET_ERR_NOMEM, DUET_ERR_UTF8. */
 DUET_API int duet_send_to(duet_server *s, uint64_t id, duet_type type, const void *data, size_t len);
 /* Calls `fn` on the loop of connection or request `id`, with whatever it is now: find it by duet_conn_find() or
- * duet_http_find(). Any thread. 0; DUET_ERR_NOMEM; DUET_ERR_GONE for an id that no loop can have given. */
+ * duet_http_find(). At the latest duet_server_free() calls it. Any thread. 0; DUET_ERR_NOMEM; DUET_ERR_GONE for an id
+ * that no loop can have given: then it is not called. */
 DUET_API int duet_post(duet_server *s, uint64_t id, void (*fn)(duet_server *s, uint64_t id, void *arg), void *arg);
 /* On the loop of that id only. NULL: gone. */
 DUET_API duet_conn *duet_conn_find(duet_server *s, uint64_t id);
