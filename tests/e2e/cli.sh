@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# What `duet` says on its command line: bad input gets one line that says what to do, and its exit code; signals, the
+# What `duet` says on its command line (OPS-8): bad input gets one line that says what to do, and its exit code; signals, the
 # log and closed descriptors do as the manual page says. DUET_BUILD=DIR: which program.
 cd "$(dirname "$0")/../.." || exit 1
 duet=${DUET_BUILD:-build/release}/duet

@@ -372,6 +372,7 @@ static void crowd_deadline(void *arg)
     crowd_read_before = crowd_read;
 }
 
+/* TIM-7 is the same from the other side: a callback that sleeps. */
 TEST(loop, tim_3_after_a_stall_what_came_is_read_before_deadlines_count)
 {
     begin();

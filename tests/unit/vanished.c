@@ -107,6 +107,28 @@ TEST(vanished, tim_1_no_deadline_outlives_its_connection)
     stop();
 }
 
+TEST(vanished, cls_10_an_id_is_never_that_of_another_connection)
+{
+    start((duet_server_config){ 0 });
+    uint64_t before = 0;
+    for (int i = 0; i < 20; i++) {
+        duet_conn *c;
+        int fd = dial(&c);
+        uint64_t id = duet_id(c);
+        assert_ptr_equal(duet_conn_find(server, id), c);
+        assert_true(id != before); /* the slot is the same */
+        assert_null(duet_conn_find(server, before));
+        assert_int_equal(duet_send_to(server, before, DUET_TEXT, "late", 4), 0); /* goes to nobody */
+        before = id;
+        duet_abort(c);
+        for (int k = 0; k < 10 && server->loops[0].conns > 0; k++)
+            duet_loop_turn(loop, 1);
+        assert_null(duet_conn_find(server, id));
+        close(fd);
+    }
+    stop();
+}
+
 TEST(vanished, mem_4_a_ping_is_answered_though_the_queue_is_full)
 {
     static uint8_t payload[300000], taken[65536];
