@@ -88,7 +88,7 @@ void map_fini(struct map *m)
 /* Where the key is, or the free place where it would go. The map has room. */
 static struct map_entry *find(const struct map *m, uint64_t hash, const void *key, size_t len)
 {
-    for (size_t i = hash & (m->cap - 1);; i = (i + 1) & (m->cap - 1)) {
+    for (size_t i = (size_t)hash & (m->cap - 1);; i = (i + 1) & (m->cap - 1)) {
         struct map_entry *e = &m->entries[i];
         if (e->key == NULL || (e->hash == hash && e->len == len && (len == 0 || memcmp(e->key, key, len) == 0)))
             return e;
@@ -105,7 +105,7 @@ void *map_get(const struct map *m, const void *key, size_t len)
 /* The first free place of the run that begins where `hash` points. */
 static struct map_entry *free_place(struct map_entry *entries, size_t cap, uint64_t hash)
 {
-    size_t i = hash & (cap - 1);
+    size_t i = (size_t)hash & (cap - 1);
     while (entries[i].key != NULL)
         i = (i + 1) & (cap - 1);
     return &entries[i];
@@ -155,7 +155,7 @@ static void close_gap(struct map *m, size_t gap)
 {
     size_t mask = m->cap - 1;
     for (size_t i = (gap + 1) & mask; m->entries[i].key != NULL; i = (i + 1) & mask) {
-        size_t home = m->entries[i].hash & mask;
+        size_t home = (size_t)m->entries[i].hash & mask;
         if (((i - home) & mask) >= ((i - gap) & mask)) {
             m->entries[gap] = m->entries[i];
             gap = i;
