@@ -110,7 +110,7 @@ DUET_API void duet_pause(duet_conn *c);
 DUET_API void duet_resume(duet_conn *c);
 
 DUET_API uint64_t duet_id(const duet_conn *c); /* never reused in a server's life */
-DUET_API duet_server *duet_server_of(const duet_conn *c);
+DUET_API duet_server *duet_server_of(const duet_conn *c); /* NULL: it is a client's */
 /* The connection's own block of `data_size` zeroed bytes (aligned for anything); NULL when data_size is 0. */
 DUET_API void *duet_data(const duet_conn *c);
 DUET_API const char *duet_subprotocol(const duet_conn *c); /* agreed on, or NULL */

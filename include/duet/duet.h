@@ -20,5 +20,6 @@
 #include <duet/http.h>
 #include <duet/tls.h>
 #include <duet/server.h>
+#include <duet/client.h>
 
 #endif

@@ -45,7 +45,8 @@ extern "C" {
     X(TLS, -1019, "TLS failed")                                                                              \
     X(FORMAT, -1020, "the bytes are not in the format that is due here")                                     \
     X(LIMIT, -1021, "a configured limit is reached")                                                         \
-    X(GONE, -1022, "there is no connection with this id any more")
+    X(GONE, -1022, "there is no connection with this id any more")                                           \
+    X(RESOLVE, -1023, "the host name has no address")
 
 enum duet_error {
 #define DUET_ERROR_ENUM(name, value, sentence) DUET_ERR_##name = value,

@@ -479,6 +479,8 @@ static void open_stream(duet_conn *c)
     if (rc < 0) {
         if (c->reason == DUET_REASON_other)
             c->reason = DUET_REASON_tls_handshake_failed;
+        if (c->host->unopened)
+            c->host->unopened(c);
         conn_kill(c, rc);
         return;
     }
@@ -492,6 +494,13 @@ static void open_stream(duet_conn *c)
     watch_for(c);
     if (c->state == CONN_ACTIVE && c->stream.ops->buffered(&c->stream))
         conn_again(c);
+    if (conn_queued(c) > 0)
+        conn_wrote(c);
+}
+
+void conn_speak(duet_conn *c)
+{
+    open_stream(c);
 }
 
 static void conn_ready(struct watch *w, uint32_t events)
@@ -559,4 +568,10 @@ static void conn_turn(struct task *t)
         tell(c);
         loop_reap(c->host->loop, &c->reap);
     }
+}
+
+void conn_end(duet_conn *c, int error)
+{
+    conn_kill(c, error);
+    conn_turn(&c->turn);
 }

@@ -65,7 +65,8 @@ struct conn_host {
     /* Before the first byte of a `proxied` connection: 1 go on, 0 wait, or an error. */
     int (*opening)(duet_conn *c);
     void (*closed)(duet_conn *c, const duet_closing *why, enum duet_reason reason);
-    void (*refused)(duet_conn *c, enum duet_reason reason, int code, const char *detail);
+    /* The stream could not be opened, and is still there to be asked why. NULL: nobody wants to know. */
+    void (*unopened)(duet_conn *c);
 };
 
 struct duet_conn {
@@ -99,7 +100,8 @@ struct duet_conn {
     uint8_t reason; /* enum duet_reason, for the log */
     bool paused : 1, choked : 1, congested : 1, again : 1, again_due : 1, opened : 1, told : 1, gave_up : 1, traced : 1,
         secure : 1, out_waits : 1, wants_more : 1, proxied : 1, large : 1,
-        at_end : 1; /* the peer's end of file was read while FINISHING */
+        at_end : 1, /* the peer's end of file was read while FINISHING */
+        left : 1;   /* duet_close() or duet_abort() was called */
     int error;
     uint32_t unsent; /* bytes that were given up */
     uint64_t data[]; /* the application's block */
@@ -116,6 +118,8 @@ static inline void count_add(uint64_t *counter, uint64_t n)
 duet_conn *conn_new(struct conn_host *host, int fd, const struct stream_ops *ops, void *tls);
 /* Watches the socket and begins. 0 or a negative error: then it is freed. */
 int conn_start(duet_conn *c, const struct conn_phase *phase);
+/* A client's, after conn_start(): it speaks first. What is queued is written when the stream is open. */
+void conn_speak(duet_conn *c);
 
 /* Something was queued: written at the end of the turn, or of the reading that goes on. */
 static inline void conn_wrote(duet_conn *c)
@@ -131,6 +135,8 @@ void conn_finish(duet_conn *c, int error);
 void conn_give_up(duet_conn *c, int error);
 /* At once, nothing more is written. */
 void conn_kill(duet_conn *c, int error);
+/* The same, and the phase hears of it before this returns. */
+void conn_end(duet_conn *c, int error);
 /* Gives the phase what it left of its input in the next turn. */
 void conn_again(duet_conn *c);
 void conn_set_reading(duet_conn *c); /* after paused or choked changed */
@@ -153,6 +159,8 @@ static inline void conn_queued_more(duet_conn *c)
 
 /* From HTTP to WebSocket: the 101 is in the queue. */
 void websocket_begin(duet_conn *c, char *subprotocol); /* taken; or NULL */
+/* The same for a client: duet_proto_recv() said that it is open. */
+void websocket_opened(duet_conn *c);
 /* Queues a message, without a look at limits and not yet to be written: conn_flush() or conn_queued_more() is next.
  * 0 or a negative error. */
 int websocket_deliver(duet_conn *c, duet_shared *message);

@@ -236,6 +236,11 @@ void websocket_begin(duet_conn *c, char *subprotocol)
 {
     proto_init_open(&c->proto, &c->host->proto, c, c->host->loop->now_ms);
     c->proto.subprotocol = subprotocol;
+    websocket_opened(c);
+}
+
+void websocket_opened(duet_conn *c)
+{
     proto_trace(&c->proto, c->traced);
     c->phase = &conn_websocket;
     c->opened = true;
@@ -391,6 +396,7 @@ int duet_close(duet_conn *c, unsigned code, const char *reason)
     int rc = duet_proto_close(&c->proto, code, reason);
     if (rc < 0)
         return rc;
+    c->left = true;
     if (c->paused || c->choked) {
         c->paused = c->choked = false; /* its Close must be seen */
         conn_set_reading(c);
@@ -403,6 +409,7 @@ int duet_close(duet_conn *c, unsigned code, const char *reason)
 void duet_abort(duet_conn *c)
 {
     c->reason = DUET_REASON_application;
+    c->left = true;
     conn_kill(c, DUET_ERR_CLOSED);
 }
 

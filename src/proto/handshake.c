@@ -258,25 +258,29 @@ int handshake_request(struct buf *b, const duet_proto_config *c, const char *key
     return 0;
 }
 
-int handshake_response(const struct http_head *h, const char *data, const duet_proto_config *config, const char *accept,
-                       const char **subprotocol)
+const char *handshake_response(const struct http_head *h, const char *data, const duet_proto_config *config,
+                               const char *accept, const char **subprotocol)
 {
     struct http_text v;
     *subprotocol = NULL;
-    if (h->status != 101 || !http_head_has_token(h, data, "upgrade", "websocket") ||
-        !http_head_has_token(h, data, "connection", "upgrade"))
-        return DUET_ERR_HANDSHAKE;
-    if (!only(h, data, "sec-websocket-accept", &v) || v.len != HANDSHAKE_ACCEPT || memcmp(v.at, accept, v.len) != 0)
-        return DUET_ERR_HANDSHAKE;
-    /* None was offered. */
+    if (h->status != 101)
+        return "the server did not switch protocols";
+    if (!http_head_has_token(h, data, "upgrade", "websocket"))
+        return "the answer has no Upgrade to websocket";
+    if (!http_head_has_token(h, data, "connection", "upgrade"))
+        return "the answer has no Connection with Upgrade";
+    if (!only(h, data, "sec-websocket-accept", &v))
+        return "the answer has no Sec-WebSocket-Accept, or two";
+    if (v.len != HANDSHAKE_ACCEPT || memcmp(v.at, accept, v.len) != 0)
+        return "the answer's Sec-WebSocket-Accept is none for this key";
     if (http_head_count(h, data, "sec-websocket-extensions") > 0)
-        return DUET_ERR_HANDSHAKE;
+        return "the answer has Sec-WebSocket-Extensions, and none was offered";
     if (http_head_count(h, data, protocol_field) == 0)
-        return 0;
+        return NULL;
     if (!only(h, data, protocol_field, &v))
-        return DUET_ERR_HANDSHAKE;
+        return "the answer has two Sec-WebSocket-Protocol";
     for (const char *const *name = config->subprotocols; name != NULL && *name != NULL; name++)
         if (strlen(*name) == v.len && memcmp(*name, v.at, v.len) == 0)
             *subprotocol = *name;
-    return *subprotocol ? 0 : DUET_ERR_HANDSHAKE;
+    return *subprotocol ? NULL : "the answer has a Sec-WebSocket-Protocol that was not offered";
 }

@@ -34,8 +34,9 @@ void handshake_refusal_fields(struct buf *b, unsigned status);
 
 /* A client's request with this key (24 characters). 0 or DUET_ERR_INVALID for a config that would break it. */
 int handshake_request(struct buf *b, const duet_proto_config *config, const char *key);
-/* Judges the answer (4.1): 0, or DUET_ERR_HANDSHAKE. *subprotocol is the one agreed on, of the config's, or NULL. */
-int handshake_response(const struct http_head *h, const char *data, const duet_proto_config *config,
-                       const char *accept, const char **subprotocol);
+/* Judges the answer (4.1): NULL, or what is wrong with it, a constant sentence that names the field. *subprotocol is
+ * the one agreed on, of the config's, or NULL. */
+const char *handshake_response(const struct http_head *h, const char *data, const duet_proto_config *config,
+                               const char *accept, const char **subprotocol);
 
 #endif

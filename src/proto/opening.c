@@ -6,7 +6,7 @@
 #include "proto/handshake.h"
 #include <string.h>
 
-enum { RESPONSE_MOST = 60 * 1024 };
+enum { RESPONSE_MOST = 60 * 1024, INTERIM_MOST = 8 };
 
 static const struct http_limits request_limits = { .head_bytes = 16 * 1024, .target_bytes = 8 * 1024, .fields = 100 };
 static const struct http_limits response_limits = { .head_bytes = RESPONSE_MOST, .target_bytes = RESPONSE_MOST,
@@ -104,11 +104,11 @@ static int judge_response(duet_proto *p, duet_event *ev)
     struct proto_opening *o = p->opening;
     const char *subprotocol;
     p->status = o->head.status;
-    int rc = handshake_response(&o->head, o->bytes.at, p->config, o->accept, &subprotocol);
-    if (rc == 0 && subprotocol != NULL && (p->subprotocol = mem_strdup(subprotocol)) == NULL)
-        rc = DUET_ERR_NOMEM;
-    if (rc < 0)
-        return proto_fail(p, rc, 0);
+    o->error = handshake_response(&o->head, o->bytes.at, p->config, o->accept, &subprotocol);
+    if (o->error != NULL)
+        return proto_fail(p, DUET_ERR_HANDSHAKE, 0);
+    if (subprotocol != NULL && (p->subprotocol = mem_strdup(subprotocol)) == NULL)
+        return proto_fail(p, DUET_ERR_NOMEM, 0);
     opening_free(p);
     proto_enter(p, OPEN);
     proto_became_open(p);
@@ -116,13 +116,14 @@ static int judge_response(duet_proto *p, duet_event *ev)
     return 1;
 }
 
-int opening_recv(duet_proto *p, duet_input *in, duet_event *ev)
+/* Takes from the input up to the end of a head. 1: it is whole; 0: more is needed; or a negative verdict. */
+static int read_head(duet_proto *p, duet_input *in)
 {
     struct proto_opening *o = p->opening;
     size_t before = o->bytes.len;
     buf_put(&o->bytes, in->data, in->len);
     if (o->bytes.failed)
-        return proto_fail(p, DUET_ERR_NOMEM, 0);
+        return DUET_ERR_NOMEM;
     if (o->bytes.len == 0)
         return 0;
     int rc = proto_masks(p) ? http_head_response(&o->head, o->bytes.at, o->bytes.len, &response_limits)
@@ -130,11 +131,41 @@ int opening_recv(duet_proto *p, duet_input *in, duet_event *ev)
     size_t used = rc == 1 ? o->head.size - before : in->len;
     in->data += used;
     in->len -= used;
+    return rc;
+}
+
+/* Answers that only announce another (RFC 9110 15.2) are passed over, a few of them. */
+static int recv_response(duet_proto *p, duet_input *in, duet_event *ev)
+{
+    struct proto_opening *o = p->opening;
+    int rc;
+    while ((rc = read_head(p, in)) == 1 && o->head.status < 200 && o->head.status != 101) {
+        if (++o->interim > INTERIM_MOST)
+            rc = -1;
+        if (rc < 0)
+            break;
+        o->bytes.len = 0;
+        http_head_init(&o->head);
+    }
+    if (rc == 1)
+        return judge_response(p, ev);
     if (rc == 0)
         return 0;
+    o->error = o->interim > INTERIM_MOST ? "too many interim answers" : o->head.error;
+    return proto_fail(p, rc == DUET_ERR_NOMEM ? rc : DUET_ERR_HANDSHAKE, 0);
+}
+
+int opening_recv(duet_proto *p, duet_input *in, duet_event *ev)
+{
     if (proto_masks(p))
-        return rc == 1 ? judge_response(p, ev) : proto_fail(p, DUET_ERR_HANDSHAKE, 0);
-    return rc == 1 ? judge_request(p, ev) : refuse(p, (unsigned)-rc, o->head.error ? o->head.error : "bad request");
+        return recv_response(p, in, ev);
+    int rc = read_head(p, in);
+    if (rc == DUET_ERR_NOMEM)
+        return proto_fail(p, rc, 0);
+    if (rc == 0)
+        return 0;
+    const struct http_head *h = &p->opening->head;
+    return rc == 1 ? judge_request(p, ev) : refuse(p, (unsigned)-rc, h->error ? h->error : "bad request");
 }
 
 const duet_request *duet_proto_request(const duet_proto *p)

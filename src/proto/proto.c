@@ -92,6 +92,13 @@ void proto_init_open(duet_proto *p, const duet_proto_config *config, void *arg, 
     proto_became_open(p);
 }
 
+int proto_init_client(duet_proto *p, const duet_proto_config *config, void *arg, uint64_t now_ms)
+{
+    init(p, config, p->out.pool, now_ms);
+    p->arg = arg;
+    return opening_begin(p);
+}
+
 void proto_fini(duet_proto *p)
 {
     message_drop(p);

@@ -29,7 +29,9 @@ struct proto_opening {
     struct buf bytes;
     struct http_head head;
     struct duet_request request;
-    char accept[32]; /* client: what the server must answer */
+    char accept[32];   /* client: what the server must answer */
+    unsigned interim;  /* client: answers before the one that counts */
+    const char *error; /* client: what is wrong with the answer, constant; NULL: nothing, or no memory */
 };
 
 struct duet_proto {
@@ -77,6 +79,9 @@ void proto_config_resolve(duet_proto_config *out, const duet_proto_config *in);
 /* For a server that read the handshake itself: begins in OPEN, on the caller's memory, where `out` is an outq already
  * that may hold the 101. `config` is resolved and borrowed. */
 void proto_init_open(duet_proto *p, const duet_proto_config *config, void *arg, uint64_t now_ms);
+/* The same for a client whose request is still to be sent: it is queued. 0 or a negative error; proto_fini() either
+ * way. */
+int proto_init_client(duet_proto *p, const duet_proto_config *config, void *arg, uint64_t now_ms);
 void proto_fini(duet_proto *p);
 /* Whether the config's `trace` is to see every frame of this one, also the short ones. */
 void proto_trace(duet_proto *p, bool on);

@@ -676,12 +676,12 @@ size_t topic_memberships(const duet_conn *c)
 
 int duet_subscribe(duet_conn *c, const char *topic)
 {
-    return topic_join(c, topic, strlen(topic));
+    return duet_server_of(c) ? topic_join(c, topic, strlen(topic)) : DUET_ERR_INVALID;
 }
 
 int duet_unsubscribe(duet_conn *c, const char *topic)
 {
-    return topic_leave(c, topic, strlen(topic));
+    return duet_server_of(c) ? topic_leave(c, topic, strlen(topic)) : DUET_ERR_INVALID;
 }
 
 int duet_publish_shared(duet_server *s, const char *topic, duet_shared *message)
@@ -715,5 +715,6 @@ int duet_publish(duet_server *s, const char *topic, duet_type type, const void *
 
 int duet_publish_except(duet_conn *c, const char *topic, duet_type type, const void *data, size_t len)
 {
-    return publish_copy(duet_server_of(c), topic, type, data, len, c->id);
+    duet_server *s = duet_server_of(c);
+    return s ? publish_copy(s, topic, type, data, len, c->id) : DUET_ERR_INVALID;
 }

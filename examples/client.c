@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Lines from standard input go out as messages, messages come in as lines: for seeing what a server says. It comes back
+ * when the connection is lost, and ends with its input.
+ *
+ *   client [--ca FILE | --insecure] URL
+ */
+#include <duet/duet.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static duet_loop *loop;
+static duet_watch *input; /* while there is a connection */
+static bool ended;
+static int result;
+
+static void say(const char *what)
+{
+    fprintf(stderr, "client: %s\n", what);
+}
+
+/* What a server sends is data: a terminal must not obey it. */
+static void print(duet_conn *c, const duet_msg *m)
+{
+    (void)c;
+    const unsigned char *data = m->data;
+    for (size_t i = 0; i < m->len; i++)
+        putchar(data[i] < 0x20 || data[i] == 0x7f ? '?' : data[i]);
+    putchar('\n');
+    fflush(stdout);
+}
+
+static void closed(duet_conn *c, const duet_closing *why)
+{
+    (void)c;
+    fprintf(stderr, "client: closed with %u, %s\n", why->code, duet_code_text(why->code));
+    ended = ended || input == NULL;
+    duet_watch_free(input);
+    input = NULL;
+    if (ended)
+        duet_loop_stop(loop);
+}
+
+static void failed(duet_client *client, const duet_failure *why)
+{
+    (void)client;
+    say(why->detail);
+    if (!why->final)
+        return;
+    result = 1;
+    duet_loop_stop(loop);
+}
+
+/* Each line of at most 4 KiB is a message. */
+static void read_lines(void *arg, int fd, int events)
+{
+    static char line[4096];
+    static size_t len;
+    (void)events;
+    duet_conn *c = arg;
+    ssize_t n = read(fd, line + len, sizeof(line) - len);
+    for (char *end; n > 0 && (end = memchr(line, '\n', len + (size_t)n)) != NULL;) {
+        size_t used = (size_t)(end - line) + 1;
+        if (duet_send(c, DUET_TEXT, line, used - 1) < 0)
+            say("a line was not sent");
+        n -= (ssize_t)(used - len);
+        len = 0;
+        memmove(line, line + used, (size_t)n);
+    }
+    len = n > 0 ? (len + (size_t)n) % sizeof(line) : len;
+    if (n != 0)
+        return;
+    ended = true;
+    duet_watch_free(input);
+    input = NULL;
+    duet_close(c, DUET_CODE_NORMAL, NULL);
+}
+
+static void opened(duet_conn *c)
+{
+    char peer[64];
+    fprintf(stderr, "client: connected to %s\n", duet_peer(c, peer));
+    input = duet_loop_watch(loop, STDIN_FILENO, DUET_READABLE, read_lines, c);
+    if (input == NULL) {
+        say("standard input must be a pipe or a terminal");
+        duet_close(c, DUET_CODE_AWAY, NULL);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    duet_client_config config = {
+        DUET_CLIENT_CONFIG_INIT,
+        .on = { .open = opened, .message = print, .close = closed },
+        .failed = failed,
+        .retry = true,
+    };
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--ca") == 0 && i + 1 < argc)
+            config.ca = argv[++i];
+        else if (strcmp(argv[i], "--insecure") == 0)
+            config.insecure = true;
+        else
+            config.url = argv[i];
+    }
+    char why[200] = "no loop can be had";
+    duet_client *client;
+    if (duet_loop_new(&loop) < 0 || duet_connect(&client, loop, &config, why) < 0) {
+        say(why);
+        duet_loop_free(loop);
+        return 2;
+    }
+    duet_loop_run(loop);
+    duet_watch_free(input);
+    duet_client_free(client);
+    duet_loop_free(loop);
+    return result;
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A client: one connection to one URL, on your loop, with the same duet_conn and the same handler as a server's. With
+ * `retry` it comes back when it was lost.
+ *
+ *   duet_connect()  -->  name, addresses, TLS, handshake  -->  open  -->  messages  -->  close
+ *                                       |                                                  |
+ *                                       +--> failed                                        +--> again, with `retry`
+ *
+ * Each attempt ends with exactly one call: the handler's `close` when it was open, else `failed`. All calls belong to
+ * the loop's thread; callbacks come from its turns and from duet_client_free(), never from duet_connect().
+ */
+#ifndef DUET_CLIENT_H
+#define DUET_CLIENT_H
+
+#include <duet/conn.h>
+#include <duet/loop.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct duet_client duet_client;
+
+/* Why an attempt did not open. Borrowed until the callback returns. */
+typedef struct duet_failure {
+    int error;          /* DUET_ERR_RESOLVE, _TIMEOUT, _TLS, _HANDSHAKE ..., or -errno of the last address tried */
+    unsigned status;    /* of the HTTP answer; 0: there was none */
+    const char *detail; /* one line for people: which check failed, which field; never NULL */
+    const char *body;   /* what came with a refusal, at most 64 KiB; not terminated, never to be trusted */
+    size_t body_len;
+    bool final;         /* there is no other attempt */
+    unsigned retry_ms;  /* else: the wait before it */
+} duet_failure;
+
+/* Zero is the default everywhere; DUET_OFF turns a limit or timer off. */
+typedef struct duet_client_config {
+    size_t size; /* DUET_CLIENT_CONFIG_INIT */
+
+    /* "ws://host:port/path?query", "wss://...", "http://..." and "https://..." (the same two), "unix:/run/app.sock".
+     * Copied; a fragment or a user name is an error. */
+    const char *url;
+    duet_handler on; /* `open`, `message`, `drain`, `pong` and `close`; copied */
+    void (*failed)(duet_client *client, const duet_failure *why);
+    void *arg;        /* duet_client_arg() */
+    size_t data_size; /* the block of each connection: 0 */
+
+    /* The request. Borrowed until duet_client_free(); arrays end with NULL, headers with a NULL name. */
+    const char *origin;
+    const char *const *subprotocols; /* offered, in the order wanted */
+    const duet_header *headers;      /* none that belongs to the handshake; Authorization, Cookie and the like */
+
+    /* Limits, as duet_server_config. */
+    unsigned message_max;
+    bool pieces;
+    unsigned queue_soft, queue_max;
+    duet_when_full when_full;
+    unsigned stall_ms;
+    bool read_on;
+    unsigned control_per_s;
+
+    /* Times. */
+    unsigned resolve_ms; /* the name: 5 s, DUET_OFF */
+    unsigned open_ms;    /* all from the start to OPEN: 10 s, DUET_OFF */
+    unsigned ping_ms, pong_ms, close_ms, message_ms; /* as duet_proto_config */
+
+    /* TLS, for wss and https: at least 1.2, and the certificate's chain and name are verified. Files are PEM, read by
+     * duet_connect(). */
+    const char *ca;        /* a file of certificates to trust instead of the system's */
+    const char *cert;      /* a client's own certificate, the chain after it, and its key; both or none */
+    const char *key;
+    const char *tls_name;  /* the name to verify and ask for (SNI) instead of the URL's host; copied */
+    bool insecure;         /* verify nothing: for tests */
+
+    /*
+     * Another attempt after one that failed or was lost, with full jitter (RFC 6455 7.2.3): a random wait up to
+     * `retry_first_ms`, which doubles up to `retry_most_ms` while attempts fail; after Retry-After at least that. None
+     * after duet_close() and duet_abort(), the peer's Close 1000 or 1008, an HTTP answer below 500 but 408, 425 and 429,
+     * and a certificate that does not verify.
+     */
+    bool retry;
+    unsigned retry_first_ms; /* 5 s */
+    unsigned retry_most_ms;  /* 60 s */
+
+    /* Each frame's head, in both directions. */
+    void (*trace)(duet_conn *c, const duet_trace *frame);
+} duet_client_config;
+
+#define DUET_CLIENT_CONFIG_INIT .size = sizeof(duet_client_config)
+
+/*
+ * Begins to connect. 0; or a negative error when this config can never work, and then one line of what to do in `why`
+ * (200 bytes, may be NULL): DUET_ERR_URL, DUET_ERR_INVALID for a header or subprotocol that breaks the handshake,
+ * DUET_ERR_TLS or -errno for a file, DUET_ERR_NOMEM.
+ */
+DUET_API int duet_connect(duet_client **out, duet_loop *loop, const duet_client_config *config, char *why);
+/* Ends it in whatever state it is. An attempt that is under way ends now, with its `close` or with `failed`
+ * (DUET_ERR_CLOSED) before this returns; nothing is called afterwards. Allowed inside any callback, its own too. Free it before the loop. NULL is fine. */
+DUET_API void duet_client_free(duet_client *client);
+
+/* The open connection; NULL: there is none now. */
+DUET_API duet_conn *duet_client_conn(const duet_client *client);
+/* The client of a connection; NULL for a server's. */
+DUET_API duet_client *duet_client_of(const duet_conn *c);
+DUET_API void *duet_client_arg(const duet_client *client);
+DUET_API duet_loop *duet_client_loop(const duet_client *client);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

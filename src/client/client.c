@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: MIT */
+#include "client/client.h"
+#include "base/mem.h"
+#include "client/backoff.h"
+#include "net/stream_tls.h"
+#include "proto/handshake.h"
+#include <stdio.h>
+#include <string.h>
+
+enum { WHY = 200, POOL_CHUNKS = 16 };
+
+static int say(char *why, int error, const char *line)
+{
+    snprintf(why, WHY, "%s", line);
+    return error;
+}
+
+static void default_to(unsigned *value, unsigned otherwise)
+{
+    if (*value == 0)
+        *value = otherwise;
+}
+
+static void resolve_config(duet_client_config *c)
+{
+    default_to(&c->queue_soft, 256 * 1024);
+    default_to(&c->queue_max, 1024 * 1024);
+    default_to(&c->stall_ms, 10000);
+    default_to(&c->resolve_ms, 5000);
+    default_to(&c->open_ms, 10000);
+    default_to(&c->close_ms, 5000);
+    default_to(&c->retry_first_ms, 5000);
+    default_to(&c->retry_most_ms, 60000);
+}
+
+/* The connection's own: masking keys, the handshake's key. */
+static int fill_random(void *arg, void *to, size_t len)
+{
+    return random_fill(&client_of(arg)->random, to, len);
+}
+
+static void trace_frame(void *arg, const duet_trace *frame)
+{
+    client_of(arg)->config.trace(arg, frame);
+}
+
+static void retry_due(struct timer *t)
+{
+    duet_client *cl = (duet_client *)(void *)((char *)t - offsetof(duet_client, timer));
+    if (cl->conn == NULL) {
+        client_begin(cl);
+        return;
+    }
+    conn_kill(cl->conn, 0); /* it lingers still; its end was told */
+    timer_arm(&cl->loop->wheel, &cl->timer, cl->loop->now_ms + 1);
+}
+
+/* WAITING, or OVER. Returns the wait. */
+static unsigned decide(duet_client *cl, bool again, unsigned failures)
+{
+    uint32_t drawn;
+    cl->told = true;
+    cl->again = again && !cl->freed && random_fill(&cl->random, &drawn, sizeof(drawn)) == 0;
+    cl->failures = failures + 1;
+    if (!cl->again) {
+        cl->state = CLIENT_OVER;
+        return 0;
+    }
+    cl->state = CLIENT_WAITING;
+    unsigned wait_ms = backoff_ms(cl->config.retry_first_ms, cl->config.retry_most_ms, failures, drawn);
+    wait_ms += cl->retry_after_s * 1000; /* with the jitter: others were told the same */
+    cl->timer.due = retry_due;
+    timer_arm(&cl->loop->wheel, &cl->timer, cl->loop->now_ms + wait_ms);
+    return wait_ms;
+}
+
+static bool worth_another(const duet_client *cl, int error, unsigned status)
+{
+    if (status != 0)
+        return status >= 500 || status == 408 || status == 425 || status == 429;
+    return cl->verdict.error == 0 && error != DUET_ERR_INVALID;
+}
+
+void client_failed(duet_client *cl, int error, const char *detail)
+{
+    if (cl->told)
+        return;
+    unsigned status = cl->conn ? cl->conn->proto.status : 0;
+    unsigned wait_ms = decide(cl, cl->config.retry && worth_another(cl, error, status), cl->failures);
+    duet_failure f = { .error = error,
+                       .status = status,
+                       .detail = detail != NULL && detail[0] != 0 ? detail : duet_strerror(error),
+                       .body = cl->body.at,
+                       .body_len = cl->body.len,
+                       .final = !cl->again,
+                       .retry_ms = wait_ms };
+    if (cl->config.failed)
+        cl->config.failed(cl, &f);
+}
+
+/* An open connection ended; its handler hears of it next. */
+static void websocket_closed(duet_conn *c, const duet_closing *why, enum duet_reason reason)
+{
+    (void)reason;
+    duet_client *cl = client_of(c);
+    bool again = cl->config.retry && !c->left && why->code != DUET_CODE_NORMAL && why->code != DUET_CODE_POLICY;
+    decide(cl, again, why->code == DUET_CODE_LATER ? cl->failures : 0);
+}
+
+static void conn_gone(duet_conn *c)
+{
+    client_of(c)->conn = NULL;
+}
+
+/* TLS failed: the verdict on the certificate, or else what OpenSSL says. */
+static void stream_unopened(duet_conn *c)
+{
+    duet_client *cl = client_of(c);
+    const char *reason;
+    if (c->stream.ops != &stream_tls_ops)
+        return;
+    if (cl->verdict.error != 0)
+        tls_verdict_text(&cl->verdict, cl->tls_name, cl->detail, sizeof(cl->detail));
+    else if ((reason = stream_tls_reason(&c->stream)) != NULL)
+        snprintf(cl->detail, sizeof(cl->detail), "TLS failed: %s", reason);
+}
+
+void client_begin(duet_client *cl)
+{
+    buf_fini(&cl->body);
+    cl->told = cl->refused = cl->again = false;
+    cl->detail[0] = 0;
+    cl->verdict.error = 0;
+    cl->retry_after_s = 0;
+    cl->error = 0;
+    cl->began_ms = cl->loop->now_ms;
+    connect_begin(cl);
+}
+
+static void start(struct task *t)
+{
+    client_begin((duet_client *)(void *)((char *)t - offsetof(duet_client, start)));
+}
+
+static void host_init(duet_client *cl)
+{
+    const duet_client_config *c = &cl->config;
+    struct conn_host *h = &cl->host;
+    duet_proto_config proto = { .size = sizeof(proto),
+                                .role = DUET_CLIENT,
+                                .message_max = c->message_max,
+                                .pieces = c->pieces,
+                                .open_ms = c->open_ms,
+                                .ping_ms = c->ping_ms,
+                                .pong_ms = c->pong_ms,
+                                .close_ms = c->close_ms,
+                                .message_ms = c->message_ms,
+                                .control_per_s = c->control_per_s,
+                                .random = fill_random,
+                                .trace = c->trace ? trace_frame : NULL,
+                                .host = cl->host_field,
+                                .target = cl->target,
+                                .origin = c->origin,
+                                .subprotocols = c->subprotocols,
+                                .headers = c->headers };
+    proto_config_resolve(&h->proto, &proto);
+    h->loop = cl->loop;
+    h->on = c->on;
+    h->pool.most = POOL_CHUNKS;
+    h->queue_soft = c->queue_soft;
+    h->queue_max = c->queue_max == DUET_OFF ? 0 : c->queue_max;
+    h->stall_ms = c->stall_ms;
+    h->close_ms = c->close_ms;
+    h->when_full = c->when_full;
+    h->read_on = c->read_on;
+    h->data_size = c->data_size;
+    h->gone = conn_gone;
+    h->closed = websocket_closed;
+    h->unopened = stream_unopened;
+}
+
+static int read_url(duet_client *cl, char *why)
+{
+    const char *line;
+    if (cl->config.url == NULL)
+        return say(why, DUET_ERR_URL, "no URL is given");
+    cl->url_text = mem_strdup(cl->config.url);
+    if (cl->url_text == NULL)
+        return DUET_ERR_NOMEM;
+    cl->config.url = cl->url_text;
+    if (!http_url_parse(cl->url_text, strlen(cl->url_text), HTTP_URL_CONNECT, &cl->url, &line))
+        return say(why, DUET_ERR_URL, line);
+    if (cl->url.host.len >= sizeof(cl->name) ||
+        http_url_host_field(&cl->url, cl->host_field, sizeof(cl->host_field)) == 0)
+        return say(why, DUET_ERR_URL, "the host is longer than 255 bytes");
+    if (cl->url.host.len > 0)
+        memcpy(cl->name, cl->url.host.at, cl->url.host.len);
+    size_t root = strlen(cl->url.root), len = cl->url.target.len;
+    cl->target = mem_zalloc(root + len + 1);
+    cl->tls_name = mem_strdup(cl->config.tls_name ? cl->config.tls_name : cl->name);
+    if (cl->target == NULL || cl->tls_name == NULL)
+        return DUET_ERR_NOMEM;
+    memcpy(cl->target, cl->url.root, root);
+    if (len > 0)
+        memcpy(cl->target + root, cl->url.target.at, len);
+    return 0;
+}
+
+/* The request is put together once for nothing: what breaks it is told now, and never sent (CLI-4). */
+static int check_request(duet_client *cl, char *why)
+{
+    char space[1024];
+    struct buf b;
+    buf_init(&b, space, sizeof(space));
+    int rc = handshake_request(&b, &cl->host.proto, "");
+    if (rc == 0 && b.failed)
+        rc = DUET_ERR_NOMEM;
+    buf_fini(&b);
+    if (rc == DUET_ERR_INVALID)
+        return say(why, rc,
+                   "a header, the origin or a subprotocol has a byte that cannot be sent, comes twice, or is the "
+                   "handshake's own");
+    return rc;
+}
+
+static int read_tls(duet_client *cl, char *why)
+{
+    const duet_client_config *c = &cl->config;
+    struct tls_client_options o = { .ca = c->ca, .cert = c->cert, .key = c->key, .insecure = c->insecure };
+    if (!cl->url.secure)
+        return 0;
+    if ((c->cert == NULL) != (c->key == NULL))
+        return say(why, DUET_ERR_INVALID, "a certificate and its key go together");
+    return tls_client_new(&cl->tls, &o, why);
+}
+
+static int init(duet_client *cl, const duet_client_config *config, char *why)
+{
+    memcpy(&cl->config, config, config->size < sizeof(cl->config) ? config->size : sizeof(cl->config));
+    resolve_config(&cl->config);
+    for (unsigned i = 0; i < RESOLVE_MOST; i++)
+        cl->attempts[i] = (struct attempt){ .watch.fd = -1, .client = cl };
+    int rc = read_url(cl, why);
+    if (rc < 0)
+        return rc;
+    host_init(cl);
+    rc = check_request(cl, why);
+    return rc < 0 ? rc : read_tls(cl, why);
+}
+
+static void client_fini(struct task *t)
+{
+    duet_client *cl = (duet_client *)(void *)((char *)t - offsetof(duet_client, reap));
+    chunk_pool_fini(&cl->host.pool);
+    SSL_CTX_free(cl->tls);
+    buf_fini(&cl->body);
+    explicit_bzero(&cl->random, sizeof(cl->random));
+    mem_free(cl->url_text);
+    mem_free(cl->target);
+    mem_free(cl->tls_name);
+    mem_free(cl);
+}
+
+int duet_connect(duet_client **out, duet_loop *loop, const duet_client_config *config, char *why)
+{
+    char unused[WHY];
+    why = why ? why : unused;
+    why[0] = 0;
+    if (config == NULL || config->size == 0)
+        return say(why, DUET_ERR_INVALID, "the config must begin with DUET_CLIENT_CONFIG_INIT");
+    duet_client *cl = mem_zalloc(sizeof(*cl));
+    if (cl == NULL)
+        return say(why, DUET_ERR_NOMEM, duet_strerror(DUET_ERR_NOMEM));
+    cl->loop = loop;
+    cl->start.run = start;
+    cl->reap.run = client_fini;
+    int rc = init(cl, config, why);
+    if (rc < 0) {
+        if (why[0] == 0)
+            say(why, rc, duet_strerror(rc));
+        client_fini(&cl->reap);
+        return rc;
+    }
+    loop_at_end(loop, &cl->start);
+    *out = cl;
+    return 0;
+}
+
+void duet_client_free(duet_client *cl)
+{
+    if (cl == NULL || cl->freed)
+        return;
+    cl->freed = true;
+    loop_not_at_end(cl->loop, &cl->start);
+    connect_stop(cl);
+    if (cl->conn != NULL)
+        conn_end(cl->conn, DUET_ERR_CLOSED);
+    client_failed(cl, DUET_ERR_CLOSED, NULL);
+    cl->state = CLIENT_OVER;
+    loop_reap(cl->loop, &cl->reap);
+}
+
+duet_conn *duet_client_conn(const duet_client *cl)
+{
+    return cl->state == CLIENT_OPEN && cl->conn != NULL && cl->conn->state == CONN_ACTIVE ? cl->conn : NULL;
+}
+
+duet_client *duet_client_of(const duet_conn *c)
+{
+    return c->host->server == NULL ? client_of(c) : NULL;
+}
+
+void *duet_client_arg(const duet_client *cl)
+{
+    return cl->config.arg;
+}
+
+duet_loop *duet_client_loop(const duet_client *cl)
+{
+    return cl->loop;
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A client as its own files see it.
+ *
+ *             name known       a socket            TLS, request, answer       closed or lost
+ *  RESOLVING -----------> CONNECTING -----------> OPENING -----------> OPEN -----------------+
+ *      ^  |                   |                      |                                       |
+ *      |  +-------------------+----------------------+-- failed --> WAITING or OVER <--------+
+ *      +---------------- the wait is over -----------------------------+
+ *
+ * In OPENING and OPEN there is a duet_conn, whose phase is opening.c's and then conn_websocket. It is freed in a
+ * reaping; until then the next attempt does not begin, and a client that was freed keeps its memory.
+ */
+#ifndef CLIENT_CLIENT_H
+#define CLIENT_CLIENT_H
+
+#include "base/buf.h"
+#include "conn/conn.h"
+#include "http/chunk.h"
+#include "http/head.h"
+#include "http/url.h"
+#include "net/random.h"
+#include "net/resolve.h"
+#include "net/tls_client.h"
+#include <duet/client.h>
+
+enum client_state { CLIENT_RESOLVING, CLIENT_CONNECTING, CLIENT_OPENING, CLIENT_OPEN, CLIENT_WAITING, CLIENT_OVER };
+
+enum { CLIENT_NAME = 256, CLIENT_DETAIL = 200 };
+
+struct duet_client;
+
+/* One address that is being connected to. */
+struct attempt {
+    struct watch watch; /* first; its fd is -1 unless it runs */
+    struct duet_client *client;
+};
+
+struct duet_client {
+    struct conn_host host; /* first */
+    duet_client_config config; /* every default filled in */
+    duet_loop *loop;
+    char *url_text, *target, *tls_name;
+    struct http_url url;
+    char name[CLIENT_NAME];            /* the URL's host */
+    char host_field[CLIENT_NAME + 16];
+    SSL_CTX *tls;                      /* wss */
+    struct random random;
+    uint8_t state;
+    bool freed;
+    bool told;         /* of the end of this attempt */
+    bool again;        /* another attempt follows */
+    unsigned failures; /* in a row */
+    uint64_t began_ms; /* the attempt */
+    struct task start, reap;
+    struct timer timer;   /* RESOLVING, CONNECTING: its end; WAITING: the next attempt */
+    struct timer stagger; /* CONNECTING: the next address */
+    struct lookup *lookup;
+    struct resolved resolved;
+    unsigned next, running; /* addresses: the next one to try; attempts that run */
+    struct attempt attempts[RESOLVE_MOST];
+    int error;              /* of the last address that failed */
+    duet_conn *conn; /* until its reaping */
+    struct tls_verdict verdict;
+    char detail[CLIENT_DETAIL];
+    /* A refusal: its body as it comes. */
+    bool refused;
+    unsigned retry_after_s;
+    uint8_t body_kind; /* enum http_body */
+    uint64_t body_left;
+    struct http_chunk chunk;
+    struct buf body;
+};
+
+static inline struct duet_client *client_of(const duet_conn *c)
+{
+    return (struct duet_client *)(void *)c->host;
+}
+
+/* client.c */
+void client_begin(duet_client *cl); /* an attempt */
+/* The attempt did not open. `detail` may be NULL. Nothing of the attempt is running any more, but for its connection,
+ * which is dead. */
+void client_failed(duet_client *cl, int error, const char *detail);
+
+/* connect.c: addresses to a socket, then opening_start() */
+void connect_begin(duet_client *cl);
+void connect_stop(duet_client *cl);
+
+/* opening.c: a socket that is connected, taken */
+void opening_start(duet_client *cl, int fd);
+uint64_t client_deadline(const duet_client *cl); /* of the attempt */
+
+#endif

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From a name to a socket: addresses are tried in order, the next one when one failed or STAGGER_MS after the one before
+ * (RFC 8305 5). The first that connects wins, and the others are closed.
+ */
+#include "client/client.h"
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { STAGGER_MS = 250 };
+
+static void try_next(duet_client *cl);
+
+static void attempt_stop(struct attempt *a)
+{
+    int fd = a->watch.fd;
+    if (fd < 0)
+        return;
+    loop_unwatch(a->client->loop, &a->watch);
+    close(fd);
+    a->client->running--;
+}
+
+void connect_stop(duet_client *cl)
+{
+    lookup_cancel(cl->lookup);
+    cl->lookup = NULL;
+    for (unsigned i = 0; i < RESOLVE_MOST; i++)
+        attempt_stop(&cl->attempts[i]);
+    timer_cancel(&cl->loop->wheel, &cl->timer);
+    timer_cancel(&cl->loop->wheel, &cl->stagger);
+}
+
+static void failed(duet_client *cl, int error, const char *detail)
+{
+    connect_stop(cl);
+    client_failed(cl, error, detail);
+}
+
+static void connected(duet_client *cl, struct attempt *a)
+{
+    int fd = a->watch.fd;
+    loop_unwatch(cl->loop, &a->watch);
+    cl->running--;
+    connect_stop(cl);
+    opening_start(cl, fd);
+}
+
+static void attempt_ready(struct watch *w, uint32_t events)
+{
+    struct attempt *a = (struct attempt *)(void *)w;
+    duet_client *cl = a->client;
+    int error = 0;
+    socklen_t len = sizeof(error);
+    if (getsockopt(w->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+        error = errno;
+    if (error == 0 && (events & LOOP_OUT)) {
+        connected(cl, a);
+        return;
+    }
+    cl->error = error ? -error : -ECONNABORTED;
+    attempt_stop(a);
+    try_next(cl);
+}
+
+/* 1: connected; 0: it is on its way; or -errno. */
+static int attempt_start(duet_client *cl, struct attempt *a, const struct sockaddr *to, socklen_t len)
+{
+    int one = 1;
+    int fd = socket(to->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -errno;
+    if (to->sa_family != AF_UNIX)
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    bool done = connect(fd, to, len) == 0;
+    int rc = done || errno == EINPROGRESS || errno == EINTR ? 0 : -errno;
+    a->client = cl;
+    a->watch = (struct watch){ .fd = fd, .ready = attempt_ready };
+    if (rc == 0)
+        rc = loop_watch(cl->loop, &a->watch, LOOP_OUT);
+    if (rc < 0) {
+        a->watch.fd = -1;
+        close(fd);
+        return rc;
+    }
+    cl->running++;
+    return done;
+}
+
+/* The next address that can at least be begun with; the end when there is none and none runs. */
+static void try_next(duet_client *cl)
+{
+    timer_cancel(&cl->loop->wheel, &cl->stagger);
+    while (cl->next < cl->resolved.count) {
+        unsigned i = cl->next++;
+        int rc = attempt_start(cl, &cl->attempts[i], (const struct sockaddr *)&cl->resolved.address[i].at,
+                               cl->resolved.address[i].len);
+        if (rc == 1) {
+            connected(cl, &cl->attempts[i]);
+            return;
+        }
+        if (rc == 0) {
+            if (cl->next < cl->resolved.count)
+                timer_arm(&cl->loop->wheel, &cl->stagger, cl->loop->now_ms + STAGGER_MS);
+            return;
+        }
+        cl->error = rc;
+    }
+    if (cl->running == 0)
+        failed(cl, cl->error, NULL);
+}
+
+static void stagger_due(struct timer *t)
+{
+    try_next((duet_client *)(void *)((char *)t - offsetof(duet_client, stagger)));
+}
+
+static void arm_deadline(duet_client *cl, uint64_t at_ms)
+{
+    timer_cancel(&cl->loop->wheel, &cl->timer);
+    if (at_ms != UINT64_MAX)
+        timer_arm(&cl->loop->wheel, &cl->timer, at_ms);
+}
+
+static void deadline_due(struct timer *t)
+{
+    duet_client *cl = (duet_client *)(void *)((char *)t - offsetof(duet_client, timer));
+    failed(cl, DUET_ERR_TIMEOUT,
+           cl->state == CLIENT_RESOLVING ? "the host name was not resolved in time" : "no address answered in time");
+}
+
+static void resolved(void *arg, const struct resolved *r)
+{
+    duet_client *cl = arg;
+    char line[CLIENT_DETAIL];
+    cl->lookup = NULL;
+    if (r->error != 0) {
+        snprintf(line, sizeof(line), "%.150s: %s", cl->name, duet_strerror(r->error));
+        failed(cl, r->error, line);
+        return;
+    }
+    if (&cl->resolved != r)
+        cl->resolved = *r;
+    cl->state = CLIENT_CONNECTING;
+    cl->next = 0;
+    arm_deadline(cl, client_deadline(cl));
+    try_next(cl);
+}
+
+/* A socket file's path as the only address. */
+static void resolve_file(duet_client *cl)
+{
+    struct sockaddr_un *un = (struct sockaddr_un *)&cl->resolved.address[0].at;
+    memset(un, 0, sizeof(*un));
+    un->sun_family = AF_UNIX;
+    memcpy(un->sun_path, cl->url.file.at, cl->url.file.len);
+    cl->resolved.address[0].len = sizeof(*un);
+    cl->resolved.count = 1;
+    cl->resolved.error = 0;
+}
+
+void connect_begin(duet_client *cl)
+{
+    bool known = cl->url.scheme == HTTP_SCHEME_UNIX;
+    cl->state = CLIENT_RESOLVING;
+    cl->stagger.due = stagger_due;
+    cl->timer.due = deadline_due;
+    if (known)
+        resolve_file(cl);
+    else
+        known = resolve_literal(&cl->resolved, cl->name, cl->url.port);
+    if (known) {
+        resolved(cl, &cl->resolved);
+        return;
+    }
+    uint64_t end = client_deadline(cl), resolve = cl->config.resolve_ms == DUET_OFF
+                                                      ? UINT64_MAX
+                                                      : cl->began_ms + cl->config.resolve_ms;
+    int rc = lookup_start(&cl->lookup, cl->loop, cl->name, cl->url.port, resolved, cl);
+    if (rc < 0)
+        failed(cl, rc, NULL);
+    else
+        arm_deadline(cl, resolve < end ? resolve : end);
+}

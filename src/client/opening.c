@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+/* The phase from a connected socket to OPEN: TLS, our request, the answer; and the body of a refusal. */
+#include "client/client.h"
+#include "client/backoff.h"
+#include "http/address.h"
+#include "net/stream_tls.h"
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+enum { BODY_MOST = 64 * 1024 };
+
+/* The head of the refusal is read, and stays in the proto: what follows is its body. */
+static void refusal_begin(duet_client *cl, duet_conn *c)
+{
+    const struct proto_opening *o = c->proto.opening;
+    const char *value;
+    size_t len;
+    unsigned from = 0;
+    cl->refused = true;
+    cl->body_kind = (uint8_t)http_head_body(&o->head, &cl->body_left);
+    cl->chunk = (struct http_chunk){ 0 };
+    if (http_head_next(&o->head, o->bytes.at, "retry-after", &from, &value, &len))
+        cl->retry_after_s = backoff_after_s(value, (unsigned)len, (int64_t)time(NULL));
+}
+
+/* Keeps what fits. False: there is nothing more to wait for. */
+static bool keep(duet_client *cl, const void *data, size_t len)
+{
+    size_t room = BODY_MOST - cl->body.len;
+    buf_put(&cl->body, data, len < room ? len : room);
+    return len < room && !cl->body.failed;
+}
+
+static bool keep_chunks(duet_client *cl, const duet_input *in)
+{
+    struct http_text rest = { (const char *)in->data, in->len }, piece;
+    int rc;
+    while ((rc = http_chunk_next(&cl->chunk, &rest, &piece)) == HTTP_CHUNK_DATA)
+        if (!keep(cl, piece.at, piece.len))
+            return false;
+    return rc == HTTP_CHUNK_MORE;
+}
+
+static void refusal_input(duet_client *cl, duet_conn *c, duet_input *in)
+{
+    bool more = false;
+    switch (cl->body_kind) {
+    case HTTP_BODY_LENGTH:
+        if (in->len > cl->body_left)
+            in->len = (size_t)cl->body_left;
+        more = keep(cl, in->data, in->len);
+        cl->body_left -= in->len;
+        more = more && cl->body_left > 0;
+        break;
+    case HTTP_BODY_CHUNKED:
+        more = keep_chunks(cl, in);
+        break;
+    case HTTP_BODY_CLOSE:
+        more = keep(cl, in->data, in->len);
+        break;
+    default:
+        break;
+    }
+    in->len = 0;
+    if (!more)
+        conn_kill(c, DUET_ERR_HANDSHAKE);
+}
+
+static void take_input(duet_conn *c, duet_input *in)
+{
+    duet_client *cl = client_of(c);
+    duet_event ev;
+    if (!cl->refused) {
+        int rc = duet_proto_recv(&c->proto, in, c->host->loop->now_ms, &ev);
+        if (rc == 1) {
+            cl->state = CLIENT_OPEN;
+            websocket_opened(c);
+        }
+        if (rc >= 0)
+            return;
+        if (rc != DUET_ERR_HANDSHAKE || c->proto.status < 200) {
+            conn_kill(c, rc);
+            return;
+        }
+        refusal_begin(cl, c);
+    }
+    refusal_input(cl, c, in);
+}
+
+static void at_eof(duet_conn *c)
+{
+    conn_kill(c, client_of(c)->refused ? DUET_ERR_HANDSHAKE : DUET_ERR_EOF);
+}
+
+uint64_t client_deadline(const duet_client *cl)
+{
+    return cl->config.open_ms == DUET_OFF ? UINT64_MAX : cl->began_ms + cl->config.open_ms;
+}
+
+static uint64_t next_deadline(const duet_conn *c)
+{
+    return client_deadline(client_of(c));
+}
+
+static void at_deadline(duet_conn *c)
+{
+    conn_kill(c, client_of(c)->refused ? DUET_ERR_HANDSHAKE : DUET_ERR_TIMEOUT);
+}
+
+static void when_drained(duet_conn *c)
+{
+    (void)c;
+}
+
+static void when_ended(duet_conn *c, int error)
+{
+    duet_client *cl = client_of(c);
+    const struct proto_opening *o = c->proto.opening;
+    char line[CLIENT_DETAIL] = "";
+    if (cl->refused)
+        snprintf(line, sizeof(line), "the server answered %u instead of 101", c->proto.status);
+    else if (cl->detail[0] != 0)
+        memcpy(line, cl->detail, sizeof(line));
+    else if (error == DUET_ERR_HANDSHAKE && o != NULL && o->error != NULL)
+        snprintf(line, sizeof(line), "%s", o->error);
+    else if (error == DUET_ERR_EOF || error == -ECONNRESET)
+        snprintf(line, sizeof(line), "the server closed the connection before it answered");
+    else if (error == DUET_ERR_TIMEOUT)
+        snprintf(line, sizeof(line), "the server did not answer in time");
+    client_failed(cl, error, line);
+}
+
+static const struct conn_phase opening_phase = {
+    .input = take_input,
+    .eof = at_eof,
+    .deadline = next_deadline,
+    .due = at_deadline,
+    .drained = when_drained,
+    .ended = when_ended,
+};
+
+static void note_peer(duet_conn *c, int fd)
+{
+    struct sockaddr_storage at;
+    socklen_t len = sizeof(at);
+    if (getpeername(fd, (struct sockaddr *)&at, &len) < 0)
+        return;
+    if (at.ss_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)&at;
+        http_address_from_ipv4((const uint8_t *)&in->sin_addr, &c->address);
+        c->port = ntohs(in->sin_port);
+        c->by_ip = true;
+    } else if (at.ss_family == AF_INET6) {
+        const struct sockaddr_in6 *in = (const struct sockaddr_in6 *)&at;
+        memcpy(c->address.bytes, &in->sin6_addr, sizeof(c->address.bytes));
+        c->port = ntohs(in->sin6_port);
+        c->by_ip = true;
+    }
+}
+
+void opening_start(duet_client *cl, int fd)
+{
+    static _Atomic uint64_t ids;
+    cl->state = CLIENT_OPENING;
+    duet_conn *c = conn_new(&cl->host, fd, &stream_tcp_ops, NULL);
+    if (c == NULL) {
+        client_failed(cl, DUET_ERR_NOMEM, NULL);
+        return;
+    }
+    cl->conn = c;
+    c->id = ++ids;
+    c->phase = &opening_phase;
+    note_peer(c, fd);
+    int rc = 0;
+    if (cl->tls != NULL) {
+        c->secure = true;
+        rc = stream_tls_start(&c->stream, tls_connect(cl->tls, cl->tls_name, &cl->verdict));
+    }
+    if (rc == 0)
+        rc = proto_init_client(&c->proto, &cl->host.proto, c, cl->loop->now_ms);
+    if (rc < 0) {
+        conn_kill(c, rc);
+        return;
+    }
+    if (conn_start(c, &opening_phase) < 0) /* it is freed, and has told nobody */
+        client_failed(cl, DUET_ERR_NOMEM, NULL);
+    else
+        conn_speak(c);
+}
