@@ -4,6 +4,7 @@
 #include "http/reply.h"
 #include "http/url.h"
 #include "net/listen.h"
+#include "proto/close.h"
 #include "server/files.h"
 #include "server/server.h"
 #include <stdio.h>
@@ -45,6 +46,10 @@ static int fill_defaults(duet_server_config *c, char *why)
     if (c->threads > SERVER_LOOPS || c->head_max > 60 * 1024 || c->fields_max > HTTP_FIELDS_MOST) {
         snprintf(why, SERVER_WHY, "at most %d threads, 60 KiB of head and %d fields are possible", SERVER_LOOPS,
                  HTTP_FIELDS_MOST);
+        return DUET_ERR_INVALID;
+    }
+    if (!close_code_valid(c->drain_code)) {
+        snprintf(why, SERVER_WHY, "drain_code %u is none that may be sent", c->drain_code);
         return DUET_ERR_INVALID;
     }
     return 0;

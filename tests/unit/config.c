@@ -89,6 +89,7 @@ TEST(config, what_cannot_work_is_refused_at_the_start)
     refused((duet_server_config){ .listen = url, .origins = bad_origin }, DUET_ERR_INVALID, "example.com");
     refused((duet_server_config){ .listen = url, .trusted_proxies = bad_proxy }, DUET_ERR_INVALID, "10.1.0.0/8");
     refused((duet_server_config){ .listen = url, .proxy_protocol = true }, DUET_ERR_INVALID, "trusted");
+    refused((duet_server_config){ .listen = url, .drain_code = 1005 }, DUET_ERR_INVALID, "drain_code");
     refused((duet_server_config){ .listen = url, .threads = 257 }, DUET_ERR_INVALID, "256");
     refused((duet_server_config){ .listen = url, .head_max = 60 * 1024 + 1 }, DUET_ERR_INVALID, "60 KiB");
     refused((duet_server_config){ .listen = url, .fields_max = 201 }, DUET_ERR_INVALID, "200");
@@ -176,7 +177,7 @@ TEST(config, ops_1_a_drain_has_its_code_and_its_time)
     assert_true(duet_server_draining(server));
     uint64_t from = duet_loop_now_ms(loop);
     expect(&c, "\x88\x0c\x03\xf4" "going away");
-    while (!duet_server_over(server))
+    while (!duet_server_over(server) && duet_loop_now_ms(loop) - from < 5000)
         duet_loop_turn(loop, 10);
     assert_in_range(duet_loop_now_ms(loop) - from, 200, 2000);
     struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)duet_server_port(server, 0)) };
