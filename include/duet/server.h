@@ -44,7 +44,7 @@ typedef struct duet_server_config {
     void *arg;        /* duet_server_arg() */
     size_t data_size; /* the block of each connection: 0 */
 
-    /* Limits (threats.md, section 0). */
+    /* Limits. */
     unsigned message_max;    /* 1 MiB; Close 1009 */
     bool pieces;             /* messages in parts as they come */
     unsigned queue_soft;     /* bytes waiting: duet_congested(), reading stops: 256 KiB */

@@ -460,7 +460,7 @@ TEST(closing, the_peers_close_is_answered_once_then_comes_the_end)
     }
 }
 
-/* rfc-checklist 71: the end comes in the turn of the Close, not by a timeout. */
+/* RFC 6455 7.1.1: the end comes in the turn of the Close, not by a timeout. */
 TEST(closing, row_71_the_fin_follows_the_close_in_the_same_turn)
 {
     duet_server_config cfg = config();
@@ -609,7 +609,7 @@ TEST(closing, cls_8_a_flood_behind_a_failure_is_thrown_away_for_a_second_at_most
     wire_stop();
 }
 
-/* rfc-checklist 72: unread input must not turn our Close into a reset. */
+/* RFC 6455 7.1.1: unread input must not turn our Close into a reset. */
 TEST(closing, row_72_a_peer_that_writes_16_mib_before_it_reads_gets_its_1009)
 {
     enum { MANY = 16 * 1024 * 1024 };
