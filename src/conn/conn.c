@@ -474,11 +474,9 @@ static void open_stream(duet_conn *c)
     int rc = c->proxied ? c->host->opening(c) : 1;
     if (rc == 1)
         rc = c->stream.ops->handshake(&c->stream, &want);
-    else if (rc < 0)
-        c->reason = DUET_REASON_proxy_protocol_invalid;
     if (rc < 0) {
-        if (c->reason == DUET_REASON_other)
-            c->reason = DUET_REASON_tls_handshake_failed;
+        if (c->reason == DUET_REASON_other && rc != DUET_ERR_NOMEM)
+            c->reason = c->proxied ? DUET_REASON_proxy_protocol_invalid : DUET_REASON_tls_handshake_failed;
         if (c->host->unopened)
             c->host->unopened(c);
         conn_kill(c, rc);

@@ -138,11 +138,18 @@ struct client *client_raw(void)
     return c;
 }
 
-bool client_start_tls(struct client *c)
+void client_begin_tls(struct client *c)
 {
     make_tls();
     c->ssl = SSL_new(client_tls);
     SSL_set_fd(c->ssl, c->fd);
+    SSL_connect(c->ssl);
+}
+
+bool client_start_tls(struct client *c)
+{
+    if (c->ssl == NULL)
+        client_begin_tls(c);
     for (int i = 0; i < WIRE_TURNS; i++) {
         int rc = SSL_connect(c->ssl), why = SSL_get_error(c->ssl, rc);
         if (rc == 1)
