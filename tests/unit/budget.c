@@ -1,13 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* MEM-7: newcomers are refused and the slowest closed before the kernel would end the process. */
-#include "server/server.h"
-#include "test.h"
-#include <arpa/inet.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include "attached.h"
 
-static duet_server *server;
-static duet_loop *loop;
 static int closed_with;
 
 static void count_close(duet_conn *c, const duet_closing *why)
@@ -18,28 +12,7 @@ static void count_close(duet_conn *c, const duet_closing *why)
 
 static void start(unsigned memory_mib)
 {
-    char why[200];
-    duet_server_config config = { DUET_SERVER_CONFIG_INIT, .listen = "ws://127.0.0.1:0", .memory_mib = memory_mib,
-                                  .on = { .close = count_close } };
-    assert_int_equal(duet_loop_new(&loop), 0);
-    assert_int_equal(duet_server_new(&server, &config, why), 0);
-    assert_int_equal(duet_server_attach(server, loop), 0);
-}
-
-static void stop(void)
-{
-    duet_server_free(server);
-    duet_loop_free(loop);
-}
-
-static int dial(void)
-{
-    struct sockaddr_in at = { .sin_family = AF_INET,
-                              .sin_port = htons((uint16_t)duet_server_port(server, 0)),
-                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&at, sizeof(at)), 0);
-    return fd;
+    attach((duet_server_config){ .memory_mib = memory_mib, .on = { .close = count_close } });
 }
 
 static void turns(int n)
@@ -51,8 +24,7 @@ static void turns(int n)
 /* Sends an upgrade and reads what comes back. */
 static void ask(int fd, char answer[2048])
 {
-    static const char request[] = "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                                  "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+    static const char request[] = ATTACHED_REQUEST("/");
     size_t have = 0;
     send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL);
     for (int i = 0; i < 100 && have == 0; i++) {
@@ -76,7 +48,7 @@ TEST(budget, mem_7_newcomers_get_503_near_the_limit)
     assert_non_null(strstr(answer, "HTTP/1.1 503 "));
     assert_int_equal(server->loops[0].reasons[DUET_REASON_no_memory], 1);
     close(fd);
-    stop();
+    detach();
 }
 
 TEST(budget, mem_7_the_fullest_queue_is_closed_first)
@@ -101,5 +73,5 @@ TEST(budget, mem_7_the_fullest_queue_is_closed_first)
     assert_non_null(server_find(&server->loops[0], a_id)); /* it kept nothing waiting */
     close(small);
     close(large);
-    stop();
+    detach();
 }

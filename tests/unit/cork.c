@@ -1,14 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What the hot path costs, counted: writes, allocations, and what an idle connection keeps. */
 #include "base/mem.h"
-#include "server/server.h"
-#include "test.h"
-#include <arpa/inet.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include "attached.h"
 
-static duet_server *server;
-static duet_loop *loop;
 static unsigned reads, writes;
 static struct stream_ops counting;
 
@@ -41,46 +35,16 @@ static void publish(duet_conn *c, const duet_msg *m)
 
 static void start(const duet_handler *on)
 {
-    duet_server_config config = { DUET_SERVER_CONFIG_INIT, .listen = "ws://127.0.0.1:0", .on = *on };
-    assert_int_equal(duet_loop_new(&loop), 0);
-    assert_int_equal(duet_server_new(&server, &config, NULL), 0);
-    assert_int_equal(duet_server_attach(server, loop), 0);
+    attach((duet_server_config){ .on = *on });
     counting = stream_tcp_ops;
     counting.read = count_read;
     counting.write = count_write;
 }
 
-static void stop(void)
-{
-    duet_server_free(server);
-    duet_loop_free(loop);
-}
-
-static void receive(int fd, uint8_t *to, size_t len)
-{
-    for (size_t have = 0; have < len;) {
-        duet_loop_turn(loop, 5);
-        ssize_t n = recv(fd, to + have, len - have, MSG_DONTWAIT);
-        have += n > 0 ? (size_t)n : 0;
-    }
-}
-
 /* An open connection whose reads and writes are counted from here on. */
-static int dial(duet_conn **c)
+static int dial_counted(duet_conn **c)
 {
-    static const char request[] = "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                                  "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
-    uint8_t answer[129];
-    struct sockaddr_in at = { .sin_family = AF_INET,
-                              .sin_port = htons((uint16_t)duet_server_port(server, 0)),
-                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    uint32_t slot = server->loops[0].conns;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&at, sizeof(at)), 0);
-    assert_int_equal(send(fd, request, sizeof(request) - 1, 0), sizeof(request) - 1);
-    receive(fd, answer, sizeof(answer));
-    *c = server->loops[0].slots[slot].conn;
-    assert_non_null(*c);
+    int fd = dial_websocket(c, 0);
     (*c)->stream.ops = &counting;
     return fd;
 }
@@ -111,7 +75,7 @@ TEST(cork, sixteen_answers_leave_in_one_write)
     static const size_t lens[] = { 1, 20, 125, 200, 2047, 2048, 4000 };
     start(&(duet_handler){ .message = echo });
     duet_conn *c;
-    int fd = dial(&c);
+    int fd = dial_counted(&c);
     for (size_t i = 0; i < sizeof(lens) / sizeof(*lens); i++) {
         reads = writes = 0;
         round_trip(fd, 16, lens[i]);
@@ -119,7 +83,7 @@ TEST(cork, sixteen_answers_leave_in_one_write)
         assert_in_range(writes, 1, 2);   /* 64 KB may come in two */
     }
     close(fd);
-    stop();
+    detach();
 }
 
 TEST(cork, what_is_published_in_a_turn_leaves_in_one_write_for_each_member)
@@ -129,7 +93,7 @@ TEST(cork, what_is_published_in_a_turn_leaves_in_one_write_for_each_member)
     int fd[3];
     uint8_t wire[512], answer[512];
     for (int i = 0; i < 3; i++)
-        fd[i] = dial(&c[i]);
+        fd[i] = dial_counted(&c[i]);
     size_t n = frames(wire, 10, 20);
     writes = 0;
     assert_int_equal(send(fd[0], wire, n, 0), n);
@@ -138,7 +102,7 @@ TEST(cork, what_is_published_in_a_turn_leaves_in_one_write_for_each_member)
     assert_int_equal(writes, 3);
     for (int i = 0; i < 3; i++)
         close(fd[i]);
-    stop();
+    detach();
 }
 
 TEST(cork, a_message_costs_no_allocation_and_an_idle_connection_keeps_nothing)
@@ -146,7 +110,7 @@ TEST(cork, a_message_costs_no_allocation_and_an_idle_connection_keeps_nothing)
     static const size_t lens[] = { 0, 20, 125, 126, 2000, 4000, 16000 };
     start(&(duet_handler){ .message = echo });
     duet_conn *c;
-    int fd = dial(&c);
+    int fd = dial_counted(&c);
     for (size_t i = 0; i < sizeof(lens) / sizeof(*lens); i++) {
         round_trip(fd, 1, lens[i]); /* the pool has its chunk now */
         mem_fail((unsigned long)-1, false);
@@ -163,7 +127,7 @@ TEST(cork, a_message_costs_no_allocation_and_an_idle_connection_keeps_nothing)
     assert_null(c->proto.opening);
     assert_null(c->proto.out.first);
     close(fd);
-    stop();
+    detach();
 }
 
 TEST(cork, net_10_one_connection_has_its_share_of_a_turn)
@@ -171,7 +135,7 @@ TEST(cork, net_10_one_connection_has_its_share_of_a_turn)
     static uint8_t wire[40000], answer[40000];
     start(&(duet_handler){ .message = echo });
     duet_conn *c;
-    int fd = dial(&c);
+    int fd = dial_counted(&c);
     size_t n = frames(wire, 3000, 0);
     assert_int_equal(send(fd, wire, n, 0), n);
     uint64_t before = c->messages_in;
@@ -180,5 +144,5 @@ TEST(cork, net_10_one_connection_has_its_share_of_a_turn)
     receive(fd, answer, 3000 * 2);
     assert_int_equal(c->messages_in - before, 3000);
     close(fd);
-    stop();
+    detach();
 }

@@ -1,16 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Each limit of the server's config at -1, 0 and +1, over real sockets. Those of messages are in proto.c, those of
  * queues and topics in topic.c. */
-#include "server/server.h"
-#include "test.h"
-#include <arpa/inet.h>
-#include <errno.h>
+#include "attached.h"
 #include <malloc.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-static duet_server *server;
-static duet_loop *loop;
 static unsigned messages;
 
 static void count_message(duet_conn *c, const duet_msg *m)
@@ -35,30 +28,10 @@ static const duet_route routes[] = {
 
 static void start(duet_server_config config)
 {
-    config.size = sizeof(config);
-    config.listen = "ws://127.0.0.1:0";
     config.routes = routes;
     config.on.message = count_message;
     messages = 0;
-    assert_int_equal(duet_loop_new(&loop), 0);
-    assert_int_equal(duet_server_new(&server, &config, NULL), 0);
-    assert_int_equal(duet_server_attach(server, loop), 0);
-}
-
-static void stop(void)
-{
-    duet_server_free(server);
-    duet_loop_free(loop);
-}
-
-static int dial(void)
-{
-    struct sockaddr_in at = { .sin_family = AF_INET,
-                              .sin_port = htons((uint16_t)duet_server_port(server, 0)),
-                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&at, sizeof(at)), 0);
-    return fd;
+    attach(config);
 }
 
 /* Sends in steps and returns the status of the first answer; 0: the connection ended without one. */
@@ -109,11 +82,11 @@ TEST(limits, http_3_bytes_of_a_head)
     for (size_t size = 3999; size <= 4001; size++)
         for (size_t step = 1000; step <= 10000; step *= 10)
             assert_int_equal(ask_once(request, head_of(request, size), step), size <= 4000 ? 200 : 431);
-    stop();
+    detach();
     start((duet_server_config){ 0 });
     for (size_t size = 16383; size <= 16385; size++)
         assert_int_equal(ask_once(request, head_of(request, size), 20000), size <= 16384 ? 200 : 431);
-    stop();
+    detach();
 }
 
 TEST(limits, http_3_fields_of_a_head)
@@ -128,7 +101,7 @@ TEST(limits, http_3_fields_of_a_head)
         assert_int_equal(ask_once(request, (size_t)n, 1000), fields <= 10 ? 200 : 431);
         assert_int_equal(ask_once(request, (size_t)n, 7), fields <= 10 ? 200 : 431);
     }
-    stop();
+    detach();
 }
 
 TEST(limits, http_3_bytes_of_a_target)
@@ -140,7 +113,7 @@ TEST(limits, http_3_bytes_of_a_target)
         assert_int_equal(ask_once(request, (size_t)n, 1000), size <= 100 ? 200 : 414);
         assert_int_equal(ask_once(request, (size_t)n, 3), size <= 100 ? 200 : 414);
     }
-    stop();
+    detach();
 }
 
 TEST(limits, bytes_of_a_body)
@@ -155,7 +128,7 @@ TEST(limits, bytes_of_a_body)
         assert_int_equal(ask_once(request, (size_t)n, 1000), size <= 50 ? 200 : 413);
         assert_int_equal(ask_once(request, (size_t)n, 5), size <= 50 ? 200 : 413);
     }
-    stop();
+    detach();
 }
 
 static const char get[] = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -180,7 +153,7 @@ TEST(limits, connections_in_all_and_of_an_address)
         assert_int_equal(ask_once(get, sizeof(get) - 1, 1000), 200);
         close(fd[0]);
         close(fd[2]);
-        stop();
+        detach();
     }
 }
 
@@ -195,7 +168,7 @@ TEST(limits, newcomers_of_a_second)
         assert_int_equal(taken, 5);
         assert_int_equal(server->loops[0].reasons[DUET_REASON_accept_rate], 3);
     }
-    stop();
+    detach();
 }
 
 TEST(limits, requests_of_a_connection)
@@ -206,13 +179,12 @@ TEST(limits, requests_of_a_connection)
         assert_int_equal(ask(fd, get, sizeof(get) - 1, 1000), 200);
     assert_int_equal(ask(fd, get, sizeof(get) - 1, 1000), 0);
     close(fd);
-    stop();
+    detach();
 }
 
 static int open_websocket(void)
 {
-    static const char request[] = "GET /ws/ HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                                  "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+    static const char request[] = ATTACHED_REQUEST("/ws/");
     int fd = dial();
     assert_int_equal(ask(fd, request, sizeof(request) - 1, 1000), 101);
     return fd;
@@ -239,7 +211,7 @@ TEST(limits, messages_of_a_second)
         assert_int_equal(server->loops[0].reasons[DUET_REASON_rate], 1);
     }
     close(fd);
-    stop();
+    detach();
 }
 
 TEST(limits, http_1_a_half_open_head_keeps_little)
@@ -256,7 +228,7 @@ TEST(limits, http_1_a_half_open_head_keeps_little)
     assert_true(malloc_usable_size(c->parked) + malloc_usable_size(c->stash) < 1024);
     assert_null(c->http);
     close(fd);
-    stop();
+    detach();
 }
 
 TEST(limits, http_1_a_dribbled_head_gets_408_and_a_silent_peer_nothing)
@@ -268,5 +240,5 @@ TEST(limits, http_1_a_dribbled_head_gets_408_and_a_silent_peer_nothing)
     assert_int_equal(server->loops[0].reasons[DUET_REASON_open_timeout], 2);
     close(fd);
     close(silent);
-    stop();
+    detach();
 }

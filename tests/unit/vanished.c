@@ -1,16 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Peers that are gone without a word, and control frames when a queue is full, over real sockets. */
-#include "server/server.h"
-#include "test.h"
-#include <arpa/inet.h>
+#include "attached.h"
 #include <netinet/tcp.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 enum { PEERS = 40, TURNS_MOST = 2000 };
 
-static duet_server *server;
-static duet_loop *loop;
 static int closes, last_error;
 
 static void count_close(duet_conn *c, const duet_closing *why)
@@ -22,47 +16,14 @@ static void count_close(duet_conn *c, const duet_closing *why)
 
 static void start(duet_server_config config)
 {
-    config.size = sizeof(config);
-    config.listen = "ws://127.0.0.1:0";
     config.on.close = count_close;
     closes = last_error = 0;
-    assert_int_equal(duet_loop_new(&loop), 0);
-    assert_int_equal(duet_server_new(&server, &config, NULL), 0);
-    assert_int_equal(duet_server_attach(server, loop), 0);
+    attach(config);
 }
 
-static void stop(void)
+static int dial_small(duet_conn **c)
 {
-    duet_server_free(server);
-    duet_loop_free(loop);
-}
-
-static void receive(int fd, void *to, size_t len)
-{
-    for (size_t have = 0; have < len;) {
-        duet_loop_turn(loop, 5);
-        ssize_t n = recv(fd, (char *)to + have, len - have, MSG_DONTWAIT);
-        have += n > 0 ? (size_t)n : 0;
-    }
-}
-
-static int dial(duet_conn **c)
-{
-    static const char request[] = "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                                  "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
-    char answer[129];
-    int small = 4096;
-    struct sockaddr_in at = { .sin_family = AF_INET,
-                              .sin_port = htons((uint16_t)duet_server_port(server, 0)),
-                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    uint32_t slot = server->loops[0].conns;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
-    assert_int_equal(connect(fd, (struct sockaddr *)&at, sizeof(at)), 0);
-    assert_int_equal(send(fd, request, sizeof(request) - 1, 0), sizeof(request) - 1);
-    receive(fd, answer, sizeof(answer));
-    *c = server->loops[0].slots[slot].conn;
-    return fd;
+    return dial_websocket(c, 4096);
 }
 
 TEST(vanished, net_7_peers_that_answer_no_ping_are_let_go)
@@ -71,7 +32,7 @@ TEST(vanished, net_7_peers_that_answer_no_ping_are_let_go)
     int fd[PEERS];
     duet_conn *c;
     for (int i = 0; i < PEERS; i++)
-        fd[i] = dial(&c); /* nobody reads them from here on */
+        fd[i] = dial_small(&c); /* nobody reads them from here on */
     unsigned ms = 0;
     socklen_t len = sizeof(ms);
     assert_int_equal(getsockopt(c->stream.watch.fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, &len), 0);
@@ -84,7 +45,7 @@ TEST(vanished, net_7_peers_that_answer_no_ping_are_let_go)
     assert_int_equal(server->loops[0].websockets, 0); /* CLS-11 */
     for (int i = 0; i < PEERS; i++)
         close(fd[i]);
-    stop();
+    detach();
 }
 
 TEST(vanished, tim_1_no_deadline_outlives_its_connection)
@@ -92,7 +53,7 @@ TEST(vanished, tim_1_no_deadline_outlives_its_connection)
     start((duet_server_config){ .ping_ms = 5, .pong_ms = 5, .close_ms = 5, .idle_ms = 5, .stall_ms = 5 });
     for (int i = 0; i < 60; i++) {
         duet_conn *c;
-        int fd = dial(&c);
+        int fd = dial_small(&c);
         if (i % 3 == 0)
             duet_close(c, 1000, NULL);
         else if (i % 3 == 1)
@@ -104,7 +65,7 @@ TEST(vanished, tim_1_no_deadline_outlives_its_connection)
         duet_loop_turn(loop, 10);
     assert_int_equal(server->loops[0].conns, 0);
     assert_int_equal(atomic_load(&server->connections), 0);
-    stop();
+    detach();
 }
 
 TEST(vanished, cls_10_an_id_is_never_that_of_another_connection)
@@ -113,7 +74,7 @@ TEST(vanished, cls_10_an_id_is_never_that_of_another_connection)
     uint64_t before = 0;
     for (int i = 0; i < 20; i++) {
         duet_conn *c;
-        int fd = dial(&c);
+        int fd = dial_small(&c);
         uint64_t id = duet_id(c);
         assert_ptr_equal(duet_conn_find(server, id), c);
         assert_true(id != before); /* the slot is the same */
@@ -126,7 +87,7 @@ TEST(vanished, cls_10_an_id_is_never_that_of_another_connection)
         assert_null(duet_conn_find(server, id));
         close(fd);
     }
-    stop();
+    detach();
 }
 
 TEST(vanished, mem_4_a_ping_is_answered_though_the_queue_is_full)
@@ -134,7 +95,7 @@ TEST(vanished, mem_4_a_ping_is_answered_though_the_queue_is_full)
     static uint8_t payload[300000], taken[65536];
     start((duet_server_config){ .queue_max = 200000, .queue_soft = 400000, .when_full = DUET_FULL_REFUSE });
     duet_conn *c;
-    int fd = dial(&c);
+    int fd = dial_small(&c);
     size_t queued = 0;
     for (int still = 0; still < 20; still++) { /* until the socket takes no more */
         if (duet_queued(c) != queued || duet_send(c, DUET_BINARY, payload, sizeof(payload)) == 0)
@@ -159,5 +120,5 @@ TEST(vanished, mem_4_a_ping_is_answered_though_the_queue_is_full)
     }
     assert_memory_equal(last, "\x8a\x04ping", 6);
     close(fd);
-    stop();
+    detach();
 }
