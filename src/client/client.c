@@ -119,9 +119,10 @@ static void stream_unopened(duet_conn *c)
     const char *reason;
     if (c->stream.ops != &stream_tls_ops)
         return;
-    if (cl->verdict.error != 0)
-        tls_verdict_text(&cl->verdict, cl->tls_name, cl->detail, sizeof(cl->detail));
-    else if ((reason = stream_tls_reason(&c->stream)) != NULL)
+    if (tls_verdict_text(&cl->verdict, cl->tls_name, cl->detail, sizeof(cl->detail)))
+        return;
+    cl->detail[0] = 0;
+    if ((reason = stream_tls_reason(&c->stream)) != NULL)
         snprintf(cl->detail, sizeof(cl->detail), "TLS failed: %s", reason);
 }
 
@@ -130,7 +131,7 @@ void client_begin(duet_client *cl)
     buf_fini(&cl->body);
     cl->told = cl->refused = cl->again = false;
     cl->detail[0] = 0;
-    cl->verdict.error = 0;
+    cl->verdict = (struct tls_verdict){ 0 };
     cl->retry_after_s = 0;
     cl->error = 0;
     cl->began_ms = cl->loop->now_ms;

@@ -126,6 +126,8 @@ static void when_ended(duet_conn *c, int error)
         memcpy(line, cl->detail, sizeof(line));
     else if (error == DUET_ERR_HANDSHAKE && o != NULL && o->error != NULL)
         snprintf(line, sizeof(line), "%s", o->error);
+    else if (error == DUET_ERR_TLS && tls_verdict_text(&cl->verdict, cl->tls_name, line, sizeof(line)))
+        ; /* in TLS 1.3 a server looks at our certificate when we are done */
     else if (error == DUET_ERR_EOF || error == -ECONNRESET)
         snprintf(line, sizeof(line), "the server closed the connection before it answered");
     else if (error == DUET_ERR_TIMEOUT)

@@ -28,6 +28,13 @@ static int on_verify(int ok, X509_STORE_CTX *store)
     return 0;
 }
 
+static void on_info(const SSL *ssl, int where, int value)
+{
+    struct tls_verdict *v = SSL_get_ex_data(ssl, verdict_index);
+    if ((where & SSL_CB_READ_ALERT) == SSL_CB_READ_ALERT && value >> 8 == SSL3_AL_FATAL)
+        v->alert = value;
+}
+
 static int blame(char *why, const char *path, const char *what)
 {
     unsigned long code = ERR_peek_error();
@@ -55,6 +62,7 @@ static SSL_CTX *make_context(void)
     SSL_CTX_set_mode(c, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_default_passwd_cb(c, no_password);
+    SSL_CTX_set_info_callback(c, on_info);
     if (SSL_CTX_set_min_proto_version(c, TLS1_2_VERSION) == 1 &&
         SSL_CTX_set_cipher_list(c, "ECDHE+AESGCM:ECDHE+CHACHA20") == 1 &&
         SSL_CTX_set_alpn_protos(c, ours, sizeof(ours) - 1) == 0)
@@ -112,7 +120,7 @@ static bool expect(SSL *ssl, const char *name)
 SSL *tls_connect(SSL_CTX *context, const char *name, struct tls_verdict *verdict)
 {
     SSL *ssl = SSL_new(context);
-    verdict->error = 0;
+    *verdict = (struct tls_verdict){ 0 };
     if (ssl == NULL || SSL_set_ex_data(ssl, verdict_index, verdict) != 1 || !expect(ssl, name)) {
         SSL_free(ssl);
         ERR_clear_error();
@@ -122,9 +130,12 @@ SSL *tls_connect(SSL_CTX *context, const char *name, struct tls_verdict *verdict
     return ssl;
 }
 
-void tls_verdict_text(const struct tls_verdict *v, const char *name, char *out, size_t size)
+bool tls_verdict_text(const struct tls_verdict *v, const char *name, char *out, size_t size)
 {
     switch (v->error) {
+    case 0:
+        snprintf(out, size, "the server ended TLS: %s", SSL_alert_desc_string_long(v->alert));
+        return v->alert != 0;
     case X509_V_ERR_CERT_HAS_EXPIRED:
         snprintf(out, size, "the server's certificate has expired");
         break;
@@ -142,7 +153,9 @@ void tls_verdict_text(const struct tls_verdict *v, const char *name, char *out, 
         snprintf(out, size, "the server's certificate is not for the address %.100s", name);
         break;
     default:
-        snprintf(out, size, "the server's certificate does not verify: %.100s", X509_verify_cert_error_string(v->error));
+        snprintf(out, size, "the server's certificate does not verify: %.100s",
+                 X509_verify_cert_error_string(v->error));
         break;
     }
+    return true;
 }
