@@ -65,6 +65,14 @@ static void count_piece(duet_http *x, const void *data, size_t len, bool last)
     duet_http_text(x, 200, line);
 }
 
+/* Takes a piece, and no more until the test says so. */
+static void pause_at_piece(duet_http *x, const void *data, size_t len, bool last)
+{
+    if (!last)
+        duet_http_pause(x);
+    count_piece(x, data, len, last);
+}
+
 static int answer_with(duet_http *x, const duet_request *r, const char *name, const char *value)
 {
     const duet_header fields[] = { { "X-Fine", "yes" }, { name, value }, { NULL, NULL } };
@@ -111,6 +119,7 @@ static const duet_route routes[] = {
     { .path = "/stream", .http = stream },
     { .path = "/page", .http = page },
     { .path = "/count", .methods = "POST", .http = keep, .piece = count_piece },
+    { .path = "/slowly", .methods = "POST", .http = keep, .piece = pause_at_piece },
     { .path = "/fields", .http = try_fields },
     { .path = "/fields/ws", .websocket = true, .upgrade = try_fields },
     { .path = "/ws", .websocket = true },
@@ -193,6 +202,51 @@ TEST(answer, who_takes_pieces_gets_the_last_of_every_body)
     expect(&c, "0 bytes");
     say(&c, "POST /count HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n");
     expect(&c, "3 bytes");
+    close(c.fd);
+    serve_no_more();
+}
+
+/* The peer waits meanwhile, and that is not its fault: its time does not run. */
+TEST(answer, a_body_of_pieces_can_be_held_up)
+{
+    static struct client c;
+    begin(&(duet_server_config){ .routes = routes, .idle_ms = 100, .on.gone = count_gone });
+    dial(&c);
+    say(&c, "POST /slowly HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\nab");
+    for (int i = 0; i < 300; i++) {
+        if (i == 20)
+            say(&c, "cdef");
+        turn(&c);
+    }
+    assert_false(c.ended);
+    assert_int_equal(t.gone, 0);
+    duet_http_resume(t.kept);
+    expect(&c, "6 bytes");
+    /* Not held up, it does run. */
+    say(&c, "POST /count HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\nab");
+    expect_status(&c, "408", true);
+    expect(&c, NULL);
+    assert_int_equal(t.gone, 1);
+    close(c.fd);
+    serve_no_more();
+}
+
+TEST(answer, a_stream_leaves_a_topic)
+{
+    static struct client c;
+    begin(&(duet_server_config){ .routes = routes });
+    dial(&c);
+    say(&c, "GET /news HTTP/1.1\r\nHost: h\r\n\r\n");
+    expect(&c, "begin ");
+    assert_int_equal(duet_publish(server, "news", DUET_TEXT, "first", 5), 0);
+    expect(&c, "first");
+    assert_int_equal(duet_http_unsubscribe(t.kept, "news"), 0);
+    assert_int_equal(duet_http_unsubscribe(t.kept, "news"), 0);
+    assert_int_equal(duet_publish(server, "news", DUET_TEXT, "second", 6), 0);
+    assert_int_equal(duet_http_write(t.kept, "end", 3), 0);
+    assert_int_equal(duet_http_end(t.kept), 0);
+    expect(&c, "end\r\n0\r\n\r\n");
+    assert_null(strstr(c.got, "second"));
     close(c.fd);
     serve_no_more();
 }

@@ -136,7 +136,7 @@ TEST(request, it_is_the_same_when_its_body_comes_later)
         assert_int_equal(send(c.fd, all, cut, 0), cut);
         turn(&c);
         /* Another one's bytes take the place in the loop's buffer. */
-        one_request("GET /none?xxxxxxxxxxxxxxxxxxxxxxxx HTTP/1.1\r\nHost: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n\r\n", "404",
+        one_request("GET /none?xxxxxxxxxxxxxxxxxxxxx HTTP/1.1\r\nHost: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n\r\n", "404",
                     false);
         assert_int_equal(send(c.fd, all + cut, sizeof(all) - 1 - cut, 0), sizeof(all) - 1 - cut);
         expect(&c, "seen");
