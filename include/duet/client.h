@@ -75,8 +75,8 @@ typedef struct duet_client_config {
     /*
      * Another attempt after one that failed or was lost, with full jitter (RFC 6455 7.2.3): a random wait up to
      * `retry_first_ms`, which doubles up to `retry_most_ms` while attempts fail; after Retry-After at least that. None
-     * after duet_close() and duet_abort(), the peer's Close 1000 or 1008, an HTTP answer below 500 but 408, 425 and 429,
-     * and a certificate that does not verify.
+     * after duet_close() and duet_abort(), the peer's Close 1000 or 1008, an HTTP answer below 500 but 408, 425 and
+     * 429, and a certificate that does not verify.
      */
     bool retry;
     unsigned retry_first_ms; /* 5 s */
@@ -95,7 +95,8 @@ typedef struct duet_client_config {
  */
 DUET_API int duet_connect(duet_client **out, duet_loop *loop, const duet_client_config *config, char *why);
 /* Ends it in whatever state it is. An attempt that is under way ends now, with its `close` or with `failed`
- * (DUET_ERR_CLOSED) before this returns; nothing is called afterwards. Allowed inside any callback, its own too. Free it before the loop. NULL is fine. */
+ * (DUET_ERR_CLOSED) before this returns; nothing is called afterwards. Allowed inside any callback, its own too. Free
+ * it before the loop. NULL is fine. */
 DUET_API void duet_client_free(duet_client *client);
 
 /* The open connection; NULL: there is none now. */

@@ -10,8 +10,8 @@ unsigned backoff_ms(unsigned first_ms, unsigned most_ms, unsigned failures, uint
 
 enum { BACKOFF_AFTER_MOST_S = 24 * 3600 };
 
-/* Seconds that a Retry-After asks for (a number, or a date seen from `now`, in seconds since 1970), at most a day; 0 for
- * what is neither. */
+/* Seconds that a Retry-After asks for (a number, or a date seen from `now`, in seconds since 1970), at most a day; 0
+ * for what is neither. */
 unsigned backoff_after_s(const char *value, unsigned len, int64_t now);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From a name to a socket: addresses are tried in order, the next one when one failed or STAGGER_MS after the one before
- * (RFC 8305 5). The first that connects wins, and the others are closed.
+ * From a name to a socket: addresses are tried in order, the next one when one failed or STAGGER_MS after the one
+ * before (RFC 8305 5). The first that connects wins, and the others are closed.
  */
 #include "client/client.h"
 #include <errno.h>

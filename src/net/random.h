@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The system's randomness by the block, for what is asked for often and little: masking keys. A fork does not go on with
- * the bytes its parent has (CLI-6), and no byte stays in memory once it was given out.
+ * The system's randomness by the block, for what is asked for often and little: masking keys. A fork does not go on
+ * with the bytes its parent has (CLI-6), and no byte stays in memory once it was given out.
  */
 #ifndef NET_RANDOM_H
 #define NET_RANDOM_H

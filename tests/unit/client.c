@@ -306,7 +306,8 @@ TEST(client, asks_as_the_rfc_says)
 }
 
 /* %s: the right Sec-WebSocket-Accept. */
-#define GOOD "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n"
+#define GOOD                                                                                                           \
+    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n"
 #define RIGHT "Sec-WebSocket-Accept: %s\r\n"
 
 TEST(client, cli_1_a_wrong_answer_fails_and_names_the_field)
@@ -322,7 +323,8 @@ TEST(client, cli_1_a_wrong_answer_fails_and_names_the_field)
         { "HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n%.0s", "Accept" },
         { "HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
           "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n%.0s", "Accept" },
-        { "HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x%s\r\n\r\n", "Accept" },
+        { "HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x%s\r\n\r\n",
+          "Accept" },
         { GOOD "Sec-WebSocket-Accept: x\r\n\r\n", "Accept" },
         { GOOD "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n", "Extensions" },
         { GOOD "Sec-WebSocket-Extensions: x\r\n\r\n", "Extensions" },
