@@ -9,6 +9,7 @@ set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 
 find_package(Threads REQUIRED)
 find_package(OpenSSL 3.0 REQUIRED)
+find_package(ZLIB REQUIRED)
 
 add_library(duet_warnings INTERFACE)
 target_compile_options(duet_warnings INTERFACE -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes

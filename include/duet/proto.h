@@ -111,6 +111,8 @@ typedef struct duet_proto_config {
     const char *host, *target, *origin; /* origin may be NULL */
     const char *const *subprotocols; /* offered, in the order wanted; ends with NULL */
     const duet_header *headers;      /* more of them; ends with a NULL name */
+
+    duet_deflate deflate; /* not with `pieces` */
 } duet_proto_config;
 
 #define DUET_PROTO_CONFIG_INIT .size = sizeof(duet_proto_config)

@@ -95,6 +95,9 @@ typedef struct duet_server_config {
     void (*trace)(duet_conn *c, const duet_trace *frame);
     /* The upgrade request and the 101 of a route with `trace`, as they were on the wire, just before `open`. */
     void (*trace_head)(duet_conn *c, bool sent, const char *head, size_t len);
+
+    duet_deflate deflate; /* permessage-deflate: off; never with `pieces`. What is published is compressed once for all
+                           * whose windows are the same */
 } duet_server_config;
 
 #define DUET_SERVER_CONFIG_INIT .size = sizeof(duet_server_config)

@@ -49,6 +49,7 @@ struct conn_host {
     duet_handler on;
     duet_proto_config proto; /* resolved */
     struct chunk_pool pool;
+    struct deflate_pool deflate;
     size_t queue_soft, queue_max;
     unsigned stall_ms, close_ms, messages_per_s;
     duet_when_full when_full;
@@ -158,7 +159,7 @@ static inline void conn_queued_more(duet_conn *c)
 }
 
 /* From HTTP to WebSocket: the 101 is in the queue. */
-void websocket_begin(duet_conn *c, char *subprotocol); /* taken; or NULL */
+void websocket_begin(duet_conn *c, char *subprotocol, struct deflate *deflate); /* both taken; or NULL */
 /* The same for a client: duet_proto_recv() said that it is open. */
 void websocket_opened(duet_conn *c);
 /* Queues a message, without a look at limits and not yet to be written: conn_flush() or conn_queued_more() is next.

@@ -232,10 +232,11 @@ const struct conn_phase conn_websocket = {
     .ended = when_ended,
 };
 
-void websocket_begin(duet_conn *c, char *subprotocol)
+void websocket_begin(duet_conn *c, char *subprotocol, struct deflate *deflate)
 {
     proto_init_open(&c->proto, &c->host->proto, c, c->host->loop->now_ms);
     c->proto.subprotocol = subprotocol;
+    proto_deflate(&c->proto, deflate);
     websocket_opened(c);
 }
 

@@ -166,12 +166,11 @@ static bool was_offered(const struct http_head *h, const char *data, const char 
     return false;
 }
 
-int handshake_answer(struct buf *b, const struct http_head *h, const char *data, const char *subprotocol,
-                     const duet_header *headers)
+int handshake_answer(struct buf *b, const struct http_head *h, const char *data, const struct handshake_terms *terms)
 {
-    if (subprotocol != NULL && !was_offered(h, data, subprotocol))
+    if (terms->subprotocol != NULL && !was_offered(h, data, terms->subprotocol))
         return DUET_ERR_INVALID;
-    int rc = reply_fields_check(headers);
+    int rc = reply_fields_check(terms->headers);
     if (rc < 0)
         return rc;
     struct http_text key = { "", 0 };
@@ -182,9 +181,11 @@ int handshake_answer(struct buf *b, const struct http_head *h, const char *data,
     reply_field(b, "Upgrade", "websocket");
     reply_field(b, "Connection", "Upgrade");
     reply_field(b, "Sec-WebSocket-Accept", accept);
-    if (subprotocol != NULL)
-        reply_field(b, "Sec-WebSocket-Protocol", subprotocol);
-    reply_fields(b, headers);
+    if (terms->subprotocol != NULL)
+        reply_field(b, "Sec-WebSocket-Protocol", terms->subprotocol);
+    if (terms->extension != NULL)
+        extension_answer(b, terms->extension);
+    reply_fields(b, terms->headers);
     buf_put(b, "\r\n", 2);
     return 0;
 }
@@ -253,6 +254,7 @@ int handshake_request(struct buf *b, const duet_proto_config *c, const char *key
     rc = protocols_request(b, c->subprotocols);
     if (rc < 0)
         return rc;
+    extension_offer(b, &c->deflate);
     reply_fields(b, c->headers);
     buf_put(b, "\r\n", 2);
     return 0;
@@ -273,8 +275,6 @@ const char *handshake_response(const struct http_head *h, const char *data, cons
         return "the answer has no Sec-WebSocket-Accept, or two";
     if (v.len != HANDSHAKE_ACCEPT || memcmp(v.at, accept, v.len) != 0)
         return "the answer's Sec-WebSocket-Accept is none for this key";
-    if (http_head_count(h, data, "sec-websocket-extensions") > 0)
-        return "the answer has Sec-WebSocket-Extensions, and none was offered";
     if (http_head_count(h, data, protocol_field) == 0)
         return NULL;
     if (!only(h, data, protocol_field, &v))

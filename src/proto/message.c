@@ -12,7 +12,8 @@ enum {
     GATHER_LEAST = 512,
     SHORT_MOST = 125,       /* what a head of two bytes and a key can say */
     ROOM_LEAST = 16 * 1024, /* reading straight into the message pays from here on */
-    CONTROL_WINDOW_MS = 10000
+    CONTROL_WINDOW_MS = 10000,
+    PACKED_MORE = 256 /* a compressed message may be so much longer than its limit, and an eighth */
 };
 
 void message_release(duet_proto *p)
@@ -32,6 +33,8 @@ void message_drop(duet_proto *p)
     p->delivered = false;
     p->checked = NULL;
     p->type = 0;
+    if (p->deflate != NULL)
+        deflate_drop(p->deflate);
     mem_free(p->control);
     p->control = NULL;
 }
@@ -55,6 +58,11 @@ static int count_control(duet_proto *p)
     return proto_fail(p, DUET_ERR_POLICY, DUET_CODE_POLICY);
 }
 
+static uint64_t message_most(const duet_proto *p)
+{
+    return p->config->message_max == DUET_OFF ? SIZE_MAX / 4 : p->config->message_max;
+}
+
 /* A data frame's place in its message, judged by its head alone: nothing is allocated for what is only declared. */
 static int begin_data(duet_proto *p, const struct frame *f)
 {
@@ -66,9 +74,12 @@ static int begin_data(duet_proto *p, const struct frame *f)
         p->fragments = 0;
         p->utf8 = UTF8_ACCEPT;
         p->piece_said = false;
+        p->deflated = f->rsv != 0;
         p->began_ms = p->now_ms;
     }
-    uint64_t most = p->config->message_max == DUET_OFF ? SIZE_MAX / 4 : p->config->message_max;
+    uint64_t most = message_most(p);
+    if (p->deflated)
+        most += most / 8 + PACKED_MORE; /* fixed codes of 9 bits for 8; what comes out is counted as it does */
     if (f->length > most - p->total)
         return proto_fail(p, DUET_ERR_TOO_BIG, DUET_CODE_TOO_BIG);
     p->total += f->length;
@@ -96,12 +107,24 @@ static int begin_frame(duet_proto *p, const uint8_t *head)
     return p->state == CLOSING ? 0 : begin_data(p, &f);
 }
 
+/* RSV1 marks a compressed message on its first frame, where that was agreed on (RFC 7692 6). */
+static bool start_valid(const duet_proto *p, const uint8_t *h)
+{
+    bool masked = !proto_masks(p);
+    if (__builtin_expect(p->deflate == NULL, 1))
+        return frame_start_valid(h, masked);
+    unsigned opcode = h[0] & 0x0f;
+    uint8_t start[2] = { h[0], h[1] };
+    if (opcode == FRAME_TEXT || opcode == FRAME_BINARY)
+        start[0] &= (uint8_t)~DEFLATE_RSV;
+    return frame_start_valid(start, masked);
+}
+
 /* Takes a head from the input. 1: a frame began; 0: more is needed; an error. */
 static int read_head(duet_proto *p, duet_input *in)
 {
-    bool masked = !proto_masks(p);
     if (p->head_have == 0 && in->len >= 2) {
-        if (!frame_start_valid(in->data, masked))
+        if (!start_valid(p, in->data))
             return fail_protocol(p);
         size_t size = frame_head_size(in->data, in->len);
         if (in->len >= size) {
@@ -118,7 +141,7 @@ static int read_head(duet_proto *p, duet_input *in)
         p->head_have = (uint8_t)(p->head_have + n);
         in->data += n;
         in->len -= n;
-        if (p->head_have >= 2 && !frame_start_valid(p->head, masked))
+        if (p->head_have >= 2 && !start_valid(p, p->head))
             return fail_protocol(p);
         if (p->head_have < 2 || p->head_have < frame_head_size(p->head, p->head_have))
             continue;
@@ -153,6 +176,8 @@ static int take_close(duet_proto *p, const uint8_t *data, size_t len, duet_event
     duet_shared_unref(p->gather);
     p->gather = NULL;
     p->type = 0;
+    if (p->deflate != NULL)
+        deflate_drop(p->deflate);
     proto_enter(p, CLOSED);
     *ev = (duet_event){ .kind = DUET_EVENT_CLOSE, .code = code };
     keep_reason(p, data, len);
@@ -237,20 +262,9 @@ static int text_wrong(duet_proto *p, const uint8_t *data, size_t n)
     return 0;
 }
 
-/* `n` bytes were put at the end of `gather`, already unmasked. */
-static int gathered(duet_proto *p, size_t n, duet_event *ev)
+/* The message in `gather` is whole. */
+static int deliver(duet_proto *p, duet_event *ev)
 {
-    p->left -= n;
-    const uint8_t *from = p->gather->payload + p->gather->len;
-    p->gather->len += n;
-    int rc = text_wrong(p, from, n);
-    if (rc < 0)
-        return rc;
-    if (p->left > 0)
-        return 0;
-    p->in_frame = false;
-    if (!p->final)
-        return 0;
     *ev = (duet_event){ .kind = DUET_EVENT_MESSAGE,
                         .type = (duet_type)p->type,
                         .data = p->gather->payload,
@@ -263,6 +277,21 @@ static int gathered(duet_proto *p, size_t n, duet_event *ev)
     }
     p->type = 0;
     return 1;
+}
+
+/* `n` bytes were put at the end of `gather`, already unmasked. */
+static int gathered(duet_proto *p, size_t n, duet_event *ev)
+{
+    p->left -= n;
+    const uint8_t *from = p->gather->payload + p->gather->len;
+    p->gather->len += n;
+    int rc = text_wrong(p, from, n);
+    if (rc < 0)
+        return rc;
+    if (p->left > 0)
+        return 0;
+    p->in_frame = false;
+    return p->final ? deliver(p, ev) : 0;
 }
 
 static int recv_gather(duet_proto *p, uint8_t *data, size_t n, duet_event *ev)
@@ -315,6 +344,32 @@ static int recv_piece(duet_proto *p, uint8_t *data, size_t n, duet_event *ev)
     return 1;
 }
 
+static int fail_deflated(duet_proto *p, int error)
+{
+    unsigned code = error == DUET_ERR_TOO_BIG ? DUET_CODE_TOO_BIG :
+                    error == DUET_ERR_NOMEM   ? DUET_CODE_INTERNAL :
+                                                DUET_CODE_INVALID;
+    return proto_fail(p, error, code);
+}
+
+/* Part of a compressed message; what comes out gathers in `gather`. Its text is judged at the end (RFC 7692 6). */
+static int recv_deflated(duet_proto *p, uint8_t *data, size_t n, duet_event *ev)
+{
+    p->key = mask_apply(data, n, p->key);
+    p->left -= n;
+    bool last = p->final && p->left == 0;
+    if (p->left == 0)
+        p->in_frame = false;
+    int rc = deflate_take(p->deflate, data, n, last, (size_t)message_most(p), &p->gather);
+    if (rc < 0)
+        return fail_deflated(p, rc);
+    if (!last)
+        return 0;
+    if (p->type == FRAME_TEXT && !utf8_valid(p->gather->payload, p->gather->len))
+        return proto_fail(p, DUET_ERR_UTF8, DUET_CODE_INVALID);
+    return deliver(p, ev);
+}
+
 static int recv_data(duet_proto *p, duet_input *in, duet_event *ev)
 {
     uint8_t *data = in->data;
@@ -326,6 +381,8 @@ static int recv_data(duet_proto *p, duet_input *in, duet_event *ev)
         p->in_frame = p->left > 0;
         return 0;
     }
+    if (p->deflated)
+        return recv_deflated(p, data, n, ev);
     if (p->config->pieces)
         return recv_piece(p, data, n, ev);
     if (p->final && p->fragments == 1 && n == p->left && p->gather == NULL)
@@ -383,7 +440,8 @@ int message_recv(duet_proto *p, duet_input *in, duet_event *ev)
 size_t duet_proto_room(duet_proto *p, void **at)
 {
     message_release(p);
-    if (p->state != OPEN || !p->in_frame || frame_is_control(p->opcode) || p->config->pieces || p->left < ROOM_LEAST)
+    if (p->state != OPEN || !p->in_frame || frame_is_control(p->opcode) || p->config->pieces || p->left < ROOM_LEAST ||
+        p->deflated)
         return 0;
     size_t have = p->gather ? p->gather->len : 0;
     if (!gather_fits(p, have + ROOM_LEAST))

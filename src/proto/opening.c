@@ -99,6 +99,20 @@ static int judge_request(duet_proto *p, duet_event *ev)
     return 1;
 }
 
+/* Takes the extension that the server answered: 0 (also for none), or an error. */
+static int agree(duet_proto *p)
+{
+    struct extension agreed;
+    struct proto_opening *o = p->opening;
+    int rc = extension_agree(&o->head, o->bytes.at, &p->config->deflate, &agreed);
+    if (rc < 0)
+        o->error = "the answer has Sec-WebSocket-Extensions that do not fit what was offered";
+    if (rc != 1)
+        return rc;
+    proto_deflate(p, deflate_new(&agreed, &p->config->deflate, NULL));
+    return p->deflate ? 0 : DUET_ERR_NOMEM;
+}
+
 static int judge_response(duet_proto *p, duet_event *ev)
 {
     struct proto_opening *o = p->opening;
@@ -109,6 +123,9 @@ static int judge_response(duet_proto *p, duet_event *ev)
         return proto_fail(p, DUET_ERR_HANDSHAKE, 0);
     if (subprotocol != NULL && (p->subprotocol = mem_strdup(subprotocol)) == NULL)
         return proto_fail(p, DUET_ERR_NOMEM, 0);
+    int rc = agree(p);
+    if (rc < 0)
+        return proto_fail(p, rc, 0);
     opening_free(p);
     proto_enter(p, OPEN);
     proto_became_open(p);
@@ -182,15 +199,22 @@ int duet_proto_accept(duet_proto *p, const char *subprotocol, const duet_header 
     char *name = subprotocol ? mem_strdup(subprotocol) : NULL;
     if (subprotocol != NULL && name == NULL)
         return DUET_ERR_NOMEM;
+    struct extension agreed;
+    struct deflate *deflate = NULL; /* without memory for it, the offer is declined */
+    if (extension_choose(&p->opening->head, p->opening->bytes.at, &p->config->deflate, &agreed))
+        deflate = deflate_new(&agreed, &p->config->deflate, NULL);
+    struct handshake_terms terms = { subprotocol, headers, deflate ? &agreed : NULL };
     buf_init(&b, space, sizeof(space));
-    int rc = handshake_answer(&b, &p->opening->head, p->opening->bytes.at, subprotocol, headers);
+    int rc = handshake_answer(&b, &p->opening->head, p->opening->bytes.at, &terms);
     if (rc == 0)
         rc = queue(p, &b);
     buf_fini(&b);
     if (rc < 0) {
+        deflate_free(deflate);
         mem_free(name);
         return rc;
     }
+    proto_deflate(p, deflate);
     p->subprotocol = name;
     p->status = 101;
     p->now_ms = now_ms;

@@ -116,6 +116,7 @@ void pool_unref(struct chunk_pool *pool, duet_shared *s)
         duet_shared_unref(s);
         return;
     }
+    shared_unpack(s);
     pool->blocks[pool->block_count++] = s;
     pool->block_bytes += s->cap;
 }

@@ -12,7 +12,9 @@ enum {
     PONG_MS = 10000,
     CLOSE_MS = 5000,
     MESSAGE_MS = 60000,
-    CONTROL_PER_S = 1000
+    CONTROL_PER_S = 1000,
+    DEFLATE_LEAST = FRAME_CONTROL_MOST + 1, /* what the shortest head can say goes the shortest way */
+    DEFLATE_LEVEL = 1
 };
 
 /* Only asserts look at it. */
@@ -49,6 +51,10 @@ void proto_config_resolve(duet_proto_config *out, const duet_proto_config *in)
     default_to(&out->close_ms, CLOSE_MS);
     default_to(&out->message_ms, MESSAGE_MS);
     default_to(&out->control_per_s, CONTROL_PER_S);
+    default_to(&out->deflate.least, DEFLATE_LEAST);
+    default_to(&out->deflate.level, DEFLATE_LEVEL);
+    if (out->pieces)
+        out->deflate.on = false;
 }
 
 static void init(duet_proto *p, const duet_proto_config *config, struct chunk_pool *pool, uint64_t now_ms)
@@ -99,9 +105,15 @@ int proto_init_client(duet_proto *p, const duet_proto_config *config, void *arg,
     return opening_begin(p);
 }
 
+void proto_deflate(duet_proto *p, struct deflate *d)
+{
+    p->deflate = d;
+}
+
 void proto_fini(duet_proto *p)
 {
     message_drop(p);
+    deflate_free(p->deflate);
     opening_free(p);
     outq_clear(&p->out);
     mem_free(p->control);
@@ -112,6 +124,8 @@ void proto_fini(duet_proto *p)
 int duet_proto_new(duet_proto **out, const duet_proto_config *config, uint64_t now_ms)
 {
     if (config == NULL || config->size == 0)
+        return DUET_ERR_INVALID;
+    if (config->size >= sizeof(*config) && !extension_options_valid(&config->deflate))
         return DUET_ERR_INVALID;
     struct {
         duet_proto proto;

@@ -19,6 +19,7 @@
 
 #include "base/buf.h"
 #include "http/request.h"
+#include "proto/deflate.h"
 #include "proto/frame.h"
 #include "proto/outq.h"
 #include <duet/proto.h>
@@ -43,6 +44,7 @@ struct duet_proto {
     uint8_t *control;       /* a control payload that came split, or NULL */
     uint8_t *late_pong;     /* the newest ping's answer while too many wait: a length, then the payload; or NULL */
     char *subprotocol;      /* owned */
+    struct deflate *deflate; /* owned; NULL: not agreed on */
     const uint8_t *checked; /* the text handed out last, which needs no second check when it is sent back */
     size_t checked_len;
 
@@ -70,6 +72,7 @@ struct duet_proto {
     uint8_t head_have, control_have;
     uint8_t reason_len; /* of the peer's Close, in `control` */
     uint8_t head[FRAME_HEAD_MOST];
+    bool deflated : 1; /* the message that is coming is */
     bool in_frame : 1, final : 1, delivered : 1, piece_said : 1, part_said : 1, pinged : 1, takes_short : 1;
 };
 
@@ -83,6 +86,8 @@ void proto_init_open(duet_proto *p, const duet_proto_config *config, void *arg, 
  * way. */
 int proto_init_client(duet_proto *p, const duet_proto_config *config, void *arg, uint64_t now_ms);
 void proto_fini(duet_proto *p);
+/* `p` compresses from now on; takes `d`, which may be NULL. */
+void proto_deflate(duet_proto *p, struct deflate *d);
 /* Whether the config's `trace` is to see every frame of this one, also the short ones. */
 void proto_trace(duet_proto *p, bool on);
 

@@ -8,6 +8,8 @@
 
 /* So few bytes are copied sooner than counted, and many in a row are one piece to write. */
 enum { SHARED_COPIED = 512 };
+/* Messages up to here are packed on the stack. */
+enum { PACKED_SHORT = OUTQ_COPY_MOST - FRAME_HEAD_MOST };
 
 void send_trace(duet_proto *p, bool sent, const uint8_t *head, size_t head_len)
 {
@@ -50,6 +52,17 @@ static int send_masked(duet_proto *p, unsigned opcode, bool final, const uint8_t
     }
     if (rc == 0 && p->config->trace)
         send_trace(p, true, frame, n);
+    return rc;
+}
+
+/* A whole server's frame that is copied, at most PACKED_SHORT bytes. */
+static int send_copied(duet_proto *p, unsigned opcode, const uint8_t *data, size_t len)
+{
+    uint8_t head[FRAME_HEAD_MOST];
+    size_t n = frame_encode(head, opcode, true, len, NULL);
+    int rc = outq_copy(&p->out, head, n, data, len);
+    if (rc == 0 && p->config->trace)
+        send_trace(p, true, head, n);
     return rc;
 }
 
@@ -151,6 +164,56 @@ static bool send_short(duet_proto *p, unsigned type, const void *data, size_t le
     return true;
 }
 
+/* A message that is encoded already. */
+static int send_encoded(duet_proto *p, duet_shared *s)
+{
+    if (proto_masks(p))
+        return send_masked(p, s->type, true, s->payload, s->len);
+    size_t n = shared_wire_len(s);
+    int rc = n <= SHARED_COPIED ? outq_copy(&p->out, shared_wire(s), n, NULL, 0)
+                                : outq_ref(&p->out, s, shared_wire(s), n);
+    if (rc == 0 && p->config->trace)
+        send_trace(p, true, shared_wire(s), s->head_size);
+    return rc;
+}
+
+/* Of a length that is packed on the stack and always copied. */
+static int send_packed_short(duet_proto *p, unsigned type, const void *data, size_t len)
+{
+    uint8_t space[PACKED_SHORT + DEFLATE_ROOM];
+    size_t n = deflate_pack(p->deflate, data, len, space);
+    if (n == 0)
+        return 1;
+    return proto_masks(p) ? send_masked(p, type, true, space, n) : send_copied(p, type, space, n);
+}
+
+static int send_packed_long(duet_proto *p, unsigned type, const void *data, size_t len)
+{
+    duet_shared *s = shared_alloc(len + DEFLATE_ROOM);
+    if (s == NULL)
+        return 1;
+    s->len = deflate_pack(p->deflate, data, len, s->payload);
+    duet_shared *tight = shared_grow(s, s->len);
+    s = tight ? tight : s;
+    int rc = 1;
+    if (s->len > 0) {
+        shared_encode(s, type);
+        rc = send_encoded(p, s);
+    }
+    duet_shared_unref(s);
+    return rc;
+}
+
+/* 1: it is to be sent as it is. */
+static int send_packed(duet_proto *p, unsigned type, const void *data, size_t len)
+{
+    int rc = len <= PACKED_SHORT ? send_packed_short(p, type | DEFLATE_RSV, data, len)
+                                 : send_packed_long(p, type | DEFLATE_RSV, data, len);
+    if (rc < 0)
+        deflate_forget(p->deflate);
+    return rc;
+}
+
 static int send_message(duet_proto *p, unsigned type, const void *data, size_t len)
 {
     if (p->out_type != 0)
@@ -158,6 +221,11 @@ static int send_message(duet_proto *p, unsigned type, const void *data, size_t l
     bool checked = data != NULL && data == p->checked && len == p->checked_len;
     if (type == FRAME_TEXT && !p->config->trust_text && !checked && !utf8_valid(data, len))
         return DUET_ERR_UTF8;
+    if (p->deflate != NULL) {
+        int rc = send_packed(p, type, data, len);
+        if (rc <= 0)
+            return rc;
+    }
     if (send_short(p, type, data, len))
         return 0;
     duet_shared *s = p->gather;
@@ -200,13 +268,7 @@ int duet_proto_send_shared(duet_proto *p, duet_shared *s)
         return rc;
     if (p->out_type != 0)
         return DUET_ERR_STATE;
-    if (proto_masks(p))
-        return send_masked(p, s->type, true, s->payload, s->len);
-    size_t n = shared_wire_len(s);
-    rc = n <= SHARED_COPIED ? outq_copy(&p->out, shared_wire(s), n, NULL, 0) : outq_ref(&p->out, s, shared_wire(s), n);
-    if (rc == 0 && p->config->trace)
-        send_trace(p, true, shared_wire(s), s->head_size);
-    return rc;
+    return send_encoded(p, p->deflate ? deflate_shared(p->deflate, s) : s);
 }
 
 int duet_proto_send_begin(duet_proto *p, duet_type type)

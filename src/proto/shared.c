@@ -19,6 +19,8 @@ duet_shared *shared_alloc(size_t cap)
     s->cap = cap;
     s->type = 0;
     s->head_size = 0;
+    s->bits = 0;
+    atomic_init(&s->packed, NULL);
     return s;
 }
 
@@ -61,10 +63,32 @@ duet_shared *duet_shared_ref(duet_shared *s)
     return s;
 }
 
+/* True: it was the last one. */
+static bool lets_go(duet_shared *s)
+{
+    return atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) == 1;
+}
+
+void shared_unpack(duet_shared *s)
+{
+    duet_shared *v = atomic_load_explicit(&s->packed, memory_order_relaxed);
+    atomic_store_explicit(&s->packed, NULL, memory_order_relaxed);
+    while (v != NULL) {
+        duet_shared *next = atomic_load_explicit(&v->packed, memory_order_relaxed);
+        if (lets_go(v))
+            mem_free(v);
+        v = next;
+    }
+}
+
 void duet_shared_unref(duet_shared *s)
 {
-    if (s != NULL && atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) == 1)
-        mem_free(s);
+    if (s == NULL || !lets_go(s))
+        return;
+    /* A compressed form has none of its own: its `packed` is its list's. */
+    if (s->bits == 0)
+        shared_unpack(s);
+    mem_free(s);
 }
 
 duet_type duet_shared_type(const duet_shared *s)

@@ -12,9 +12,11 @@
 struct duet_shared {
     _Atomic uint64_t refs;
     size_t len, cap;
-    uint8_t type;      /* FRAME_*; 0 until the head is encoded */
+    _Atomic(duet_shared *) packed; /* its compressed forms, a list; see deflate_shared() */
+    uint8_t type;      /* FRAME_*, with RSV1 when compressed; 0 until the head is encoded */
     uint8_t head_size;
-    uint8_t room[14];  /* the head ends where the payload begins */
+    uint8_t bits;      /* of a compressed form: its window */
+    uint8_t room[13];  /* the head ends where the payload begins */
     uint8_t payload[];
 };
 
@@ -23,6 +25,8 @@ duet_shared *shared_alloc(size_t cap); /* empty, one reference; NULL without mem
 duet_shared *shared_grow(duet_shared *s, size_t cap);
 /* Puts the head of an unmasked whole message before the payload. The caller holds the only reference. */
 void shared_encode(duet_shared *s, unsigned type);
+/* Lets go the compressed forms. The caller holds the only reference. */
+void shared_unpack(duet_shared *s);
 
 static inline const uint8_t *shared_wire(const duet_shared *s)
 {

@@ -52,6 +52,10 @@ static int fill_defaults(duet_server_config *c, char *why)
         snprintf(why, SERVER_WHY, "drain_code %u is none that may be sent", c->drain_code);
         return DUET_ERR_INVALID;
     }
+    if (!extension_options_valid(&c->deflate)) {
+        snprintf(why, SERVER_WHY, "deflate has windows of 9 to 15 bits and levels up to 9");
+        return DUET_ERR_INVALID;
+    }
     return 0;
 }
 

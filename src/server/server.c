@@ -87,7 +87,8 @@ static void host_init(struct server_loop *l)
                                 .close_ms = c->close_ms,
                                 .message_ms = c->message_ms,
                                 .control_per_s = c->control_per_s,
-                                .random = fill_random };
+                                .random = fill_random,
+                                .deflate = c->deflate };
     if (c->trace)
         proto.trace = accept_trace;
     proto_config_resolve(&h->proto, &proto);
@@ -210,6 +211,7 @@ static void loop_fini(struct server_loop *l)
 {
     topics_fini(&l->topics);
     chunk_pool_fini(&l->host.pool);
+    deflate_pool_fini(&l->host.deflate);
     if (l->loop != NULL && l->owns_loop)
         duet_loop_free(l->loop);
     if (l->signal.fd >= 0)

@@ -94,13 +94,20 @@ int duet_http_upgrade(duet_http *x, const char *subprotocol, const duet_header *
     if (subprotocol != NULL && name == NULL)
         return DUET_ERR_NOMEM;
     buf_init(&b, space, sizeof(space));
-    int rc = handshake_answer(&b, x->head, x->request.data, subprotocol, headers);
+    struct extension agreed;
+    struct deflate *deflate = NULL; /* without memory for it, the offer is declined */
+    const duet_deflate *options = &c->host->proto.deflate;
+    if (extension_choose(x->head, x->request.data, options, &agreed))
+        deflate = deflate_new(&agreed, options, &c->host->deflate);
+    struct handshake_terms terms = { subprotocol, headers, deflate ? &agreed : NULL };
+    int rc = handshake_answer(&b, x->head, x->request.data, &terms);
     if (rc == 0)
         rc = http_queue_head(c, &b);
     if (rc == 0 && x->raw.len > 0)
         trace_heads(x, &b);
     buf_fini(&b);
     if (rc < 0) {
+        deflate_free(deflate);
         mem_free(name);
         return rc;
     }
@@ -108,7 +115,7 @@ int duet_http_upgrade(duet_http *x, const char *subprotocol, const duet_header *
     count_add(&l->opened, 1);
     __atomic_store_n(&l->websockets, l->websockets + 1, __ATOMIC_RELAXED);
     http_detach(x);
-    websocket_begin(c, name);
+    websocket_begin(c, name, deflate);
     if (c->stash != NULL)
         conn_again(c);
     return 0;

@@ -75,7 +75,7 @@ static void say_sent(struct peer *p)
         uint8_t *payload = h + f.size;
         size_t len = (size_t)f.length;
         mask_apply(payload, len, f.key);
-        say(p, "send %s ", type_name(f.opcode));
+        say(p, f.rsv ? "send packed %s " : "send %s ", type_name(f.opcode));
         if (f.opcode == FRAME_CLOSE && len >= 2) {
             say(p, "%u ", payload[0] << 8 | payload[1]);
             payload += 2;

@@ -6,6 +6,7 @@
  *   message text 'Hi'             also piece text first last 'Hi'
  *   ping 'x', pong 'x'            received
  *   send text 'Hi' [more]         a frame sent; "more" when it is not the last of its message
+ *   send packed text (12)         with RSV1; the payload as it is sent
  *   send close 1002 ''            or "send close" without a code
  *   close 1000 'bye'              the peer's
  *   error PROTOCOL
