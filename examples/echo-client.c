@@ -26,7 +26,7 @@ static void failed(duet_client *client, const duet_failure *why)
 
 static int usage(void)
 {
-    fprintf(stderr, "Usage: echo-client [--ca FILE | --insecure] URL\n");
+    fprintf(stderr, "Usage: echo-client [--ca FILE | --insecure] [--deflate] URL\n");
     return 2;
 }
 
@@ -46,6 +46,8 @@ int main(int argc, char **argv)
             config.ca = argv[++i];
         else if (strcmp(argv[i], "--insecure") == 0)
             config.insecure = true;
+        else if (strcmp(argv[i], "--deflate") == 0)
+            config.deflate.on = true;
         else if (argv[i][0] == '-' || config.url != NULL)
             return usage();
         else

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The command line that the measured examples share: [--threads N] [--tls-cert F --tls-key F] URL */
+/* The command line that the measured examples share:
+ * [--threads N] [--tls-cert F --tls-key F] [--deflate | --keep-window] URL */
 #ifndef EXAMPLES_OPTIONS_H
 #define EXAMPLES_OPTIONS_H
 
@@ -20,11 +21,16 @@ static int read_options(int argc, char **argv, duet_server_config *config)
             cert = argv[++i];
         else if (strcmp(argv[i], "--tls-key") == 0 && i + 1 < argc)
             key = argv[++i];
+        else if (strcmp(argv[i], "--deflate") == 0)
+            config->deflate.on = true;
+        else if (strcmp(argv[i], "--keep-window") == 0)
+            config->deflate = (duet_deflate){ .on = true, .keep_window = true };
         else
             config->listen = argv[i];
     }
     if (config->listen == NULL || config->listen[0] == '-') {
-        fprintf(stderr, "Usage: %s [--threads N] [--tls-cert F --tls-key F] URL\n", argv[0]);
+        fprintf(stderr, "Usage: %s [--threads N] [--tls-cert F --tls-key F] [--deflate | --keep-window] URL\n",
+                argv[0]);
         return 2;
     }
     if (cert != NULL && key != NULL && duet_tls_new(&config->tls, &cert, &key, 1, why) < 0) {

@@ -84,6 +84,8 @@ typedef struct duet_client_config {
 
     /* Each frame's head, in both directions. */
     void (*trace)(duet_conn *c, const duet_trace *frame);
+
+    duet_deflate deflate; /* permessage-deflate is offered: off; never with `pieces` */
 } duet_client_config;
 
 #define DUET_CLIENT_CONFIG_INIT .size = sizeof(duet_client_config)

@@ -163,7 +163,8 @@ static void host_init(duet_client *cl)
                                 .target = cl->target,
                                 .origin = c->origin,
                                 .subprotocols = c->subprotocols,
-                                .headers = c->headers };
+                                .headers = c->headers,
+                                .deflate = c->deflate };
     proto_config_resolve(&h->proto, &proto);
     h->loop = cl->loop;
     h->on = c->on;
@@ -212,6 +213,8 @@ static int check_request(duet_client *cl, char *why)
 {
     char space[1024];
     struct buf b;
+    if (!extension_options_valid(&cl->config.deflate))
+        return say(why, DUET_ERR_INVALID, "deflate has windows of 9 to 15 bits and levels up to 9");
     buf_init(&b, space, sizeof(space));
     int rc = handshake_request(&b, &cl->host.proto, "");
     if (rc == 0 && b.failed)

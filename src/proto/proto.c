@@ -125,8 +125,6 @@ int duet_proto_new(duet_proto **out, const duet_proto_config *config, uint64_t n
 {
     if (config == NULL || config->size == 0)
         return DUET_ERR_INVALID;
-    if (config->size >= sizeof(*config) && !extension_options_valid(&config->deflate))
-        return DUET_ERR_INVALID;
     struct {
         duet_proto proto;
         duet_proto_config config;
@@ -136,7 +134,7 @@ int duet_proto_new(duet_proto **out, const duet_proto_config *config, uint64_t n
     duet_proto *p = &both->proto;
     proto_config_resolve(&both->config, config);
     init(p, &both->config, NULL, now_ms);
-    int rc = opening_begin(p);
+    int rc = extension_options_valid(&both->config.deflate) ? opening_begin(p) : DUET_ERR_INVALID;
     if (rc < 0) {
         duet_proto_free(p);
         return rc;
