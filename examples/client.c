@@ -52,7 +52,7 @@ static void failed(duet_client *client, const duet_failure *why)
     duet_loop_stop(loop);
 }
 
-/* Each line of at most 4 KiB is a message. */
+/* Each line of less than 4 KiB is a message. */
 static void read_lines(void *arg, int fd, int events)
 {
     static char line[4096];
@@ -60,21 +60,27 @@ static void read_lines(void *arg, int fd, int events)
     (void)events;
     duet_conn *c = arg;
     ssize_t n = read(fd, line + len, sizeof(line) - len);
-    for (char *end; n > 0 && (end = memchr(line, '\n', len + (size_t)n)) != NULL;) {
+    if (n < 0)
+        return;
+    if (n == 0) {
+        ended = true;
+        duet_watch_free(input);
+        input = NULL;
+        duet_close(c, DUET_CODE_NORMAL, NULL);
+        return;
+    }
+    len += (size_t)n;
+    for (char *end; (end = memchr(line, '\n', len)) != NULL;) {
         size_t used = (size_t)(end - line) + 1;
         if (duet_send(c, DUET_TEXT, line, used - 1) < 0)
             say("a line was not sent");
-        n -= (ssize_t)(used - len);
-        len = 0;
-        memmove(line, line + used, (size_t)n);
+        len -= used;
+        memmove(line, line + used, len);
     }
-    len = n > 0 ? (len + (size_t)n) % sizeof(line) : len;
-    if (n != 0)
-        return;
-    ended = true;
-    duet_watch_free(input);
-    input = NULL;
-    duet_close(c, DUET_CODE_NORMAL, NULL);
+    if (len == sizeof(line)) {
+        say("a line is too long");
+        len = 0;
+    }
 }
 
 static void opened(duet_conn *c)

@@ -50,9 +50,9 @@ holds() {
 judge() {
     local paper=$1 block=$2 mark
     mark=$(cat "${block%.c}.mark")
-    if [[ $mark =~ ^\<!--\ (examples/[a-z]+\.[ch])\ --\>$ ]]; then
+    if [[ $mark =~ ^\<!--\ (examples/[a-z-]+\.[ch])\ --\>$ ]]; then
         verdict "$paper quotes ${BASH_REMATCH[1]}" "$(diff <(program_of "${BASH_REMATCH[1]}") "$block" 2>&1)"
-    elif [[ $mark =~ ^\<!--\ part\ of\ (examples/[a-z]+\.[ch])\ --\>$ ]]; then
+    elif [[ $mark =~ ^\<!--\ part\ of\ (examples/[a-z-]+\.[ch])\ --\>$ ]]; then
         verdict "$paper quotes ${BASH_REMATCH[1]}: $(head -n 1 "$block")" \
             "$(holds "${BASH_REMATCH[1]}" "$block" 2>&1)"
     else

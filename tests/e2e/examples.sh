@@ -223,6 +223,57 @@ if start sse "$base"; then
         "$(cat "$folder/events")"
 fi
 
+# The clients, against a server of Python's: it says what the client's request was, then echoes three messages.
+cat >"$folder/server.py" <<'EOP'
+import asyncio, sys, websockets
+
+async def serve(ws):
+    try:
+        if ws.path == "/ask":
+            for message in ("one", b"\0two", "\u4e16" * 70000):
+                await ws.send(message)
+                print(await ws.recv() == message, flush=True)
+        else:
+            await ws.send("welcome to " + ws.path)
+            async for message in ws:
+                await ws.send("heard " + message)
+    except websockets.ConnectionClosed:
+        pass
+
+async def main():
+    async with websockets.serve(serve, "127.0.0.1", int(sys.argv[1])):
+        await asyncio.Future()
+
+asyncio.run(main())
+EOP
+port=$(free_port)
+/usr/bin/python3 "$folder/server.py" "$port" >"$folder/served" 2>&1 &
+server=$!
+for _ in $(seq 200); do
+    answers && break
+    sleep 0.05
+done
+claim "echo-client: what the server sends comes back, until it closes" $'0\nTrue\nTrue\nTrue' \
+    "$(timeout 60 "$examples/echo-client" "ws://127.0.0.1:$port/ask" 2>&1; echo $?; cat "$folder/served")"
+claim "client: lines go out, messages come in, and it ends with its input" \
+    $'welcome to /a?b\nheard first\nheard second\nheard third\n0' "$({
+        printf 'first\nsec'
+        sleep 0.3
+        printf 'ond\nthird\n'
+        for _ in $(seq 200); do
+            grep -q third "$folder/said" && break
+            sleep 0.05
+        done
+    } | timeout 60 "$examples/client" "ws://127.0.0.1:$port/a?b" 2>"$folder/client.err" >"$folder/said"
+    rc=$?
+    cat "$folder/said"
+    echo "$rc")"
+claim "client: it says how it went" $'client: connected to 127.0.0.1\nclient: closed with 1000, normal closure' \
+    "$(sed "s/:$port$//" "$folder/client.err")"
+kill "$server"
+wait "$server" 2>/dev/null
+server=
+
 claim "sansio: both ends say what happens to them" 'server: asked for /weather
 client: open, speaking talk
 server: message of 12 bytes: how are you?
