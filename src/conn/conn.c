@@ -109,7 +109,7 @@ static bool holds_reading(const duet_conn *c)
 {
     if (c->state != CONN_ACTIVE)
         return c->at_end && c->state == CONN_FINISHING;
-    return c->paused || c->choked || (c->stash != NULL && !c->wants_more);
+    return c->at_end || c->paused || c->choked || (c->stash != NULL && !c->wants_more);
 }
 
 static void watch_for(duet_conn *c)

@@ -515,12 +515,24 @@ static void take_input(duet_conn *c, duet_input *in)
     }
 }
 
+/* Who shut only his side still reads (RFC 9112 9.6): an answer that has an end reaches him. What waits for an
+ * application, or has no end, would never be told that he left. */
 static void at_eof(duet_conn *c)
 {
-    /* Who leaves a stream, or between requests, does so in order. */
-    bool due = c->parked != NULL || (c->http != NULL && !c->http->streams);
-    c->reason = DUET_REASON_lost;
-    conn_kill(c, due ? DUET_ERR_EOF : 0);
+    duet_http *x = c->http;
+    if (x != NULL ? x->source == NULL : conn_queued(c) == 0) {
+        /* Who leaves a stream, or between requests, does so in order. */
+        bool due = c->parked != NULL || (x != NULL && !x->streams);
+        c->reason = DUET_REASON_lost;
+        conn_kill(c, due ? DUET_ERR_EOF : 0);
+        return;
+    }
+    c->at_end = true;
+    if (x != NULL)
+        x->keep_alive = false;
+    else
+        conn_finish(c, 0);
+    conn_set_reading(c);
 }
 
 static uint64_t after(uint64_t from, unsigned ms)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* How connections end: by whom, inside which callback, at which byte, and that the application hears of it once. */
 #include "wire.h"
+#include <sys/stat.h>
+#include <unistd.h>
 
 /* The matrix of CLS-1: one action, inside one kind of callback. */
 enum place {
@@ -285,7 +287,35 @@ static void on_gone(duet_http *x)
         http_actions[action].run(x);
 }
 
-static const duet_route routes[] = { { .path = "/http", .http = on_http }, { .path = "/", .websocket = true }, { 0 } };
+static uint8_t huge[12 * 1024 * 1024];
+
+static void on_huge(duet_http *x, const duet_request *r)
+{
+    (void)r;
+    duet_http_reply(x, 200, NULL, huge, sizeof(huge));
+}
+
+static void on_begun(duet_http *x, const duet_request *r)
+{
+    (void)r;
+    asked++;
+    duet_http_begin(x, 200, NULL);
+}
+
+static void on_piece(duet_http *x, const void *data, size_t len, bool last_piece)
+{
+    (void)x;
+    (void)data;
+    (void)len;
+    (void)last_piece;
+}
+
+static const duet_route routes[] = {
+    { .path = "/http", .http = on_http },
+    { .path = "/begun", .methods = "POST", .http = on_begun, .piece = on_piece },
+    { .path = "/", .websocket = true },
+    { 0 },
+};
 
 static duet_server_config config(void)
 {
@@ -726,6 +756,55 @@ TEST(closing, a_thousand_messages_before_the_end_of_file_are_all_delivered)
         wire_stop();
     }
     free(wall);
+}
+
+/* The same of an answer, whether it is queued already or comes out of a file. */
+TEST(closing, a_half_closed_peer_gets_the_whole_answer)
+{
+    static const duet_route huge_routes[] = { { .path = "/huge", .http = on_huge }, { 0 } };
+    char folder[64], path[128];
+    snprintf(folder, sizeof(folder), "/tmp/duet-closing-%d", (int)getpid());
+    snprintf(path, sizeof(path), "%s/file", folder);
+    assert_int_equal(mkdir(folder, 0700), 0);
+    FILE *f = fopen(path, "w");
+    assert_int_equal(fwrite(huge, 1, sizeof(huge), f), sizeof(huge));
+    fclose(f);
+    for (int file = 0; file < 2; file++)
+        for (int keep = 0; keep < 2; keep++) {
+            duet_server_config cfg = config();
+            cfg.routes = huge_routes;
+            cfg.root = folder;
+            wire_serve(WIRE_TCP, &cfg);
+            struct client *c = client_new();
+            client_say(c, file ? "GET /file HTTP/1.1\r\nHost: a\r\n" : "GET /huge HTTP/1.1\r\nHost: a\r\n");
+            client_say(c, keep ? "\r\n" : "Connection: close\r\n\r\n");
+            wire_settle();
+            client_half_close(c);
+            wire_settle();
+            client_wait_end(c);
+            assert_true(c->eof && c->total > sizeof(huge));
+            client_free(c);
+            wire_settle();
+            assert_int_equal(connections(), 0);
+            wire_stop();
+        }
+    unlink(path);
+    rmdir(folder);
+}
+
+/* It is too late for a status: the answer that was begun is cut. */
+TEST(closing, http_10_a_broken_chunk_behind_a_begun_answer_ends_it)
+{
+    duet_server_config cfg = config();
+    wire_serve(WIRE_TCP, &cfg);
+    struct client *c = client_new();
+    client_say(c, "POST /begun HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nzz\r\nmore of it");
+    client_wait_end(c);
+    assert_int_equal(asked, 1);
+    assert_int_equal(gones, 1);
+    assert_string_equal(wire.log, "dropped bad_request -1020\n");
+    client_free(c);
+    wire_stop();
 }
 
 static uint8_t script[512];

@@ -8,13 +8,15 @@ static duet_conn *first; /* the one that opened first, while it is open */
 static unsigned opens, closes, drains, pongs, refilled;
 static duet_closing last;
 static size_t most_queued, drained_at;
-static bool echoes;
+static bool echoes, pauses;
 static uint8_t payload[1024 * 1024];
 
 static void on_open(duet_conn *c)
 {
     if (opens++ == 0)
         first = c;
+    if (pauses)
+        duet_pause(c);
 }
 
 static void on_message(duet_conn *c, const duet_msg *m)
@@ -64,6 +66,7 @@ static void serve(enum wire_kind kind, duet_server_config cfg)
     opens = closes = drains = pongs = refilled = 0;
     most_queued = 0;
     echoes = true;
+    pauses = false;
     wire_serve(kind, &cfg);
 }
 
@@ -444,6 +447,32 @@ TEST(slow, a_paused_peer_is_not_pinged)
     EXPECT_FRAMES(c, 1, "text 'waits'\n");
     client_free(c);
     wire_stop();
+}
+
+/* Frames that came with the request wait, too. */
+TEST(slow, a_pause_in_open_holds_the_first_frames)
+{
+    enum wire_kind kind;
+    EACH_KIND(kind)
+    {
+        serve(kind, (duet_server_config){ .when_full = DUET_FULL_CLOSE });
+        pauses = true;
+        struct client *c = client_new();
+        char both[1024];
+        size_t n = (size_t)snprintf(both, sizeof(both), "%s\r\n", wire_request);
+        n += client_encode((uint8_t *)both + n, 0x81, "one", 3);
+        n += client_encode((uint8_t *)both + n, 0x81, "two", 3);
+        client_send(c, both, n);
+        assert_int_equal(client_answer(c, NULL, NULL), 101);
+        wire_settle();
+        client_read(c);
+        assert_int_equal(c->len, 0);
+        assert_non_null(first);
+        duet_resume(first);
+        EXPECT_FRAMES(c, 2, "text 'one'\ntext 'two'\n");
+        client_free(c);
+        wire_stop();
+    }
 }
 
 /* A message sent on to another connection is not written from a buffer that the next reading uses again. */
