@@ -108,7 +108,7 @@ void wire_turn(void)
 void wire_settle(void)
 {
     for (int turns = 0, quiet = 0; quiet < 3 && turns < WIRE_TURNS; turns++)
-        quiet = duet_loop_turn(wire.loop, 1) > 0 || duet_loop_wait_ms(wire.loop) == 0 ? 0 : quiet + 1;
+        quiet = duet_loop_turn(wire.loop, quiet == 2) > 0 || duet_loop_wait_ms(wire.loop) == 0 ? 0 : quiet + 1;
 }
 
 static int connect_socket(void)

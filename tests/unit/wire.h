@@ -29,7 +29,7 @@ int wire_try_serve(enum wire_kind kind, const duet_server_config *config);
 void wire_serve(enum wire_kind kind, const duet_server_config *config); /* must succeed */
 void wire_stop(void);
 void wire_turn(void);    /* one turn, which may wait up to a millisecond */
-void wire_settle(void);  /* turns until three in a row had nothing to do */
+void wire_settle(void);  /* turns until three in a row had nothing to do, the last of a millisecond */
 void wire_tls_end(void); /* lets go what TLS servers share */
 
 struct client {
