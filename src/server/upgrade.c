@@ -118,5 +118,9 @@ int duet_http_upgrade(duet_http *x, const char *subprotocol, const duet_header *
     websocket_begin(c, name, deflate);
     if (c->stash != NULL)
         conn_again(c);
+    if (l->draining && c->state == CONN_ACTIVE) { /* it was asked for before, and its turn may have passed */
+        c->reason = DUET_REASON_draining;
+        duet_close(c, l->server->config.drain_code, "going away");
+    }
     return 0;
 }

@@ -114,9 +114,11 @@ static const struct {
     { "parts, close", act_parts },
 };
 
+static duet_http *kept;
+
 static void do_nothing(duet_http *x)
 {
-    (void)x;
+    kept = x;
 }
 
 static void do_reply(duet_http *x)
@@ -443,6 +445,34 @@ TEST(closing, cls_1_stop_and_drain_inside_a_callback_end_every_connection)
     assert_true(duet_server_over(wire.server));
     wire_stop();
     assert_int_equal(closes, 2);
+}
+
+/* An upgrade that is accepted when all others were closed already does not hold up the end. */
+TEST(closing, ops_1_an_upgrade_accepted_in_a_drain_is_closed)
+{
+    duet_server_config cfg = config();
+    place = IN_UPGRADE;
+    action = 0;
+    wire_serve(WIRE_TCP, &cfg);
+    struct client *c = client_new();
+    client_say(c, wire_request);
+    client_say(c, "\r\n");
+    wire_settle();
+    duet_server_drain(wire.server);
+    for (uint64_t began = duet_loop_now_ms(wire.loop); duet_loop_now_ms(wire.loop) - began < 100;)
+        wire_turn();
+    assert_int_equal(duet_http_upgrade(kept, NULL, NULL), 0);
+    assert_int_equal(client_answer(c, NULL, NULL), 101);
+    EXPECT_FRAMES(c, 1, "close 1001 'going away'\n");
+    client_close(c, 1001, "");
+    EXPECT_END(c, "eof\n");
+    client_free(c);
+    for (int i = 0; i < WIRE_TURNS && !duet_server_over(wire.server); i++)
+        wire_turn();
+    assert_true(duet_server_over(wire.server));
+    wire_stop();
+    assert_int_equal(opens, 1);
+    assert_int_equal(closes, 1);
 }
 
 /* The end of the server is the end of its connections, in whatever state they are. */
