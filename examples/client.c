@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Lines from standard input go out as messages, messages come in as lines: for seeing what a server says. It comes back
- * when the connection is lost, and ends with its input.
+ * when the connection is lost, and ends when its input has ended and the server says no more.
  *
- *   client [--ca FILE | --insecure] URL
+ *   client [--ca FILE | --insecure] [--cert FILE --key FILE] URL
  */
 #include <duet/duet.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+enum { QUIET_MS = 500 };
+
 static duet_loop *loop;
 static duet_watch *input; /* while there is a connection */
+static duet_timer *quiet;
 static bool ended;
 static int result;
 
@@ -20,7 +23,15 @@ static void say(const char *what)
     fprintf(stderr, "client: %s\n", what);
 }
 
-/* What a server sends is data: a terminal must not obey it. */
+/* Nothing came for a moment after the end of the input: the answers are here. */
+static void part(void *client)
+{
+    duet_conn *c = duet_client_conn(client);
+    if (c != NULL)
+        duet_close(c, DUET_CODE_NORMAL, NULL);
+}
+
+/* Control bytes could be orders to a terminal. */
 static void print(duet_conn *c, const duet_msg *m)
 {
     (void)c;
@@ -29,6 +40,8 @@ static void print(duet_conn *c, const duet_msg *m)
         putchar(data[i] < 0x20 || data[i] == 0x7f ? '?' : data[i]);
     putchar('\n');
     fflush(stdout);
+    if (ended)
+        duet_timer_set(quiet, QUIET_MS);
 }
 
 static void closed(duet_conn *c, const duet_closing *why)
@@ -66,7 +79,7 @@ static void read_lines(void *arg, int fd, int events)
         ended = true;
         duet_watch_free(input);
         input = NULL;
-        duet_close(c, DUET_CODE_NORMAL, NULL);
+        duet_timer_set(quiet, QUIET_MS);
         return;
     }
     len += (size_t)n;
@@ -105,21 +118,27 @@ int main(int argc, char **argv)
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--ca") == 0 && i + 1 < argc)
             config.ca = argv[++i];
+        else if (strcmp(argv[i], "--cert") == 0 && i + 1 < argc)
+            config.cert = argv[++i];
+        else if (strcmp(argv[i], "--key") == 0 && i + 1 < argc)
+            config.key = argv[++i];
         else if (strcmp(argv[i], "--insecure") == 0)
             config.insecure = true;
         else
             config.url = argv[i];
     }
     char why[200] = "no loop can be had";
-    duet_client *client;
+    duet_client *client = NULL;
     if (duet_loop_new(&loop) < 0 || duet_connect(&client, loop, &config, why) < 0) {
         say(why);
         duet_loop_free(loop);
         return 2;
     }
-    duet_loop_run(loop);
-    duet_watch_free(input);
-    duet_client_free(client);
+    quiet = duet_timer_new(loop, part, client);
+    if (quiet != NULL)
+        duet_loop_run(loop);
+    duet_client_free(client); /* `closed` lets the input go */
+    duet_timer_free(quiet);
     duet_loop_free(loop);
     return result;
 }

@@ -130,11 +130,17 @@ SSL *tls_connect(SSL_CTX *context, const char *name, struct tls_verdict *verdict
     return ssl;
 }
 
+/* OpenSSL 3.0 has no words for the one that matters most here. */
+static const char *alert_text(int alert)
+{
+    return (alert & 0xff) == SSL_AD_CERTIFICATE_REQUIRED ? "certificate required" : SSL_alert_desc_string_long(alert);
+}
+
 bool tls_verdict_text(const struct tls_verdict *v, const char *name, char *out, size_t size)
 {
     switch (v->error) {
     case 0:
-        snprintf(out, size, "the server ended TLS: %s", SSL_alert_desc_string_long(v->alert));
+        snprintf(out, size, "the server ended TLS: %s", alert_text(v->alert));
         return v->alert != 0;
     case X509_V_ERR_CERT_HAS_EXPIRED:
         snprintf(out, size, "the server's certificate has expired");
