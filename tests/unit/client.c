@@ -594,13 +594,16 @@ int getaddrinfo(const char *host, const char *service, const struct addrinfo *hi
         *(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
         return real(host, service, hints, out);
     }
-    names.inside = true;
-    while (names.hold)
-        usleep(1000);
+    if (strncmp(host, "slow", 4) == 0) { /* it may outlive its test: nothing else is looked at */
+        names.inside = true;
+        while (names.hold)
+            usleep(1000);
+        names.inside = false;
+        return EAI_NONAME;
+    }
     for (unsigned i = 0; i < names.count; i++)
         names.list[i].ai_next = i + 1 < names.count ? &names.list[i + 1] : NULL;
     *out = names.list;
-    names.inside = false;
     return names.count > 0 ? 0 : EAI_NONAME;
 }
 
