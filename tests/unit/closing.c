@@ -837,6 +837,40 @@ TEST(closing, http_10_a_broken_chunk_behind_a_begun_answer_ends_it)
     wire_stop();
 }
 
+/* TLS-3, TLS-4: the end comes at each step of the handshake, from each side. */
+TEST(closing, tls_3_the_end_comes_while_the_handshake_is_in_flight)
+{
+    for (int how = 0; how < 4; how++)
+        for (int steps = 0; steps < 8; steps++) {
+            duet_server_config cfg = config();
+            wire_serve(WIRE_TLS, &cfg);
+            struct client *c = client_raw();
+            if (steps > 0)
+                client_begin_tls(c);
+            for (int i = 1; i < steps; i++) {
+                if (i % 2)
+                    wire_turn();
+                else
+                    client_begin_tls(c);
+            }
+            if (how == 0)
+                client_reset(c);
+            else if (how == 1)
+                client_half_close(c);
+            else if (how == 2)
+                duet_server_drain(wire.server);
+            if (how < 3)
+                for (int i = 0; i < WIRE_TURNS && connections() > 0; i++)
+                    wire_turn();
+            if (how < 3)
+                assert_int_equal(connections(), 0);
+            wire_stop(); /* how 3: the server is freed under it */
+            if (how > 0)
+                client_free(c);
+            assert_int_equal(opens, 0);
+        }
+}
+
 static uint8_t script[512];
 
 static size_t write_script(void)

@@ -141,8 +141,10 @@ struct client *client_raw(void)
 void client_begin_tls(struct client *c)
 {
     make_tls();
-    c->ssl = SSL_new(client_tls);
-    SSL_set_fd(c->ssl, c->fd);
+    if (c->ssl == NULL) {
+        c->ssl = SSL_new(client_tls);
+        SSL_set_fd(c->ssl, c->fd);
+    }
     SSL_connect(c->ssl);
 }
 

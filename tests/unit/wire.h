@@ -47,7 +47,7 @@ struct client {
 
 struct client *client_new(void);                /* connected; TLS: shaken hands */
 struct client *client_raw(void);                /* connected only */
-void client_begin_tls(struct client *c);        /* only the ClientHello */
+void client_begin_tls(struct client *c);        /* one step: first the ClientHello */
 bool client_start_tls(struct client *c);        /* over a raw one; turns the loop */
 struct client *client_open(const char *fields); /* upgraded; fields: "A: b\r\n" more of them, or NULL */
 void client_free(struct client *c);             /* NULL is fine */
