@@ -13,6 +13,7 @@
 #include <netinet/in.h>
 #include <signal.h>
 #include <string.h>
+#include <strings.h>
 
 enum { NAME = 256 };
 
@@ -75,20 +76,33 @@ static void look_up(struct resolved *out, const char *host, uint16_t port)
     resolve_interleave(out);
 }
 
+static bool add_v4(struct resolved *out, const char *text, uint16_t port)
+{
+    struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(port) };
+    if (inet_pton(AF_INET, text, &at.sin_addr) != 1)
+        return false;
+    memcpy(&out->address[out->count].at, &at, sizeof(at));
+    out->address[out->count++].len = sizeof(at);
+    return true;
+}
+
+static bool add_v6(struct resolved *out, const char *text, uint16_t port)
+{
+    struct sockaddr_in6 at = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
+    if (inet_pton(AF_INET6, text, &at.sin6_addr) != 1)
+        return false;
+    memcpy(&out->address[out->count].at, &at, sizeof(at));
+    out->address[out->count++].len = sizeof(at);
+    return true;
+}
+
 bool resolve_literal(struct resolved *out, const char *host, uint16_t port)
 {
-    struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(port) };
-    struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
     out->error = 0;
-    out->count = 1;
-    if (inet_pton(AF_INET, host, &v4.sin_addr) == 1) {
-        memcpy(&out->address[0].at, &v4, sizeof(v4));
-        out->address[0].len = sizeof(v4);
-        return true;
-    }
-    memcpy(&out->address[0].at, &v6, sizeof(v6));
-    out->address[0].len = sizeof(v6);
-    return inet_pton(AF_INET6, host, &((struct sockaddr_in6 *)&out->address[0].at)->sin6_addr) == 1;
+    out->count = 0;
+    if (strcasecmp(host, "localhost") == 0)
+        return add_v6(out, "::1", port) && add_v4(out, "127.0.0.1", port);
+    return add_v4(out, host, port) || add_v6(out, host, port);
 }
 
 /* With the lock. */

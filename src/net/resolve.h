@@ -22,7 +22,8 @@ struct resolved {
 
 struct lookup;
 
-/* An address as text ("127.0.0.1", "::1") needs no lookup: true, and it is all of `out`. */
+/* An address as text ("127.0.0.1", "::1") needs no lookup, and "localhost" is this machine whatever a name server says
+ * (RFC 6761 6.3): true, and that is all of `out`. */
 bool resolve_literal(struct resolved *out, const char *host, uint16_t port);
 
 /*

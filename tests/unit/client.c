@@ -565,7 +565,8 @@ static struct {
     struct addrinfo list[8];
     unsigned count;
     int rc;
-    _Atomic bool hold, inside;
+    _Atomic bool hold;
+    _Atomic unsigned inside;
 } names;
 
 static void name_v4(const char *text)
@@ -594,17 +595,15 @@ int getaddrinfo(const char *host, const char *service, const struct addrinfo *hi
         *(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
         return real(host, service, hints, out);
     }
-    if (strncmp(host, "slow", 4) == 0) { /* it may outlive its test: nothing else is looked at */
-        names.inside = true;
-        while (names.hold)
-            usleep(1000);
-        names.inside = false;
-        return EAI_NONAME;
-    }
+    names.inside++;
+    while (names.hold)
+        usleep(1000);
     for (unsigned i = 0; i < names.count; i++)
         names.list[i].ai_next = i + 1 < names.count ? &names.list[i + 1] : NULL;
     *out = names.list;
-    return names.count > 0 ? 0 : EAI_NONAME;
+    int rc = names.count > 0 ? 0 : EAI_NONAME;
+    names.inside--; /* the last look at `names` */
+    return rc;
 }
 
 void freeaddrinfo(struct addrinfo *list)
@@ -638,14 +637,15 @@ TEST(client, cli_12_a_resolver_that_hangs_holds_up_nobody)
     TURN_UNTIL(told.failed);
     assert_int_equal(told.error, DUET_ERR_TIMEOUT);
     end(); /* with the thread inside of its call */
-    assert_true(names.inside);
+    assert_int_equal(names.inside, 1);
     begin();
+    c.resolve_ms = 0;
     connect_to(&c);
-    duet_loop_turn(loop, 0);
-    end(); /* and this lookup freed while it runs or waits */
+    TURN_UNTIL(names.inside == 2);
+    end(); /* and this client freed meanwhile */
     assert_int_equal(told.failed, 1);
     names.hold = false;
-    while (names.inside)
+    while (names.inside > 0)
         usleep(1000);
 }
 
@@ -777,6 +777,142 @@ TEST(client, cli_13_it_may_free_itself_in_each_callback)
         client = NULL;
         end();
         assert_int_equal(told.closed + told.failed, 1);
+    }
+}
+
+/* CLS-1: what a callback does, and in which. */
+enum action { SEND, CLOSE, ABORT, PING, PAUSE, CLOSE_AND_FREE, FREE, ACTIONS };
+enum moment { IN_OPEN, IN_MESSAGE, IN_PONG, IN_CLOSE, IN_TIMER, MOMENTS };
+static enum action act;
+static enum moment when;
+
+static void act_in(duet_conn *c, enum moment moment)
+{
+    if (moment != when)
+        return;
+    switch (act) {
+    case SEND:
+        duet_send(c, DUET_TEXT, "more", 4);
+        break;
+    case CLOSE:
+        duet_close(c, 1000, "");
+        break;
+    case ABORT:
+        duet_abort(c);
+        break;
+    case PING:
+        duet_ping(c);
+        break;
+    case PAUSE:
+        duet_pause(c);
+        duet_resume(c);
+        break;
+    case CLOSE_AND_FREE:
+        duet_close(c, 1000, "");
+        /* fall through */
+    default:
+        client = NULL;
+        duet_client_free(duet_client_of(c));
+    }
+}
+
+static void act_on_open(duet_conn *c)
+{
+    on_open(c);
+    duet_send(c, DUET_TEXT, "x", 1);
+    duet_ping(c);
+    act_in(c, IN_OPEN);
+}
+
+static void act_on_message(duet_conn *c, const duet_msg *m)
+{
+    on_message(c, m);
+    if (told.messages == 1)
+        act_in(c, IN_MESSAGE);
+}
+
+static void act_on_pong(duet_conn *c, unsigned rtt_us)
+{
+    (void)rtt_us;
+    if (told.pongs++ == 0)
+        act_in(c, IN_PONG);
+}
+
+static void act_on_close(duet_conn *c, const duet_closing *why)
+{
+    on_close(c, why);
+    assert_int_equal(duet_send(c, DUET_TEXT, "x", 1), DUET_ERR_CLOSED);
+    act_in(c, IN_CLOSE);
+}
+
+static void act_on_timer(void *arg)
+{
+    (void)arg;
+    act_in(told.conn, IN_TIMER);
+}
+
+TEST(client, cls_1_anything_may_be_done_in_each_callback_and_close_comes_once)
+{
+    for (when = 0; when < MOMENTS; when++)
+        for (act = 0; act < ACTIONS; act++) {
+            begin();
+            serve("ws://127.0.0.1:0", NULL);
+            snprintf(url, sizeof(url), "ws://127.0.0.1:%u", duet_server_port(server, 0));
+            duet_client_config c = config_for(url);
+            c.on = (duet_handler){
+                .open = act_on_open, .message = act_on_message, .pong = act_on_pong, .close = act_on_close
+            };
+            connect_to(&c);
+            duet_timer *timer = duet_timer_new(loop, act_on_timer, NULL);
+            TURN_UNTIL(told.opened);
+            if (when == IN_TIMER && !told.closed)
+                duet_timer_set(timer, 0);
+            for (int i = 0; i < 10; i++)
+                duet_loop_turn(loop, 1);
+            if (!told.closed)
+                duet_close(told.conn, 1000, "");
+            TURN_UNTIL(told.closed);
+            duet_timer_free(timer);
+            end();
+            assert_int_equal(told.closed, 1);
+            assert_int_equal(told.failed, 0);
+        }
+}
+
+TEST(client, cli_13_freed_while_it_waits_for_another_attempt_it_says_no_more)
+{
+    begin();
+    duet_client_config c = config_for("ws://127.0.0.1:1");
+    c.retry = true;
+    connect_to(&c);
+    TURN_UNTIL(told.failed);
+    assert_false(told.final);
+    assert_int_equal(client->state, CLIENT_WAITING);
+    end();
+    assert_int_equal(told.failed, 1);
+}
+
+TEST(client, cli_10_it_does_not_come_back_when_it_was_told_to_leave)
+{
+    for (int by_abort = 0; by_abort < 2; by_abort++) {
+        begin();
+        serve("ws://127.0.0.1:0", NULL);
+        snprintf(url, sizeof(url), "ws://localhost:%u", duet_server_port(server, 0));
+        duet_client_config c = config_for(url);
+        c.retry = true;
+        c.retry_first_ms = c.retry_most_ms = 1;
+        connect_to(&c);
+        TURN_UNTIL(told.opened);
+        if (by_abort)
+            duet_abort(told.conn);
+        else
+            duet_close(told.conn, 1000, "");
+        TURN_UNTIL(told.closed);
+        for (int i = 0; i < 10; i++)
+            duet_loop_turn(loop, 5);
+        assert_int_equal(client->state, CLIENT_OVER);
+        end();
+        assert_int_equal(told.opened, 1);
     }
 }
 
