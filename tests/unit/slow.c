@@ -62,6 +62,9 @@ static void serve(enum wire_kind kind, duet_server_config cfg)
 {
     cfg.on =
         (duet_handler){ .open = on_open, .message = on_message, .drain = on_drain, .pong = on_pong, .close = on_close };
+    if (cfg.stall_ms == 0)
+        cfg.stall_ms = 60000; /* no deadline but the one a test is about, on a slow machine too */
+    cfg.close_ms = 60000;
     first = NULL;
     opens = closes = drains = pongs = refilled = 0;
     most_queued = 0;
