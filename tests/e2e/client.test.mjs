@@ -20,7 +20,10 @@ const folder = mkdtempSync(join(tmpdir(), "duet-client-"));
 const certificate = makeCertificate();
 const pair = { cert: readFileSync(certificate.cert), key: readFileSync(certificate.key) };
 
+const listening = [];
+
 after(() => {
+    listening.forEach(server => server.close()); /* of tests that failed: they would keep node here */
     certificate.remove();
     rmSync(folder, { recursive: true, force: true });
 });
@@ -32,12 +35,14 @@ async function listen(how, { tls = {}, ...options } = {}) {
     const path = join(folder, "ws.sock");
     await new Promise(done => how === "unix" ? http.listen(path, done) : http.listen(0, "127.0.0.1", done));
     http.on("tlsClientError", () => {});
-    return {
+    const listener = {
         url: how === "unix" ? `unix:${path}` : `${how}://127.0.0.1:${http.address().port}/path?query=1`,
         http, server,
         next: () => new Promise(done => server.once("connection", (socket, request) => done({ socket, request }))),
         close: () => { server.close(); http.close(); http.closeAllConnections(); },
     };
+    listening.push(listener);
+    return listener;
 }
 
 /* Starts a program; `ended` resolves to { code, out, err }. */
