@@ -187,8 +187,9 @@ void opening_start(duet_client *cl, int fd)
         conn_kill(c, rc);
         return;
     }
-    if (conn_start(c, &opening_phase) < 0) /* it is freed, and has told nobody */
-        client_failed(cl, DUET_ERR_NOMEM, NULL);
+    rc = conn_start(c, &opening_phase);
+    if (rc < 0) /* it is freed, and has told nobody */
+        client_failed(cl, rc, NULL);
     else
         conn_speak(c);
 }
