@@ -2,6 +2,8 @@
 /* Peers that read late, a little, or not at all: limits of the queue, what stops reading, who is closed and who is not.
  */
 #include "wire.h"
+#include "server/httpd.h"
+#include <malloc.h>
 #include <unistd.h>
 
 static duet_conn *first; /* the one that opened first, while it is open */
@@ -501,4 +503,44 @@ TEST(slow, what_is_sent_on_keeps_its_bytes)
         client_free(third);
         wire_stop();
     }
+}
+
+static const duet_conn *asker;
+static unsigned answers;
+
+static void on_http(duet_http *x, const duet_request *r)
+{
+    (void)r;
+    asker = x->conn;
+    answers++;
+    duet_http_text(x, 200, "next");
+}
+
+/* Input that is kept since a head is not whole lets go what was taken: it is no more than a head and a write. */
+TEST(slow, http_2_requests_that_each_write_cuts_do_not_pile_up)
+{
+    enum { ROUNDS = 400, SIZE = 2000 };
+    static const duet_route routes[] = { { .path = "/", .http = on_http }, { 0 } };
+    char request[SIZE + 1];
+    int n = snprintf(request, sizeof(request), "GET / HTTP/1.1\r\nHost: a\r\nX-Long: ");
+    memset(request + n, 'x', SIZE - (size_t)n - 4);
+    memcpy(request + SIZE - 4, "\r\n\r\n", 5);
+    size_t most_kept = 0;
+    answers = 0;
+    wire_serve(WIRE_TCP, &(duet_server_config){ .routes = routes, .requests_max = 10000 });
+    struct client *c = client_new();
+    client_send(c, request, SIZE / 2);
+    for (int i = 0; i < ROUNDS; i++) {
+        wire_turn();
+        client_send(c, request + SIZE / 2, SIZE / 2); /* the rest of one and half of the next */
+        client_send(c, request, SIZE / 2);
+        client_read(c);
+        size_t kept = answers > 0 && asker->stash ? malloc_usable_size(asker->stash) : 0;
+        most_kept = kept > most_kept ? kept : most_kept;
+    }
+    wire_settle();
+    assert_int_equal(answers, ROUNDS);
+    assert_in_range(most_kept, SIZE / 2, 16 * 1024);
+    client_free(c);
+    wire_stop();
 }
