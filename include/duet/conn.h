@@ -94,6 +94,9 @@ DUET_API int duet_send_shared(duet_conn *c, duet_shared *message); /* by referen
 /* A message in parts. duet_send() in between is DUET_ERR_STATE. */
 DUET_API int duet_send_begin(duet_conn *c, duet_type type);
 DUET_API int duet_send_part(duet_conn *c, const void *data, size_t len, bool last);
+/* As duet_proto_deflates() and duet_proto_set_deflate(). */
+DUET_API bool duet_deflates(const duet_conn *c);
+DUET_API void duet_set_deflate(duet_conn *c, bool on);
 /* A ping now, whose round trip `pong` tells. One at a time: DUET_ERR_STATE while one is out. */
 DUET_API int duet_ping(duet_conn *c);
 

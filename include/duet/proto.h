@@ -207,6 +207,12 @@ enum { DUET_BORROW = 2048 };
 /* Queues a message that was encoded once for many; takes a reference of its own. A client masks a copy. */
 DUET_API int duet_proto_send_shared(duet_proto *p, duet_shared *message);
 
+/* Whether permessage-deflate was agreed on. */
+DUET_API bool duet_proto_deflates(const duet_proto *p);
+/* Whether messages that are sent from now on may be compressed, as they may at first: not those that hold a secret
+ * beside what somebody else may choose. A message for many that was compressed for others already is sent plain, too. */
+DUET_API void duet_proto_set_deflate(duet_proto *p, bool on);
+
 /* A message in parts, each a frame of its own, for what is not known whole. No other message goes in between
  * (DUET_ERR_STATE); pings do. The last part may be empty. */
 DUET_API int duet_proto_send_begin(duet_proto *p, duet_type type);

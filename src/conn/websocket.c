@@ -372,6 +372,16 @@ int duet_send_part(duet_conn *c, const void *data, size_t len, bool last)
     return 0;
 }
 
+bool duet_deflates(const duet_conn *c)
+{
+    return duet_proto_deflates(&c->proto);
+}
+
+void duet_set_deflate(duet_conn *c, bool on)
+{
+    duet_proto_set_deflate(&c->proto, on);
+}
+
 int duet_ping(duet_conn *c)
 {
     if (!is_open(c))

@@ -11,6 +11,7 @@ enum {
     SHORT_MEMORY = 5,
     TAIL = 4,
     SLICE = 1 << 30, /* zlib counts in 32 bits */
+    SPARE_MOST = 4096,
     GROWTH_LEAST = 512
 };
 
@@ -328,6 +329,11 @@ static int finish(struct deflate *d, size_t most, duet_shared **out)
     int rc = feed(d, tail, sizeof(tail), most, out);
     if (rc == 0 && (d->in->data_type & (BITS | BETWEEN_BLOCKS)) != BETWEEN_BLOCKS)
         rc = DUET_ERR_PROTOCOL;
+    /* It may be passed on, and wait in queues, which count its length. */
+    duet_shared *tight = NULL;
+    if (rc == 0 && (*out)->cap - (*out)->len > SPARE_MOST)
+        tight = shared_grow(*out, (*out)->len);
+    *out = tight ? tight : *out;
     return rc;
 }
 

@@ -198,6 +198,16 @@ bool duet_proto_is_open(const duet_proto *p)
     return p->state == OPEN;
 }
 
+bool duet_proto_deflates(const duet_proto *p)
+{
+    return p->deflate != NULL;
+}
+
+void duet_proto_set_deflate(duet_proto *p, bool on)
+{
+    p->plain = !on;
+}
+
 const char *duet_proto_subprotocol(const duet_proto *p)
 {
     return p->subprotocol;

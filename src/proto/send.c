@@ -221,7 +221,7 @@ static int send_message(duet_proto *p, unsigned type, const void *data, size_t l
     bool checked = data != NULL && data == p->checked && len == p->checked_len;
     if (type == FRAME_TEXT && !p->config->trust_text && !checked && !utf8_valid(data, len))
         return DUET_ERR_UTF8;
-    if (p->deflate != NULL) {
+    if (p->deflate != NULL && !p->plain) {
         int rc = send_packed(p, type, data, len);
         if (rc <= 0)
             return rc;
@@ -268,7 +268,7 @@ int duet_proto_send_shared(duet_proto *p, duet_shared *s)
         return rc;
     if (p->out_type != 0)
         return DUET_ERR_STATE;
-    return send_encoded(p, p->deflate ? deflate_shared(p->deflate, s) : s);
+    return send_encoded(p, p->deflate && !p->plain ? deflate_shared(p->deflate, s) : s);
 }
 
 int duet_proto_send_begin(duet_proto *p, duet_type type)

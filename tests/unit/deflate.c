@@ -462,6 +462,25 @@ TEST(deflate, what_does_not_get_shorter_goes_as_it_is)
     peer_free(p);
 }
 
+TEST(deflate, pmd_12_a_message_with_a_secret_goes_as_it_is)
+{
+    struct peer *p = open_role(DUET_SERVER, &kept);
+    char text[1000];
+    memset(text, 'a', sizeof(text));
+    duet_shared *s = duet_shared_new(DUET_TEXT, text, sizeof(text));
+    assert_true(duet_proto_deflates(p->proto));
+    for (int on = 0; on < 2; on++) {
+        duet_proto_set_deflate(p->proto, on);
+        assert_int_equal(duet_proto_send(p->proto, DUET_BINARY, text, sizeof(text)), 0);
+        assert_int_equal(duet_proto_send_shared(p->proto, s), 0);
+        peer_flush(p);
+        assert_int_equal(strstr(p->trace, "packed binary") != NULL, on);
+        assert_int_equal(strstr(p->trace, "packed text") != NULL, on);
+    }
+    duet_shared_unref(s);
+    peer_free(p);
+}
+
 TEST(deflate, a_shared_message_is_packed_once_for_each_window)
 {
     struct peer *a = open_role(DUET_SERVER, &reset), *b = open_role(DUET_SERVER, &reset);
