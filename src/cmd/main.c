@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The program: which command it is. */
+#include "cmd/connect.h"
 #include "cmd/help.h"
 #include "cmd/serve.h"
 #include <duet/duet.h>
@@ -13,6 +14,7 @@ static const struct command {
     int (*run)(int argc, char **argv); /* the arguments behind the name; the exit code */
 } commands[] = {
     { "serve", "Serve live channels over WebSocket, and a site over HTTP", serve_main },
+    { "connect", "Talk to a WebSocket server: lines go out, messages come in", connect_main },
 };
 
 enum { COMMANDS = sizeof(commands) / sizeof(*commands) };

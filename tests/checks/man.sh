@@ -41,8 +41,9 @@ page=$(awk '$1 == ".Ft" { sub(/^\.Ft /, ""); type = $0 (/\*$/ ? "" : " ") }
 claim "libduet(3) declares functions as the headers do" "$(grep -vxF "$declared" <<<"$page")"
 claim "libduet(3) names no function that is not there" "$(grep -oE '^\.Fn duet_[a-z_]+' packaging/man/libduet.3 |
     cut -c 5- | sort -u | while read -r name; do grep -qF "$name(" <<<"$declared" || echo "$name"; done)"
-if [ -x build/release/duet ]; then
+[ ! -x build/release/duet ] || for page in packaging/man/duet-*.1; do
+    tool=$(basename "$page" .1)
     # shellcheck disable=SC2046
-    claim "duet-serve(1) has every option of duet serve --help" "$(missing packaging/man/duet-serve.1 \
-        $(build/release/duet serve --help 2>&1 | grep -oE -e '--[a-z-]+' | grep -vx -e --help -e --version | sort -u))"
-fi
+    claim "$tool(1) has every option of duet ${tool#duet-} --help" "$(missing "$page" \
+        $(build/release/duet "${tool#duet-}" --help 2>&1 | grep -oE -e '--[a-z-]+' | grep -vx -e --help -e --version | sort -u))"
+done

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+#include "cmd/show.h"
+#include "base/utf8.h"
+#include "cmd/help.h"
+#include <errno.h>
+#include <string.h>
+
+enum { BODY_SHOWN = 2000 };
+
+/* Bytes of the character at `at`; 0: no valid one begins here. */
+static size_t character(const uint8_t *at, size_t len)
+{
+    size_t n = at[0] < 0x80 ? 1 : at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : 4;
+    return n <= len && utf8_valid(at, n) ? n : 0;
+}
+
+/* C1 controls, the marks that turn writing round (U+200E, U+200F, U+202A-202E, U+2066-2069), and ends of lines. */
+static bool is_harmful(const uint8_t *at, size_t n)
+{
+    if (n == 2)
+        return at[0] == 0xc2 && at[1] < 0xa0;
+    if (n != 3 || at[0] != 0xe2)
+        return false;
+    return (at[1] == 0x80 && (at[2] == 0x8e || at[2] == 0x8f || (at[2] >= 0xa8 && at[2] <= 0xae))) ||
+           (at[1] == 0x81 && at[2] >= 0xa6 && at[2] <= 0xa9);
+}
+
+void show_safe(FILE *to, const void *data, size_t len)
+{
+    const uint8_t *at = data;
+    for (size_t used; len > 0; at += used, len -= used) {
+        size_t n = character(at, len);
+        used = n > 0 ? n : 1;
+        if (n == 1 && (at[0] == '\n' || at[0] == '\r'))
+            fputs(at[0] == '\n' ? "\\n" : "\\r", to);
+        else if (n == 0 || (n == 1 && ((at[0] < 0x20 && at[0] != '\t') || at[0] == 0x7f)))
+            fprintf(to, "\\x%02x", at[0]);
+        else if (is_harmful(at, n))
+            for (size_t i = 0; i < n; i++)
+                fprintf(to, "\\x%02x", at[i]);
+        else
+            fwrite(at, 1, n, to);
+    }
+}
+
+void show_hex(FILE *to, const void *data, size_t len)
+{
+    static const char digits[] = "0123456789abcdef";
+    const uint8_t *at = data;
+    for (size_t i = 0; i < len; i++) {
+        putc(digits[at[i] >> 4], to);
+        putc(digits[at[i] & 15], to);
+    }
+}
+
+void show_line(const char *name, const char *what)
+{
+    fprintf(stderr, "%s: %s\n", name, what);
+}
+
+static const char *opcode_name(unsigned opcode)
+{
+    static const char *const names[16] = {
+        [0] = "continuation", [1] = "text", [2] = "binary", [8] = "close", [9] = "ping", [10] = "pong",
+    };
+    return opcode < 16 && names[opcode] != NULL ? names[opcode] : "reserved";
+}
+
+/* "> text FIN MASK 5 bytes, head 8185a1b2c3d4" */
+void show_trace(const duet_trace *f)
+{
+    bool colour = help_begin(stderr).colour;
+    fprintf(stderr, "%s%c%s %s%s%s%s%s%s %llu bytes, head ", !colour ? "" : f->sent ? "\x1b[36m" : "\x1b[32m",
+            f->sent ? '>' : '<', colour ? "\x1b[0m" : "", opcode_name(f->opcode), f->final ? " FIN" : "",
+            f->rsv & 4 ? " RSV1" : "", f->rsv & 2 ? " RSV2" : "", f->rsv & 1 ? " RSV3" : "", f->masked ? " MASK" : "",
+            (unsigned long long)f->length);
+    show_hex(stderr, f->head, f->head_len);
+    putc('\n', stderr);
+}
+
+void show_open(const duet_conn *c)
+{
+    char peer[64];
+    const char *subprotocol = duet_subprotocol(c);
+    fprintf(stderr, "* open: %s%s, subprotocol ", duet_peer(c, peer), duet_is_secure(c) ? ", TLS" : "");
+    if (subprotocol != NULL)
+        show_safe(stderr, subprotocol, strlen(subprotocol));
+    else
+        fputs("none", stderr);
+    putc('\n', stderr);
+}
+
+void show_closed(const char *name, const duet_closing *why)
+{
+    fprintf(stderr, "%s: closed with %u (%s)", name, why->code, duet_code_text(why->code));
+    if (why->reason_len > 0) {
+        fputs(", the peer says \"", stderr);
+        show_safe(stderr, why->reason, why->reason_len);
+        putc('"', stderr);
+    }
+    if (why->error != 0 && why->error != DUET_ERR_EOF)
+        fprintf(stderr, "; %s", duet_strerror(why->error));
+    if (why->unsent > 0)
+        fprintf(stderr, "; %zu bytes were not delivered", why->unsent);
+    putc('\n', stderr);
+}
+
+bool show_is_clean(const duet_closing *why)
+{
+    bool fine = why->code == DUET_CODE_NORMAL || why->code == DUET_CODE_AWAY || why->code == DUET_CODE_NONE ||
+                why->code >= 3000;
+    return why->error == 0 && why->unsent == 0 && fine;
+}
+
+static const char *advice(const duet_failure *why)
+{
+    if (why->status == 401 || why->status == 403 || why->status == 407)
+        return "it may want --header 'Authorization: ...' or --origin";
+    if (why->status == 404)
+        return "look at the path of the URL";
+    if (why->status >= 300 && why->status < 400)
+        return "use the address it points to";
+    if (why->status == 429 || why->status >= 500)
+        return "try again later";
+    if (why->status != 0)
+        return "is it a WebSocket server?";
+    switch (why->error) {
+    case -ECONNREFUSED:
+    case -ENOENT:
+        return "is the server running there?";
+    case DUET_ERR_RESOLVE:
+        return "look at the host name";
+    case DUET_ERR_TLS:
+        return "--ca FILE trusts another issuer, --insecure anybody";
+    case DUET_ERR_TIMEOUT:
+    case -ETIMEDOUT:
+        return "is the address right, and no firewall between?";
+    case DUET_ERR_HANDSHAKE:
+        return "is it a WebSocket server?";
+    default:
+        return "look at the URL and the network";
+    }
+}
+
+void show_failure(const char *name, const char *url, const duet_failure *why)
+{
+    fprintf(stderr, "%s: cannot open ", name);
+    show_safe(stderr, url, strlen(url));
+    fputs(": ", stderr);
+    show_safe(stderr, why->detail, strlen(why->detail));
+    if (why->final)
+        fprintf(stderr, "; %s\n", advice(why));
+    else
+        fprintf(stderr, "; again in %.1f s\n", why->retry_ms / 1000.0);
+}
+
+void show_refusal(const duet_failure *why)
+{
+    if (why->status == 0)
+        return;
+    fprintf(stderr, "* refused with status %u, the peer says \"", why->status);
+    show_safe(stderr, why->body, why->body_len < BODY_SHOWN ? why->body_len : BODY_SHOWN);
+    fputs("\"\n", stderr);
+}
