@@ -72,7 +72,8 @@ typedef struct duet_trace {
  * permessage-deflate (RFC 7692). Off by default: compressed text that mixes a secret with what an attacker may choose
  * tells him the secret by its length, TLS or not (CRIME; RFC 7692 8).
  *
- * By default every message begins with an empty window, in both directions, so an idle connection keeps nothing. With
+ * By default every message begins with an empty window, in both directions, so an idle connection of a server keeps
+ * nothing (a client, or an object alone, keeps what it used to compress and inflate for its next message). With
  * `keep_window` a connection keeps two of its own from its first compressed message on, as far as the peer agrees: of
  * 2^(window_bits + 3) bytes and 6 KiB to compress, of 2^peer_window_bits and 10 KiB to inflate; 310 KiB for 15 and 15.
  * Small messages that resemble each other get much shorter by it.
@@ -210,7 +211,7 @@ DUET_API int duet_proto_send_shared(duet_proto *p, duet_shared *message);
 /* Whether permessage-deflate was agreed on. */
 DUET_API bool duet_proto_deflates(const duet_proto *p);
 /* Whether messages that are sent from now on may be compressed, as they may at first: not those that hold a secret
- * beside what somebody else may choose. A message for many that was compressed for others already is sent plain, too. */
+ * beside what somebody else may choose. A message for many that was compressed for others is sent plain then, too. */
 DUET_API void duet_proto_set_deflate(duet_proto *p, bool on);
 
 /* A message in parts, each a frame of its own, for what is not known whole. No other message goes in between

@@ -83,7 +83,7 @@ for (const mode of ["--deflate", "--keep-window"]) {
     describe(`echo ${mode}`, TIMEOUT, () => {
         let server;
         before(async () => { server = await serve("echo", "--threads", "2", mode); });
-        after(() => server?.stop());
+        after(async () => assert.equal(await server?.stop(), 0));
 
         test("every takeover and window that ws can offer", async () => {
             for (let i = 0; i < options.length; i += 8)
@@ -114,7 +114,7 @@ test("an example without the option offers nothing", TIMEOUT, async () => {
     const socket = await open(server.url, { threshold: 0 });
     assert.equal(socket.extensions, "");
     socket.terminate();
-    await server.stop();
+    assert.equal(await server.stop(), 0);
 });
 
 test("PMD-1: a bomb is 1009, and takes no more memory than the limit and 64 KiB", TIMEOUT, async () => {
@@ -129,7 +129,7 @@ test("PMD-1: a bomb is 1009, and takes no more memory than the limit and 64 KiB"
     assert.equal(await socket.ended, 1009);
     const taken = memory("VmHWM") - before - LIMIT;
     assert.ok(taken <= 64 * 1024, `${taken} bytes over the limit`);
-    await server.stop();
+    assert.equal(await server.stop(), 0);
 });
 
 for (const mode of ["--deflate", "--keep-window"]) {
@@ -145,7 +145,7 @@ for (const mode of ["--deflate", "--keep-window"]) {
                 same(payload, await member.next());
         }
         members.forEach(member => member.terminate());
-        await server.stop();
+        assert.equal(await server.stop(), 0);
     });
 }
 

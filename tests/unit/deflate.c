@@ -513,7 +513,7 @@ TEST(deflate, pmd_14_without_memory_it_is_sent_as_it_is_or_fails_with_1011)
     memset(text, 'a', sizeof(text));
     bool as_it_is = false, failed = false;
     for (int mode = 0; mode < 4; mode++)
-        for (unsigned long nth = 0, asked = 1; nth < asked; nth++) {
+        for (unsigned long nth = 0, asked = 1; nth <= asked; nth++) { /* the last round has no failure */
             static const uint8_t frames[] = { 0x41, 3, 0xf2, 0x48, 0xcd, 0x80, 4, 0xc9, 0xc9, 0x07, 0x00 };
             uint8_t bytes[64];
             const duet_proto_config *config = mode & 1 ? &kept : &reset;
@@ -539,4 +539,31 @@ TEST(deflate, pmd_14_without_memory_it_is_sent_as_it_is_or_fails_with_1011)
         }
     assert_true(as_it_is);
     assert_true(failed);
+}
+
+/* Without memory for it an offer is declined; a client, whose server counts on it, fails. */
+TEST(deflate, pmd_14_the_handshake_without_memory)
+{
+    for (int role = DUET_SERVER; role <= DUET_CLIENT; role++) {
+        bool declined = false, failed = false;
+        for (unsigned long nth = 0, asked = 1; nth <= asked; nth++) { /* the last round has no failure */
+            char text[1024];
+            struct peer *p = peer_new((duet_role)role, &kept);
+            if (role == DUET_SERVER)
+                snprintf(text, sizeof(text), "%.*s" EXTENSION "\r\n\r\n", (int)strlen(peer_request) - 2, peer_request);
+            else
+                snprintf(text, sizeof(text),
+                         "HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                         "Sec-WebSocket-Accept: %s\r\n" EXTENSION "\r\n\r\n", p->proto->opening->accept);
+            mem_fail(nth, false);
+            peer_feed(p, text, strlen(text));
+            asked = mem_fail_end();
+            bool open = duet_proto_is_open(p->proto);
+            declined |= open && p->proto->deflate == NULL;
+            failed |= p->error == DUET_ERR_NOMEM;
+            peer_free(p);
+        }
+        assert_true(failed);
+        assert_int_equal(declined, role == DUET_SERVER);
+    }
 }
