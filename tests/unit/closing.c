@@ -871,6 +871,38 @@ TEST(closing, tls_3_the_end_comes_while_the_handshake_is_in_flight)
         }
 }
 
+/* TLS-2: one deadline for all before the upgrade, and a hello of 16 MiB is refused by its length. */
+TEST(closing, tls_2_a_hello_has_a_deadline_and_a_size)
+{
+    static const struct {
+        const char *hello;
+        size_t len;
+        const char *log;
+    } rows[] = {
+        { "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11, "dropped open_timeout 0\n" },
+        { "\x16\x03\x01\x00\x06\x01\xff\xff\xfc\x03\x03", 11, "dropped tls_handshake_failed -1019\n" },
+        { "\x16", 1, "dropped open_timeout 0\n" },
+        { "GET / HTTP/1.1\r\n\r\n", 18, "dropped tls_handshake_failed -1019\n" },
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        duet_server_config cfg = config();
+        cfg.open_ms = 60;
+        wire_serve(WIRE_TLS, &cfg);
+        struct client *c = client_raw();
+        uint64_t began = duet_loop_now_ms(wire.loop);
+        /* A byte for every turn: none of them buys time. */
+        for (size_t k = 0; k < rows[i].len; k++) {
+            client_send(c, rows[i].hello + k, 1);
+            wire_turn();
+        }
+        client_wait_end(c);
+        assert_true(duet_loop_now_ms(wire.loop) - began < 3000);
+        assert_string_equal(wire.log, rows[i].log);
+        client_free(c);
+        wire_stop();
+    }
+}
+
 static uint8_t script[512];
 
 static size_t write_script(void)
