@@ -403,6 +403,32 @@ TEST(deflate, pmd_10_connections_of_one_pool_do_not_mix)
     deflate_pool_fini(&pool);
 }
 
+/* What one connection received is nobody else's to refer to, nor its own next message's. */
+TEST(deflate, pmd_13_no_message_reaches_back_to_another_without_takeover)
+{
+    static const uint8_t hello[] = { 0xc1, 7, PACKED_HELLO }, part[] = { 0x41, 7, PACKED_HELLO };
+    static const uint8_t back[] = { 0xc1, 5, 0xf2, 0x00, 0x11, 0x00, 0x00 };
+    struct extension e = { true, true, 15, 15, false, false };
+    struct deflate_pool pool = { 0 };
+    for (int mode = 0; mode < 3; mode++) {
+        struct peer *a = peer_open(DUET_SERVER, NULL), *b = mode == 0 ? a : peer_open(DUET_SERVER, NULL);
+        uint8_t bytes[64];
+        proto_deflate(a->proto, deflate_new(&e, &reset.deflate, &pool));
+        if (b != a)
+            proto_deflate(b->proto, deflate_new(&e, &reset.deflate, &pool));
+        const uint8_t *first = mode == 2 ? part : hello;
+        peer_feed(a, bytes, wire_of(a, first, sizeof(hello), bytes));
+        if (mode == 2)
+            peer_free(a); /* in the middle of its message */
+        peer_feed(b, bytes, wire_of(b, back, sizeof(back), bytes));
+        EXPECT_TRACE(b, mode == 0 ? "message text 'Hello'\n" FAILS : FAILS);
+        if (b != a && mode != 2)
+            peer_free(a);
+        peer_free(b);
+    }
+    deflate_pool_fini(&pool);
+}
+
 /* A compressed message of `len` zeros in frames that come in parts of `part` bytes. */
 static void feed_zeros(struct peer *p, size_t len, size_t part)
 {
