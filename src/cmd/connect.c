@@ -100,7 +100,7 @@ static void closed(duet_conn *c, const duet_closing *why)
     bool enough = me->tool.args.count != ARGS_UNSET && !wants_more(me);
     feed_free(me->feed);
     me->feed = NULL;
-    show_closed(me->tool.name, why);
+    show_closed(me->tool.name, NULL, why);
     if (!show_is_clean(why) && !enough)
         me->tool.result = 1;
     duet_loop_stop(me->tool.loop);

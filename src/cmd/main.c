@@ -2,7 +2,9 @@
 /* The program: which command it is. */
 #include "cmd/connect.h"
 #include "cmd/help.h"
+#include "cmd/pub.h"
 #include "cmd/serve.h"
+#include "cmd/sub.h"
 #include <duet/duet.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,6 +17,8 @@ static const struct command {
 } commands[] = {
     { "serve", "Serve live channels over WebSocket, and a site over HTTP", serve_main },
     { "connect", "Talk to a WebSocket server: lines go out, messages come in", connect_main },
+    { "sub", "Print the messages that come, from one URL or several", sub_main },
+    { "pub", "Send lines or files as messages", pub_main },
 };
 
 enum { COMMANDS = sizeof(commands) / sizeof(*commands) };

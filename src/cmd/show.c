@@ -90,9 +90,14 @@ void show_open(const duet_conn *c)
     putc('\n', stderr);
 }
 
-void show_closed(const char *name, const duet_closing *why)
+void show_closed(const char *name, const char *url, const duet_closing *why)
 {
-    fprintf(stderr, "%s: closed with %u (%s)", name, why->code, duet_code_text(why->code));
+    fprintf(stderr, "%s: ", name);
+    if (url != NULL) {
+        show_safe(stderr, url, strlen(url));
+        fputs(" ", stderr);
+    }
+    fprintf(stderr, "closed with %u (%s)", why->code, duet_code_text(why->code));
     if (why->reason_len > 0) {
         fputs(", the peer says \"", stderr);
         show_safe(stderr, why->reason, why->reason_len);

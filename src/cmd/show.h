@@ -17,7 +17,8 @@ void show_hex(FILE *to, const void *data, size_t len);
 void show_line(const char *name, const char *what); /* of our own words */
 void show_trace(const duet_trace *frame);
 void show_open(const duet_conn *c); /* of --trace */
-void show_closed(const char *name, const duet_closing *why);
+/* `url` may be NULL: there is only one. */
+void show_closed(const char *name, const char *url, const duet_closing *why);
 /* Why it did not open, and what to do. */
 void show_failure(const char *name, const char *url, const duet_failure *why);
 /* The server's own words for a refusal, of --trace. */

@@ -1,0 +1,170 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# `duet sub` and `duet pub` with duet serve and Python's websockets. DUET_BUILD=DIR: which program.
+cd "$(dirname "$0")/../.." || exit 1
+duet=$(realpath "${DUET_BUILD:-build/release}/duet")
+work=$(mktemp -d)
+pids=()
+trap 'kill -9 "${pids[@]}" 2>/dev/null; wait 2>/dev/null; rm -rf "$work"' EXIT
+
+verdict() {
+    if [ -z "$2" ]; then
+        echo "ok - $1"
+    else
+        echo "$2" | sed 's/^/# /'
+        echo "not ok - $1"
+    fi
+}
+
+# until_true SECONDS COMMAND...
+until_true() {
+    local end=$((SECONDS + $1))
+    shift
+    until "$@"; do
+        [ $SECONDS -lt $end ] || return 1
+        sleep 0.02
+    done
+}
+
+# ended CLAIM CODE PATTERN: the program of $pid, whose standard error is $work/err.
+ended() {
+    local rc
+    wait "$pid"
+    rc=$?
+    verdict "$1" "$([ $rc = "$2" ] && grep -qE -e "$3" "$work/err" || { echo "exit $rc"; cat "$work/err"; })"
+}
+
+# sub OPENED ARGUMENT...: in the background, until so many connections are open.
+sub() {
+    local opened=$1
+    shift
+    : >"$work/err"
+    timeout --foreground 30 "$duet" sub --trace "$@" </dev/null >"$work/out" 2>"$work/err" &
+    pid=$!
+    pids+=("$pid")
+    until_true 20 opened_are "$opened"
+}
+
+opened_are() {
+    [ "$(grep -c '^\* open' "$work/err")" -ge "$1" ]
+}
+
+# said PATTERN: what `duet pub` said; nothing when there is no pattern.
+said() {
+    if [ -n "$1" ]; then
+        grep -qE -e "$1" "$work/pub.err"
+    else
+        [ ! -s "$work/pub.err" ]
+    fi
+}
+
+# pub CLAIM CODE PATTERN ARGUMENT...
+pub() {
+    local claim=$1 code=$2 pattern=$3 rc
+    shift 3
+    timeout 30 "$duet" pub "$@" >"$work/pub.out" 2>"$work/pub.err"
+    rc=$?
+    verdict "$claim" "$([ $rc = "$code" ] && said "$pattern" && [ ! -s "$work/pub.out" ] ||
+        { echo "exit $rc"; cat "$work/pub.err" "$work/pub.out"; })"
+}
+
+# serve PORT: sets port and server.
+serve() {
+    : >"$work/serve"
+    "$duet" serve --log json --listen "http://127.0.0.1:$1" </dev/null >"$work/serve" 2>&1 &
+    server=$!
+    pids+=("$server")
+    until_true 20 grep -q listening "$work/serve"
+    port=$(grep -oE '127\.0\.0\.1:[0-9]+' "$work/serve" | head -1 | cut -d: -f2)
+}
+
+for tool in sub pub; do
+    verdict "help of duet $tool" "$("$duet" $tool --help | grep -qE "^Usage: duet $tool .*URL" || echo none)"
+    "$duet" $tool >"$work/out" 2>"$work/err"
+    verdict "duet $tool without a URL ends with 2" "$([ $? = 2 ] && grep -q 'no URL' "$work/err" || cat "$work/err")"
+    "$duet" $tool --wait 1 ws://a >"$work/out" 2>"$work/err"
+    verdict "duet $tool has no --wait" "$([ $? = 2 ] && grep -q "duet $tool --help" "$work/err" || cat "$work/err")"
+done
+verdict "nothing sends, nothing prints" "$("$duet" sub ftp://a 2>&1 | grep -v 'begins with none of')"
+
+serve 0
+url=ws://127.0.0.1:$port/channel
+sub 2 --count 4 "$url/a" "$url/b"
+printf 'one\n\n' >"$work/lines"
+printf 'two\nthree' >"$work/more"
+pub "pub sends the lines of its files" 0 '' "$url/a" "$work/lines" "$work/more"
+ended "sub --count ends" 0 'open'
+verdict "and has each line" "$(printf 'one\n\ntwo\nthree\n' | diff - "$work/out")"
+
+sub 2 --count 2 --null "$url/a" "$url/b"
+printf 'first\n' | timeout 20 "$duet" pub "$url/a" -
+until_true 10 test -s "$work/out"
+pub "pub --binary sends a file as one message" 0 '' --binary "$url/b" "$work/lines"
+ended "sub hears several URLs" 0 'open'
+verdict "--null ends messages" "$(printf 'first\0one\n\n\0' | cmp - "$work/out" 2>&1)"
+
+seq 1 50000 >"$work/lines"
+sub 1 --count 50000 "$url/c"
+pub "50000 lines are sent" 0 '' "$url/c" "$work/lines"
+ended "and received" 0 'open'
+verdict "in order" "$(cmp "$work/lines" "$work/out" 2>&1)"
+
+printf 'good\n\xff\n' >"$work/lines"
+pub "what is no UTF-8 is not sent" 1 'line 2 of .*no UTF-8' "$url/a" "$work/lines"
+pub "a file that is not there" 1 'cannot read /nonexistent: No such file' "$url/a" /nonexistent
+pub "a folder" 1 'cannot read /: Is a directory' "$url/a" /
+pub "a server that is not there" 1 'is the server running' ws://127.0.0.1:1/ "$work/lines"
+
+sub 1 "$url/a"
+kill -INT "$pid"
+ended "SIGINT ends sub in order" 0 'close FIN'
+
+sub 1 --count 1 "$url/a"
+kill -9 "$server"
+wait "$server" 2>/dev/null
+serve "$port"
+until_true 60 opened_are 2
+verdict "a lost connection is told of" "$(grep -q 'closed with 1006.*lost' "$work/err" && grep -q 'tried again' "$work/err" || cat "$work/err")"
+printf 'again\n' | timeout 20 "$duet" pub "$url/a"
+ended "and comes back" 0 'open'
+verdict "with what is sent from then on" "$(printf 'again\n' | diff - "$work/out")"
+
+sub 0 "ws://127.0.0.1:$port/nothing"
+ended "a refusal for good ends sub" 1 '404.*path of the URL'
+sub 0 "ws://127.0.0.1:1/"
+until_true 10 grep -q 'again in' "$work/err"
+kill -TERM "$pid"
+ended "one that waits for its next attempt ends at once" 0 'Connection refused; again in'
+
+cat >"$work/peer.py" <<'END'
+import asyncio
+import websockets
+
+
+async def handler(ws, *path):
+    where = ws.request.path if hasattr(ws, "request") else ws.path
+    if where.startswith("/close/"):
+        await ws.recv()
+        await ws.close(int(where[7:]), "enough")
+    else:
+        async for message in ws:
+            print(repr(message), flush=True)
+
+
+async def main():
+    server = await websockets.serve(handler, "127.0.0.1", 0)
+    print(f"127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
+    await asyncio.Future()
+
+
+asyncio.run(main())
+END
+/usr/bin/python3 "$work/peer.py" </dev/null >"$work/python" 2>&1 &
+pids+=($!)
+until_true 20 grep -q 127 "$work/python"
+python=ws://$(head -1 "$work/python")
+printf 'gr\xc3\xbc\xc3\x9f\n\nend' >"$work/lines"
+pub "Python's websockets is sent to" 0 '' --deflate "$python/" "$work/lines"
+pub "in binary, too" 0 '' --binary "$python/" "$work/more"
+verdict "and has read all when pub ends" "$(printf '%s\n' "'grüß'" "''" "'end'" "b'two\\nthree'" | diff - <(sed 1d "$work/python"))"
+yes | pub "a server that closes before the end" 1 'closed with 1000.*enough' "$python/close/1000"
