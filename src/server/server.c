@@ -25,19 +25,9 @@ struct server_loop *server_current(duet_server *s)
     return atomic_load(&s->attached) && pthread_equal(l->thread, pthread_self()) ? l : NULL;
 }
 
-/* The system's randomness by the block; a fork of this process would share it, and must not serve on. */
 static int fill_random(void *arg, void *to, size_t len)
 {
-    struct server_loop *l = loop_of(arg);
-    if (len > sizeof(l->random) - l->random_at) {
-        if (getrandom(l->random, sizeof(l->random), 0) != sizeof(l->random))
-            return DUET_ERR_RANDOM;
-        l->random_at = 0;
-    }
-    memcpy(to, l->random + l->random_at, len);
-    explicit_bzero(l->random + l->random_at, len);
-    l->random_at += (unsigned)len;
-    return 0;
+    return random_fill(&loop_of(arg)->random, to, len);
 }
 
 /* Loops. */
@@ -108,7 +98,6 @@ static void host_init(struct server_loop *l)
     h->closed = accept_closed;
     h->opening = peer_opening;
     l->slots_free = UINT32_MAX;
-    l->random_at = sizeof(l->random);
     l->beat.due = beat;
 }
 

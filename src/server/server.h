@@ -15,6 +15,7 @@
 #include "http/address.h"
 #include "http/origin.h"
 #include "net/listen.h"
+#include "net/random.h"
 #include "net/worker.h"
 #include "server/topic.h"
 #include <duet/server.h>
@@ -60,8 +61,7 @@ struct server_loop {
     struct http_head head; /* of the request that is being read; nothing outlives the callback */
     char date[40];         /* the Date field's value, and when it was made */
     uint64_t date_ms;
-    uint8_t random[256]; /* unused bytes of the system's randomness, from `random_at` on */
-    unsigned random_at;
+    struct random random; /* masks no frame here, but spreads the first pings */
     uint64_t accepted, opened, requests, reasons[DUET_REASON_COUNT], codes[5001], lag_us;
     pthread_t thread;
 };
