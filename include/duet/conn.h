@@ -85,7 +85,7 @@ typedef struct duet_handler {
 } duet_handler;
 
 /*
- * Queues one message; what was queued in a turn leaves in one write at its end. `data` is copied as far as the socket
+ * Queues one message; what is queued while messages are read leaves in one write behind them. `data` is copied as far as the socket
  * does not take it at once. 0; DUET_ERR_CLOSED; DUET_ERR_FULL over the hard limit (what else happens then is the
  * config's `when_full`); DUET_ERR_UTF8; DUET_ERR_NOMEM: the message was not queued, no part of it.
  */

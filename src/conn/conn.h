@@ -11,8 +11,9 @@
  * Input: at most one loop buffer a turn. What a phase does not take (it paused, its queue is full, it had its share of
  * the turn) is copied to `stash` and comes first later.
  *
- * Output: whatever is queued in a turn is written once, at its end. Bytes borrowed from the input being read are
- * written at the end of the reading instead, before the buffer is used again.
+ * Output: what is queued while a connection is read leaves in one write at the end of its reading, unless it is in a
+ * topic and more may come in this turn. That, and what others queue for it, leaves in one write at the end of the turn.
+ * Bytes borrowed from the input are always written at the end of the reading, before the buffer is used again.
  *
  * Deadlines: one timer. It is armed for the earliest deadline there was; when it fires too early, since bytes came
  * meanwhile, it is armed again. So nothing is armed or cancelled on the hot path.
