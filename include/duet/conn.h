@@ -85,9 +85,10 @@ typedef struct duet_handler {
 } duet_handler;
 
 /*
- * Queues one message; what is queued while messages are read leaves in one write behind them. `data` is copied as far
- * as the socket does not take it at once. 0; DUET_ERR_CLOSED; DUET_ERR_FULL over the hard limit (what else happens then is the
- * config's `when_full`); DUET_ERR_UTF8; DUET_ERR_NOMEM: the message was not queued, no part of it.
+ * Queues one message; what is queued while messages are read leaves in one write behind them. `data` is copied as
+ * far as the socket does not take it at once. 0; DUET_ERR_CLOSED; DUET_ERR_FULL over the hard limit (what else
+ * happens then is the config's `when_full`); DUET_ERR_UTF8; DUET_ERR_NOMEM: the message was not queued, no part of
+ * it.
  */
 DUET_API int duet_send(duet_conn *c, duet_type type, const void *data, size_t len);
 DUET_API int duet_send_shared(duet_conn *c, duet_shared *message); /* by reference; takes one of its own */
