@@ -1,32 +1,35 @@
 /* SPDX-License-Identifier: MIT */
-/* The command lines of the tools that connect: one table, where each option says which tools have it. */
+/* The command lines of the tools that connect: the options they have in common, and the fields that several print by. */
 #ifndef CMD_ARGS_H
 #define CMD_ARGS_H
 
+#include "cmd/cmdline.h"
 #include <duet/header.h>
-#include <stdbool.h>
-#include <stddef.h>
 
-enum { ARGS_WHY = 200, ARGS_UNSET = -1 };
-
-enum args_tool { ARGS_CONNECT = 1, ARGS_SUB = 2, ARGS_PUB = 4 };
+enum { ARGS_UNSET = -1, ARGS_SECONDS_MOST = 1000000, ARGS_COUNT_MOST = 1000000000 };
 
 /* The strings are the arguments' own. Lists end with NULL, the headers with a NULL name. */
 struct args {
     const char **words; /* what is no option: URLs, files */
     size_t words_count;
-    const char **subprotocols;
-    duet_header *headers;
-    char **header_texts; /* what `headers` points into */
+    const char **subprotocols, **header_lines;
+    duet_header *headers; /* of `header_lines` */
+    char **header_texts;  /* what `headers` points into */
     const char *origin, *ca, *cert, *key;
-    long ping_ms, wait_ms, count; /* ARGS_UNSET: not said */
-    bool insecure, deflate, trace, raw, binary, hex, null, help;
+    long ping_ms;         /* ARGS_UNSET: not said; so the next ones */
+    bool insecure, deflate, trace, help;
+    /* Not of all tools. */
+    long wait_ms, count;
+    bool raw, binary, hex, null;
 };
 
-/* 0; or a negative error, and then one line of what is wrong and what to do in `why`. Either way args_fini(). */
-int args_parse(struct args *a, enum args_tool tool, int argc, char **argv, char why[ARGS_WHY]);
-void args_fini(struct args *a);
-void args_help(enum args_tool tool); /* to standard output */
-const char *args_name(enum args_tool tool); /* "duet connect" */
+/* The table of the fields above for all tools, for a `struct cmdline`. */
+extern const struct cmdline_option args_reach[];
+#define ARGS_TITLE "Options of all tools that connect"
+
+/* `own` is the struct that the line's own options are in; it may be `a`. 0; or a negative error, and then one line of
+ * what is wrong and what to do in `why`. Either way args_fini(). */
+int args_parse(struct args *a, const struct cmdline *line, void *own, int argc, char **argv, char why[CMDLINE_WHY]);
+void args_fini(struct args *a, const struct cmdline *line, void *own);
 
 #endif

@@ -7,6 +7,29 @@
 
 enum { WAIT_MS = 1000 };
 
+static const struct cmdline_option options[] = {
+    { "--binary", "", "All of the input is one binary message; those that come are printed without a newline",
+      CMDLINE_FLAG, offsetof(struct args, binary) },
+    { "--hex", "", "Lines are hexadecimal digits and go as binary messages; those that come are printed so",
+      CMDLINE_FLAG, offsetof(struct args, hex) },
+    { "--raw", "", "Print the peer's bytes as they are on a terminal, too", CMDLINE_FLAG, offsetof(struct args, raw) },
+    { "--count", "N", "End after N messages were received", CMDLINE_NUMBER, offsetof(struct args, count), .least = 1,
+      .most = ARGS_COUNT_MOST },
+    { "--wait", "SECONDS", "Stay this long after the input's end (1; with --count until they came)", CMDLINE_SECONDS,
+      offsetof(struct args, wait_ms), .most = ARGS_SECONDS_MOST },
+    { NULL },
+};
+
+static const struct cmdline line = {
+    .name = "duet connect",
+    .words = "URL",
+    .options = options,
+    .shared = args_reach,
+    .shared_title = ARGS_TITLE,
+    .about = "Sends the lines of standard input as text messages, and prints those that come.",
+    .end = "URL is ws://, wss://, http://, https:// or unix:/path. See duet-connect(1).",
+};
+
 struct connect {
     struct tool tool; /* first: tool_of() is this */
     duet_client *client;
@@ -153,10 +176,19 @@ static void run(struct connect *me)
     }
 }
 
+static const char *misfit(const struct tool *t)
+{
+    if (t->args.words_count > 1)
+        return "one URL is enough; options begin with two dashes, see --help";
+    if (t->args.binary && t->args.hex)
+        return "--binary and --hex do not go together; leave one out";
+    return NULL;
+}
+
 int connect_main(int argc, char **argv)
 {
-    struct connect me = { .tool.interrupted = interrupted };
-    if (tool_begin(&me.tool, ARGS_CONNECT, argc, argv))
+    struct connect me = { .tool = { .misfit = misfit, .interrupted = interrupted } };
+    if (tool_begin(&me.tool, &line, NULL, argc, argv))
         run(&me);
     duet_timer_free(me.waiting);
     tool_end(&me.tool);

@@ -4,6 +4,21 @@
 #include "cmd/show.h"
 #include "cmd/tool.h"
 
+static const struct cmdline_option options[] = {
+    { "--binary", "", "Each file is one binary message", CMDLINE_FLAG, offsetof(struct args, binary) },
+    { NULL },
+};
+
+static const struct cmdline line = {
+    .name = "duet pub",
+    .words = "URL [FILE]...",
+    .options = options,
+    .shared = args_reach,
+    .shared_title = ARGS_TITLE,
+    .about = "Sends each line of the files, or of standard input, as a text message.",
+    .end = "URL is ws://, wss://, http://, https:// or unix:/path. See duet-pub(1).",
+};
+
 struct pub {
     struct tool tool; /* first: tool_of() is this */
     duet_client *client;
@@ -93,7 +108,7 @@ int pub_main(int argc, char **argv)
 {
     struct pub me = { .tool.interrupted = interrupted };
     struct tool *t = &me.tool;
-    if (tool_begin(t, ARGS_PUB, argc, argv)) {
+    if (tool_begin(t, &line, NULL, argc, argv)) {
         duet_client_config config = tool_config(t);
         config.url = t->args.words[0];
         config.on = (duet_handler){ .open = opened, .drain = drained, .close = closed };

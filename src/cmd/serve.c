@@ -209,7 +209,7 @@ static int make_server(struct site *site, duet_route routes[ROUTES])
         DUET_SERVER_CONFIG_INIT,
         .listen = o->listen[0] ? o->listen[0] : default_url,
         .listen_also = o->listen[0] ? o->listen + 1 : NULL,
-        .threads = o->threads,
+        .threads = (unsigned)o->threads,
         .on = wire_handler,
         .arg = site,
         .data_size = WIRE_DATA,
@@ -426,7 +426,7 @@ int serve_main(int argc, char **argv)
 {
     struct site site = { .signal_fd = -1, .ended_fd = -1 };
     duet_route routes[ROUTES];
-    char why[OPTIONS_WHY];
+    char why[CMDLINE_WHY];
     sigset_t set;
     int rc = 0;
     if (options_parse(&site.options, argc, argv, why) < 0)

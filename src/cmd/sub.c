@@ -8,6 +8,25 @@
 /* A short first wait: what is published meanwhile is missed. */
 enum { RETRY_FIRST_MS = 1000, RETRY_MOST_MS = 30000 };
 
+static const struct cmdline_option options[] = {
+    { "--null", "", "Each message ends with a NUL byte instead of a newline", CMDLINE_FLAG,
+      offsetof(struct args, null) },
+    { "--raw", "", "Print the peer's bytes as they are on a terminal, too", CMDLINE_FLAG, offsetof(struct args, raw) },
+    { "--count", "N", "End after N messages were received", CMDLINE_NUMBER, offsetof(struct args, count), .least = 1,
+      .most = ARGS_COUNT_MOST },
+    { NULL },
+};
+
+static const struct cmdline line = {
+    .name = "duet sub",
+    .words = "URL...",
+    .options = options,
+    .shared = args_reach,
+    .shared_title = ARGS_TITLE,
+    .about = "Prints the messages that come, a line each; a connection that is lost comes back.",
+    .end = "URL is ws://, wss://, http://, https:// or unix:/path. See duet-sub(1).",
+};
+
 struct sub {
     struct tool tool; /* first: tool_of() is this */
     duet_client **clients; /* as the URLs; NULL: there is none */
@@ -144,7 +163,7 @@ static bool connect_all(struct sub *me)
 int sub_main(int argc, char **argv)
 {
     struct sub me = { .tool.interrupted = interrupted };
-    if (tool_begin(&me.tool, ARGS_SUB, argc, argv) && connect_all(&me))
+    if (tool_begin(&me.tool, &line, NULL, argc, argv) && connect_all(&me))
         duet_loop_run(me.tool.loop);
     me.leaving = true;
     for (size_t i = 0; me.clients != NULL && i < me.tool.args.words_count; i++)

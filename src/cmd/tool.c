@@ -49,18 +49,29 @@ static int make_loop(struct tool *t)
     return t->signal_watch == NULL ? DUET_ERR_NOMEM : 0;
 }
 
-bool tool_begin(struct tool *t, enum args_tool which, int argc, char **argv)
+static bool parse(struct tool *t, int argc, char **argv)
 {
-    char why[ARGS_WHY];
-    t->name = args_name(which);
+    char why[CMDLINE_WHY];
+    const char *wrong = why;
+    if (args_parse(&t->args, t->line, t->own, argc, argv, why) == 0)
+        wrong = t->misfit != NULL && !t->args.help ? t->misfit(t) : NULL;
+    if (wrong == NULL)
+        return true;
+    tool_fail(t, wrong);
+    t->result = 2;
+    return false;
+}
+
+bool tool_begin(struct tool *t, const struct cmdline *line, void *own, int argc, char **argv)
+{
+    t->name = line->name;
+    t->line = line;
+    t->own = own != NULL ? own : &t->args;
     t->signal_fd = -1;
-    if (args_parse(&t->args, which, argc, argv, why) < 0) {
-        tool_fail(t, why);
-        t->result = 2;
+    if (!parse(t, argc, argv))
         return false;
-    }
     if (t->args.help) {
-        args_help(which);
+        cmdline_help(line);
         return false;
     }
     int rc = make_loop(t);
@@ -75,7 +86,7 @@ void tool_end(struct tool *t)
     if (t->signal_fd >= 0)
         close(t->signal_fd);
     duet_loop_free(t->loop);
-    args_fini(&t->args);
+    args_fini(&t->args, t->line, t->own);
 }
 
 static void trace(duet_conn *c, const duet_trace *frame)

@@ -10,17 +10,22 @@ enum { TOOL_WHY = 200 };
 
 struct tool {
     const char *name;
+    const struct cmdline *line;
+    void *own;
     struct args args;
     duet_loop *loop;
     int result; /* the exit code */
     int signals; /* SIGINT and SIGTERM so far */
     int signal_fd;
     duet_watch *signal_watch;
+    /* What is wrong with the arguments, as one line; NULL: nothing. May be NULL. */
+    const char *(*misfit)(const struct tool *t);
     void (*interrupted)(struct tool *t); /* the first of them; the second stops the loop, and `result` is 1 */
 };
 
-/* True: go on. Else the exit code is `result`, and all is said. Either way tool_end(). */
-bool tool_begin(struct tool *t, enum args_tool which, int argc, char **argv);
+/* Reads the arguments: the line's own options into `own`, NULL: into `args`. True: go on. Else the exit code is
+ * `result`, and all is said. Either way tool_end(). */
+bool tool_begin(struct tool *t, const struct cmdline *line, void *own, int argc, char **argv);
 void tool_end(struct tool *t); /* all clients and feeds of its loop are gone */
 
 /* What the arguments say, with `arg` the tool. The URL, the handler and `failed` are the caller's to fill. */
