@@ -63,7 +63,7 @@ static utf8_skipper *skip;
 /* Before anything else runs; who comes earlier still gets the portable code. */
 __attribute__((constructor)) static void choose(void)
 {
-    skip = utf8_avx2();
+    skip = utf8_simd();
 }
 
 uint32_t utf8_next(uint32_t state, const uint8_t *data, size_t len)

@@ -23,11 +23,11 @@ size_t utf8_cut(const char *data, size_t len);
  * The twins behind utf8_next(), which picks at the program's start; tests compare them. A skipper takes text that
  * begins with a character and returns the length of a beginning that is valid and does not end inside a character:
  * all where all is valid, and else at least all before the block of the first error or of the open character. It is
- * NULL where the processor has no AVX2.
+ * NULL where the processor has neither AVX2 nor NEON.
  */
 enum { UTF8_BLOCK = 64 };
 typedef size_t utf8_skipper(const uint8_t *data, size_t len);
 uint32_t utf8_next_portable(uint32_t state, const uint8_t *data, size_t len);
-utf8_skipper *utf8_avx2(void);
+utf8_skipper *utf8_simd(void);
 
 #endif

@@ -36,7 +36,7 @@ static mask_copier *fast;
 /* Before anything else runs; who comes earlier still gets the portable code. */
 __attribute__((constructor)) static void choose(void)
 {
-    fast = mask_avx2();
+    fast = mask_simd();
 }
 
 uint32_t mask_copy(uint8_t *dst, const uint8_t *src, size_t len, uint32_t key)

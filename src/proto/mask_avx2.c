@@ -26,15 +26,15 @@ __attribute__((target("avx2"))) static uint32_t copy(uint8_t *dst, const uint8_t
     return mask_copy_portable(dst + i, src + i, len - i, key);
 }
 
-mask_copier *mask_avx2(void)
+mask_copier *mask_simd(void)
 {
     __builtin_cpu_init();
     return __builtin_cpu_supports("avx2") ? copy : NULL;
 }
 
-#else
+#elif !defined(__aarch64__)
 
-mask_copier *mask_avx2(void)
+mask_copier *mask_simd(void)
 {
     return NULL;
 }

@@ -26,7 +26,7 @@ static inline size_t cut_size(void)
     cutting.seed = cutting.seed * 6364136223846793005u + 1442695040888963407u;
     uint64_t drawn = cutting.seed >> 33;
     cutting.blocked = !cutting.blocked && drawn % 5 == 0;
-    return cutting.blocked ? 0 : 1 + (drawn / 5) % cutting.most;
+    return cutting.blocked ? 0 : 1 + (size_t)(drawn / 5) % cutting.most;
 }
 
 static inline ssize_t cut_read(struct stream *s, void *to, size_t size)

@@ -62,7 +62,7 @@ TEST(mask, frm_11_touches_nothing_outside_between_guard_pages)
 {
     uint8_t *page = guard_new(), *from = guard_new();
     uint32_t key = key_of((const uint8_t[]){ 1, 2, 3, 4 });
-    mask_copier *twins[] = { mask_copy, mask_copy_portable, mask_avx2() };
+    mask_copier *twins[] = { mask_copy, mask_copy_portable, mask_simd() };
     for (size_t t = 0; t < 3 && twins[t] != NULL; t++)
         for (size_t len = 0; len <= MOST; len++)
             for (size_t offset = 0; offset < AROUND; offset++) {
@@ -78,8 +78,8 @@ TEST(mask, the_twins_agree_on_random_bytes_at_all_alignments)
 {
     enum { SIZE = 1024 };
     static uint8_t plain[SIZE], one[SIZE], two[SIZE];
-    mask_copier *avx2 = mask_avx2();
-    if (avx2 == NULL)
+    mask_copier *simd = mask_simd();
+    if (simd == NULL)
         skip();
     uint64_t seed = 1;
     for (size_t i = 0; i < SIZE; i++)
@@ -90,10 +90,10 @@ TEST(mask, the_twins_agree_on_random_bytes_at_all_alignments)
             memcpy(one, plain, SIZE);
             memcpy(two, plain, SIZE);
             assert_int_equal(mask_copy_portable(one + offset, plain + len % 7, len, key),
-                             avx2(two + offset, plain + len % 7, len, key));
+                             simd(two + offset, plain + len % 7, len, key));
             assert_memory_equal(one, two, SIZE);
             assert_int_equal(mask_copy_portable(one + offset, one + offset, len, ~key),
-                             avx2(two + offset, two + offset, len, ~key));
+                             simd(two + offset, two + offset, len, ~key));
             assert_memory_equal(one, two, SIZE);
         }
 }

@@ -151,7 +151,7 @@ TEST(utf8, msg_5_the_twins_agree_on_all_four_bytes_of_borders_across_blocks)
     static const size_t places[] = { 0, 29, 30, 31, 61, 62, 63, 124 };
     uint8_t block[2 * UTF8_BLOCK];
     memset(block, 'a', sizeof(block));
-    if (utf8_avx2() == NULL)
+    if (utf8_simd() == NULL)
         skip();
     for (size_t n = 0; n < BORDERS * BORDERS * BORDERS * BORDERS; n++) {
         const uint8_t four[4] = { borders[n % BORDERS], borders[n / BORDERS % BORDERS],
@@ -210,7 +210,7 @@ TEST(utf8, a_skipper_stops_at_a_characters_end_before_the_first_error)
 {
     static uint8_t text[600];
     uint64_t seed = 9;
-    utf8_skipper *skipper = utf8_avx2();
+    utf8_skipper *skipper = utf8_simd();
     if (skipper == NULL)
         skip();
     for (unsigned round = 0; round < 20000; round++) {
@@ -227,7 +227,7 @@ TEST(utf8, a_skipper_stops_at_a_characters_end_before_the_first_error)
 TEST(utf8, msg_6_reads_nothing_outside_between_guard_pages)
 {
     uint8_t *page = guard_new();
-    utf8_skipper *skipper = utf8_avx2();
+    utf8_skipper *skipper = utf8_simd();
     for (size_t fill = 0; fill < 2; fill++)
         for (size_t len = 0; len <= 257; len++)
             for (size_t offset = 0; offset < 64; offset++) {
