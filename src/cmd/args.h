@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The command lines of the tools that connect: the options they have in common, and the fields that several print by. */
+/* The command lines of the tools that connect: what they have in common, and the fields that several print by. */
 #ifndef CMD_ARGS_H
 #define CMD_ARGS_H
 

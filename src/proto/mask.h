@@ -31,7 +31,8 @@ static inline void mask_short(uint8_t *data, size_t len, uint32_t key)
         data[i] ^= bytes[i & 3];
 }
 
-/* The twins behind them, picked at the program's start; tests compare them. NULL where the processor has neither AVX2 nor NEON. */
+/* The twins behind them, picked at the program's start; tests compare them. NULL where the processor has neither AVX2
+ * nor NEON. */
 typedef uint32_t mask_copier(uint8_t *dst, const uint8_t *src, size_t len, uint32_t key);
 mask_copier mask_copy_portable;
 mask_copier *mask_simd(void);
