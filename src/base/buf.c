@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/buf.h"
 #include "base/mem.h"
+#include <assert.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -64,7 +65,8 @@ void buf_printf(struct buf *b, const char *format, ...)
     va_start(args, format);
     int need = vsnprintf(NULL, 0, format, args);
     va_end(args);
-    if (need < 0 || !buf_reserve(b, (size_t)need + 1))
+    assert(need >= 0); /* a format of ours */
+    if (!buf_reserve(b, (size_t)need + 1))
         return;
     va_start(args, format);
     vsnprintf(b->at + b->len, (size_t)need + 1, format, args);

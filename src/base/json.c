@@ -6,8 +6,7 @@
 /* Bytes of the character that begins here; 0: it is not one. */
 static size_t character(const uint8_t *at, size_t len)
 {
-    static const uint8_t most = 4;
-    for (size_t n = 1; n <= most && n <= len; n++) {
+    for (size_t n = 1; n <= len; n++) {
         uint32_t state = utf8_next(UTF8_ACCEPT, at, n);
         if (state == UTF8_ACCEPT)
             return n;

@@ -68,10 +68,10 @@ __attribute__((constructor)) static void choose(void)
 
 uint32_t utf8_next(uint32_t state, const uint8_t *data, size_t len)
 {
-    if (skip == NULL || len < WORTH_IT)
+    if (skip == NULL || len < WORTH_IT) /* GCOV_EXCL_BR_LINE: a processor has SIMD or not */
         return utf8_next_portable(state, data, len);
     size_t i = 0;
-    while (i < len && state > UTF8_REJECT)
+    while (state > UTF8_REJECT) /* three bytes more at most */
         state = inner(state, data[i++]);
     if (state == UTF8_ACCEPT)
         i += skip(data + i, len - i);

@@ -9,7 +9,7 @@
 static int parse_weight(const char *s)
 {
     size_t len = strlen(s);
-    if (len == 0 || len > 5 || (s[0] != '0' && s[0] != '1') || (len > 1 && s[1] != '.'))
+    if (len > 5 || (s[0] != '0' && s[0] != '1') || (len > 1 && s[1] != '.'))
         return -1;
     int value = (s[0] - '0') * 1000, unit = 100;
     for (size_t i = 2; i < len; i++, unit /= 10) {

@@ -36,11 +36,6 @@ bool http_address_parse_hop(const char *s, size_t len, struct http_address *addr
     return http_host_parse(s, len, &host) && http_address_parse(host.name.at, host.name.len, address);
 }
 
-bool http_address_same(const struct http_address *a, const struct http_address *b)
-{
-    return memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
-}
-
 void http_address_format(const struct http_address *address, char out[HTTP_ADDRESS_TEXT])
 {
     if (memcmp(address->bytes, ipv4_prefix, sizeof(ipv4_prefix)) == 0)

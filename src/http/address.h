@@ -35,8 +35,6 @@ bool http_address_parse_hop(const char *s, size_t len, struct http_address *addr
 /* From the 4 or 16 bytes of the wire's form. */
 void http_address_from_ipv4(const uint8_t bytes[4], struct http_address *address);
 
-bool http_address_same(const struct http_address *a, const struct http_address *b);
-
 /* As text, IPv4 in its own form. */
 void http_address_format(const struct http_address *address, char out[HTTP_ADDRESS_TEXT]);
 

@@ -22,7 +22,7 @@ static bool take_tag(struct http_text *rest, struct http_text *tag)
         return false;
     do
         n++;
-    while (n < rest->len && rest->at[n] != '"' && (unsigned char)rest->at[n] > ' ' && rest->at[n] != 0x7f);
+    while (n < rest->len && rest->at[n] != '"' && (unsigned char)rest->at[n] > ' ');
     if (n == rest->len || rest->at[n] != '"')
         return false;
     n++;

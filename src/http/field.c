@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "http/field.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* RFC 9110 5.6.2. */
@@ -161,8 +162,7 @@ int http_param_next(struct http_text *rest, struct http_text *name, char *value,
     skip_space(rest);
     if (rest->len == 0)
         return 0;
-    if (*rest->at != ';' || cap == 0)
-        return -1;
+    assert(*rest->at == ';' && cap > 0); /* at_part_end() saw to it */
     skip(rest, 1);
     skip_space(rest);
     value[0] = 0;

@@ -81,7 +81,7 @@ static bool is_hex(char c)
 static bool is_target_char(char c)
 {
     bool letter = (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
-    return letter || (c >= '0' && c <= '9') || (c != 0 && strchr("-._~!$&'()*+,;=:@/?", c) != NULL);
+    return letter || (c != 0 && strchr("0123456789-._~!$&'()*+,;=:@/?", c) != NULL);
 }
 
 static bool parse_target(struct http_text target, enum http_url_use use, struct http_url *url, const char **why)

@@ -43,6 +43,8 @@ TEST(accept, what_is_malformed_counts_as_absent)
 {
     check(ACCEPT "br;q=1.001, gzip;q=0.1234\r\n", 0, 0, 1);
     check(ACCEPT "br;q=2, gzip;q=-1\r\n", 0, 0, 1);
+    check(ACCEPT "br;q=10, gzip;q=0.!\r\n", 0, 0, 1);
+    check(ACCEPT "br;q=0.a, gzip\r\n", 0, 1000, 1);
     check(ACCEPT "br;q=, gzip;q\r\n", 0, 0, 1);
     check(ACCEPT "br;x=1, gzip;q=1;q=0\r\n", 0, 0, 1);
     check(ACCEPT "br;q=a, gzip;q=0,1\r\n", 0, 0, 1);

@@ -41,6 +41,15 @@ TEST(address, is_read_and_written)
     }
 }
 
+TEST(address, what_is_too_long_or_holds_a_nul_is_none)
+{
+    static const char longest[] = "0000:0000:0000:0000:0000:ffff:255.255.255.255";
+    struct http_address a;
+    assert_true(http_address_parse(longest, sizeof(longest) - 1, &a));
+    assert_false(http_address_parse("00000:0000:0000:0000:0000:ffff:255.255.255.255", sizeof(longest), &a));
+    assert_false(http_address_parse("192.0.2.1\0", 10, &a));
+}
+
 TEST(address, networks_hold_what_their_prefix_says)
 {
     static const struct {

@@ -45,6 +45,8 @@ TEST(chunk, http_10_bodies_at_every_cut)
         { "1 ;x\r\na\r\n0\r\n\r\n", "a|2|0" },
         { "1;x=\"\\\"\"\r\na\r\n0\r\n\r\n", "a|2|0" },
         { "0\r\nA: b\r\nC:\r\n\r\nx", "|2|1" },
+        { "0\r\nA:\tb\r\n\r\n", "|2|0" },
+        { "0\r\nA: \x7f\r\n\r\n", "|-400|0" },
         { "5\r\nhel", "hel|0|0" },
         { "0\r\n\r", "|0|0" },
         { "g\r\n", "|-400|0" },

@@ -23,6 +23,22 @@ TEST(date, known_moments_go_both_ways)
     }
 }
 
+TEST(date, digits_are_digits)
+{
+    static const char good[] = "Sun, 06 Nov 1994 08:49:37 GMT";
+    static const unsigned digits[] = { 5, 6, 12, 15, 17, 18, 20, 21, 23, 24 };
+    static const char others[] = " /:x";
+    int64_t seconds;
+    for (size_t i = 0; i < sizeof(digits) / sizeof(*digits); i++)
+        for (const char *other = others; *other != 0; other++) {
+            char s[sizeof(good)];
+            memcpy(s, good, sizeof(good));
+            s[digits[i]] = *other;
+            if (http_date_parse(s, HTTP_DATE_LEN, &seconds))
+                fail_msg("%s", s);
+        }
+}
+
 /* A day at a time through four centuries, so that every calendar rule is met. */
 TEST(date, each_day_goes_both_ways)
 {

@@ -58,6 +58,7 @@ TEST(base64, refuses_what_is_not_canonical)
 {
     static const char *const bad[] = {
         "Zg",     "Zg=",   "Zg===", "Zh==",  "Zm9=",     "=",    "==",   "====", "A===",  "Zm9v\n",  " Zm9v",
+        "Zm9{",   "Zm9:",  "Zm9[",
         "Zm-v",   "Zm_v",  "Z=g=",  "=Zg=",  "Zg==Zg==", "Zm9",  "Z",    "Zg=A", "Zm9vY", "Zm\x80v", "Zm9v====",
     };
     uint8_t out[16];

@@ -42,6 +42,7 @@ TEST(etag, is_found_in_lists)
         { MATCH "w/\"a\"\r\n", "\"a\"", false, false },
         { MATCH "W/\r\n", "\"a\"", false, false },
         { MATCH "W\r\n", "\"a\"", false, false },
+        { MATCH "W\"a\"\r\n", "\"a\"", false, false },
         { MATCH "\"b\", *\r\n", "\"a\"", false, false },
         { MATCH "\r\n", "\"a\"", false, false },
     };

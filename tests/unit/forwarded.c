@@ -71,6 +71,8 @@ TEST(forwarded, net_14_scheme_and_host_are_the_nearest_proxys)
         { PROTO "https\r\n" PROTO "http\r\n", "10.0.0.1 http " },
         { PROTO "ftp\r\n", "10.0.0.1 - " },
         { PROTO "https,\r\n", "10.0.0.1 - " },
+        { PROTO "https, \"\r\n", "10.0.0.1 - " },
+        { PROTO "ws\r\n", "10.0.0.1 http " },
         { NAME "example.com:8443\r\n", "10.0.0.1 - example.com:8443" },
         { NAME "evil, example.com\r\n", "10.0.0.1 - example.com" },
         { NAME "evil\r\n" NAME "example.com\r\n", "10.0.0.1 - example.com" },

@@ -180,6 +180,13 @@ TEST(head, http_5_only_crlf_ends_a_line)
 {
     static const struct row rows[] = {
         { "GET / HTTP/1.1\n" HOST "\r\n", -400 },
+        { "GET / HTTP/1.1\r\n" HOST HOST HOST "\r\n", -400 },
+        { "GET / HTTP/1.1x\n" HOST "\r\n", -400 },
+        { "GET / HTTP/:.1\r\n" HOST "\r\n", -400 },
+        { "GET / HTTP//.1\r\n" HOST "\r\n", -400 },
+        { "GET / HTTP/1.:\r\n" HOST "\r\n", -400 },
+        { "GET / HTTP/1./\r\n" HOST "\r\n", -400 },
+        { "GET / HTTP/1x1\r\n" HOST "\r\n", -400 },
         { "GET / HTTP/1.1\r" HOST "\r\n", -400 },
         { "GET / HTTP/1.1\r\r\n" HOST "\r\n", -400 },
         { "GET / HTTP/1.1\n\r" HOST "\r\n", -400 },
@@ -470,6 +477,24 @@ TEST(head, fields_are_found)
     assert_false(http_head_next(&head, in, "connection", &from, &value, &len));
 }
 
+TEST(head, what_is_over_a_limit_is_looked_at_no_further)
+{
+    static const struct http_limits tight = { 16384, 4, 100 };
+    assert_int_equal(read_in_pieces(http_head_request, "GET /abcdefgh HTTP/1.1\r\n", 24, 24, &tight), -414);
+    assert_true(head.looked <= 14);
+    assert_int_equal(read_in_pieces(http_head_request, "ABCDEFGHIJKL / HTTP/1.1\r\n", 25, 25, &tight), -414);
+    assert_true(head.looked <= 6);
+}
+
+TEST(head, one_that_is_whole_stays_so)
+{
+    static const char in[] = START "\r\n";
+    assert_int_equal(request_of(in, sizeof(in) - 1), 1);
+    uint32_t size = head.size;
+    assert_int_equal(http_head_request(&head, in, sizeof(in) - 1, &limits), 1);
+    assert_int_equal(head.size, size);
+}
+
 TEST(head, tells_what_follows_a_request)
 {
     uint64_t n = 0;
@@ -515,6 +540,10 @@ TEST(head, reads_responses)
         { "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", 1, 200, HTTP_BODY_LENGTH },
         { "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", 1, 200, HTTP_BODY_CHUNKED },
         { "HTTP/1.1 200 OK\r\nHost: a b\r\nHost: c\r\n\r\n", 1, 200, HTTP_BODY_CLOSE },
+        { "HTTP/1.1 200 OK\r\nHost: a\r\nHost: b\r\nHost: c\r\n\r\n", 1, 200, HTTP_BODY_CLOSE },
+        { "HTTP/1.1x200 OK\r\n\r\n", -1, 0, 0 },
+        { "HTTP/1.1 20/ OK\r\n\r\n", -1, 0, 0 },
+        { "HTTP/1.1 20: OK\r\n\r\n", -1, 0, 0 },
         { "HTTP/1.1 599 x\r\n\r\n", 1, 599, HTTP_BODY_CLOSE },
         { "HTTP/1.1 600 x\r\n\r\n", -1, 0, 0 },
         { "HTTP/1.1 099 x\r\n\r\n", -1, 0, 0 },

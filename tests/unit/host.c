@@ -44,6 +44,10 @@ TEST(host, http_14_the_grammar)
         { "h\\", NULL, 0 },
         { "a%2", NULL, 0 },
         { "a%zz", NULL, 0 },
+        { "a%2g", NULL, 0 },
+        { "a%/0", NULL, 0 },
+        { "a%2!", NULL, 0 },
+        { "[0000:0000:0000:0000:0000:0000:0000:0000:0000:0000]", NULL, 0 },
         { "\xc3\xa9", NULL, 0 },
         { "a\x7f", NULL, 0 },
     };

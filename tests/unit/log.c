@@ -108,6 +108,24 @@ TEST(log, days_of_the_calendar)
     }
 }
 
+TEST(log, what_turns_or_hides_text_is_escaped)
+{
+    static const struct {
+        const char *text, *line;
+    } rows[] = {
+        { "\u200A", "\u200A" },   { "\u200B", "\\u200b" }, { "\u200F", "\\u200f" }, { "\u2010", "\u2010" },
+        { "\u2027", "\u2027" },   { "\u2028", "\\u2028" }, { "\u202E", "\\u202e" }, { "\u202F", "\u202F" },
+        { "\u2065", "\u2065" },   { "\u2066", "\\u2066" }, { "\u2069", "\\u2069" }, { "\u206A", "\u206A" },
+        { "\uFEFE", "\uFEFE" },   { "\uFEFF", "\\ufeff" }, { "\uFF00", "\uFF00" },
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        duet_log_event e = { .event = "e", .target = rows[i].text };
+        char expected[64];
+        snprintf(expected, sizeof(expected), ",\"target\":\"%s\"}\n", rows[i].line);
+        assert_non_null(strstr(json(&e), expected));
+    }
+}
+
 TEST(log, no_control_byte_and_no_bad_utf_8_gets_through)
 {
     duet_log_event e = { .event = "e", .target = "/\n\x1b[31m\x7f\"\\\xC3\xA4\xC2\x9B\xE2\x80\xAE\xFF\xE2\x82" };
@@ -148,6 +166,9 @@ TEST(log, web_6_secrets_of_the_query_are_masked)
         { "/?token=SECRET&token=SECRET", "/?token=***&token=***" },
         { "ws://h/?x#access_token=SECRET", "ws://h/?x#access_token=***" },
         { "/?token=", "/?token=***" },
+        { "/?%74oke%6E=SECRET", "/?%74oke%6E=***" },
+        { "/?%7", "/?%7" },
+        { "/?t%6gken=1&t%g6ken=1&t%6/ken=1&t%6:ken=1", "/?t%6gken=1&t%g6ken=1&t%6/ken=1&t%6:ken=1" },
         { "/?mytoken=1&tokens=2&keyed=3&token", "/?mytoken=1&tokens=2&keyed=3&token" },
         { "/token=1?x&=&%", "/token=1?x&=&%" },
         { "/?access_token_of_mine=1", "/?access_token_of_mine=1" },

@@ -64,6 +64,13 @@ TEST(origin, web_1_equals_the_host_or_is_refused)
         { "//example.com", "example.com", NULL, false, false },
         { "example.com", "example.com", NULL, false, false },
         { "", "example.com", NULL, false, false },
+        { "http:", "example.com", NULL, false, false },
+        { "http{://example.com", "example.com", NULL, false, false },
+        { "h/p://example.com", "example.com", NULL, false, false },
+        { "h:p://example.com", "example.com", NULL, false, false },
+        { "http://[::1]", "[::1]", NULL, false, true },
+        { "http://[::1]", "[::2]", NULL, false, false },
+        { "http://a", "a b", NULL, false, false },
         { "http://", "example.com", NULL, false, false },
         { "http://a b", "a b", NULL, false, false },
     };
@@ -93,6 +100,10 @@ TEST(origin, web_4_the_list_is_compared_by_component)
         { "https://a.example.com:444", "h", "https://*.example.com", false, false },
         { "https://[::1]", "h", "https://*.example.com", false, false },
         { "chrome-extension://abd", "h", "chrome-extension://abc", false, false },
+        { "z1+a.b-c://abc", "h", "z1+a.b-c://abc", false, true },
+        { "wss://abc", "h", "wss://abc:443", false, true },
+        { "http://abc", "h", "data://abc:80", false, false },
+        { "tftp://abc", "h", "data://abc", false, false },
         { "chrome-extension://abc", "h", "moz-extension://abc", false, false },
     };
     CHECK_ROWS(rows);

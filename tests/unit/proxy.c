@@ -59,6 +59,9 @@ TEST(proxy, net_13_version_1)
         { "PROXY tcp4 192.0.2.1 192.0.2.2 4711 80\r\n", "-1" },
         { "PROXY UDP4 192.0.2.1 192.0.2.2 4711 80\r\n", "-1" },
         { "PROXY \r\n", "-1" },
+        { "PROXY UNKNOWM\r\n", "-1" },
+        { "PROXY TCP4 192.0.2.1 192.0.2.2 4:11 80\r\n", "-1" },
+        { "PROXY TCP4 192.0.2.1 192.0.2.2 4/11 80\r\n", "-1" },
         { "PROXY\r\n", "-1" },
         { "proxy TCP4", "-1" },
         { "GET / HTTP/1.1\r\n", "-1" },
@@ -110,6 +113,7 @@ TEST(proxy, net_13_version_2)
         ROW("\x21\x11\x00\x0f" TCP4 "\x04\x00\x00", "192.0.2.1 4711 +0"),
         ROW("\x21\x11\x00\x14" TCP4 "\x20\x00\x05\x01\0\0\0\0", "192.0.2.1 4711 tls +0"),
         ROW("\x21\x11\x00\x14" TCP4 "\x20\x00\x05\x00\0\0\0\0", "192.0.2.1 4711 +0"),
+        ROW("\x21\x11\x00\x0f" TCP4 "\x20\x00\x00", "192.0.2.1 4711 +0"),
         ROW("\x21\x11\x00\x13" TCP4 "\x20\x00\x05\x01\0\0\0\0", "-1"),
         ROW("\x21\x11\x00\x0d" TCP4 "\x04", "-1"),
         ROW("\x21\x11\x00\x0e" TCP4 "\x04\x00", "-1"),
@@ -134,4 +138,10 @@ TEST(proxy, net_13_version_2)
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
         check(rows[i].bytes, rows[i].len, rows[i].want);
+}
+
+TEST(proxy, net_13_nothing_yet_is_no_verdict)
+{
+    struct http_proxy p;
+    assert_int_equal(http_proxy_read(&p, "", 0), 0);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What an application learns of a request. */
 #include "plain.h"
+#include "http/request.h"
 
 static unsigned looked;
 
@@ -51,6 +52,21 @@ static void look(duet_http *x, const duet_request *r)
     assert_int_equal(len, 0);
     looked++;
     duet_http_text(x, 200, "seen");
+}
+
+TEST(request, a_query_is_decoded_where_it_is_encoded)
+{
+    static const char *const rows[][2] = {
+        { "%41%4a%4F", "AJO" }, { "%", "%" },     { "%4", "%4" },   { "%4g", "%4g" }, { "%g4", "%g4" },
+        { "%/4", "%/4" },       { "%4:", "%4:" }, { "%4/", "%4/" }, { "%:4", "%:4" }, { "%%41", "%A" },
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        char query[32] = "k=", out[32];
+        strcat(query, rows[i][0]);
+        assert_int_equal(duet_request_param(&(duet_request){ .query = query }, "k", out, sizeof(out)),
+                         strlen(rows[i][1]));
+        assert_string_equal(out, rows[i][1]);
+    }
 }
 
 static void look_bare(duet_http *x, const duet_request *r)

@@ -46,6 +46,12 @@ TEST(url, rfc_27_to_connect_to)
         { "https://[::1]:9001/a", "3s [::1]9001 /a  [::1]:9001" },
         { "ws://[::1]", "0 [::1]80 /  [::1]" },
         { "ws://h/a;b=c,d/e@f:g!", "0 [h]80 /a;b=c,d/e@f:g!  h" },
+        { "ws://h/%", NO_CHAR },
+        { "ws://h/%2", NO_CHAR },
+        { "ws://h/%2g", NO_CHAR },
+        { "ws://h/%/2", NO_CHAR },
+        { "ws://h/%:2", NO_CHAR },
+        { "ws://h/%aF", "0 [h]80 /%aF  h" },
         { "ws://h#", FRAGMENT },
         { "ws://h/#a", FRAGMENT },
         { "ws://h?a#b", FRAGMENT },
@@ -107,6 +113,8 @@ TEST(url, net_12_a_socket_file)
     assert_string_equal(trace("unix:", HTTP_URL_LISTEN), "a socket file is written unix:/path, with an absolute path");
     assert_string_equal(trace("unix://run/a", HTTP_URL_LISTEN),
                         "a socket file is written unix:/path, with an absolute path");
+    assert_string_equal(trace("unix:/", HTTP_URL_LISTEN), "4 []0  / localhost");
+    assert_string_equal(trace_n("ws://h/a\0b", 10, HTTP_URL_CONNECT), NO_CHAR);
     assert_string_equal(trace_n("unix:/a\0b", 9, HTTP_URL_LISTEN), "a zero byte in the path of a socket file");
     for (size_t n = 106; n <= 108; n++) {
         char s[128] = "unix:/";
