@@ -66,7 +66,19 @@ static bool parse_prefix(const char *s, size_t len, unsigned most, unsigned *pre
     return *prefix <= most;
 }
 
-bool http_network_parse(const char *s, size_t len, struct http_network *network)
+/* Clears the bits behind the prefix. Returns whether there were any. */
+static bool clear_rest(struct http_network *network)
+{
+    bool any = false;
+    for (unsigned bit = network->bits; bit < 128; bit++) {
+        uint8_t mask = (uint8_t)(0x80u >> bit % 8);
+        any |= (network->base.bytes[bit / 8] & mask) != 0;
+        network->base.bytes[bit / 8] &= (uint8_t)~mask;
+    }
+    return any;
+}
+
+static bool parse_network(const char *s, size_t len, struct http_network *network)
 {
     const char *slash = len > 0 ? memchr(s, '/', len) : NULL;
     size_t n = slash != NULL ? (size_t)(slash - s) : len;
@@ -77,9 +89,19 @@ bool http_network_parse(const char *s, size_t len, struct http_network *network)
     if (slash != NULL && !parse_prefix(slash + 1, len - n - 1, most, &prefix))
         return false;
     network->bits = (uint8_t)(128 - most + prefix);
-    for (unsigned bit = network->bits; bit < 128; bit++)
-        if (network->base.bytes[bit / 8] & 0x80u >> bit % 8)
-            return false;
+    return true;
+}
+
+bool http_network_parse(const char *s, size_t len, struct http_network *network)
+{
+    return parse_network(s, len, network) && !clear_rest(network);
+}
+
+bool http_network_parse_wide(const char *s, size_t len, struct http_network *network)
+{
+    if (!parse_network(s, len, network))
+        return false;
+    clear_rest(network);
     return true;
 }
 

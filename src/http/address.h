@@ -42,6 +42,9 @@ void http_address_format(const struct http_address *address, char out[HTTP_ADDRE
  * is out of range, or bits behind the prefix are set ("10.1.0.0/8": a mistake more often than not). */
 bool http_network_parse(const char *s, size_t len, struct http_network *network);
 
+/* The same, but bits behind the prefix are cleared. */
+bool http_network_parse_wide(const char *s, size_t len, struct http_network *network);
+
 /* Whether one of the networks holds the address. */
 bool http_networks_hold(struct http_networks networks, const struct http_address *address);
 

@@ -280,9 +280,10 @@ static const char *judge_field(struct http_head *h, const char *data, size_t at,
     h->fields[h->count++].value = span(value_at, value_at + value.len);
     if (http_text_is(name, "host") && h->status == 0)
         return judge_host(h, data, value) ? NULL : "the Host field is malformed";
-    if (http_text_is(name, "content-length"))
+    bool framed = !h->tunnel || h->status / 100 != 2;
+    if (framed && http_text_is(name, "content-length"))
         return judge_length(h, value) ? NULL : "the Content-Length field is malformed";
-    if (http_text_is(name, "transfer-encoding"))
+    if (framed && http_text_is(name, "transfer-encoding"))
         return judge_coding(h, value) ? NULL : "the Transfer-Encoding field is malformed";
     return is_text(value.at, value.len) ? NULL : "a control byte in a field value";
 }

@@ -62,6 +62,7 @@ struct http_head {
     uint8_t stage;
     bool chunked;                    /* the last transfer coding so far is chunked */
     bool coded;                      /* there is another transfer coding */
+    bool tunnel;                     /* set by who asked CONNECT: a 2xx has no body, whatever its fields say */
     uint8_t hosts, lengths, codings; /* fields called Host, Content-Length, Transfer-Encoding; stop at 2 */
     int16_t failed;                  /* the verdict once it is negative */
     uint32_t line_at, seen;
@@ -85,7 +86,8 @@ void http_head_init(struct http_head *h);
  */
 int http_head_request(struct http_head *h, const char *data, size_t len, const struct http_limits *limits);
 
-/* The same for a response (client): 1, 0, or -1 when it is malformed or over a limit. */
+/* The same for a response (client): 1, 0, or -1 when it is malformed or over a limit. With `tunnel` set the
+ * Content-Length and Transfer-Encoding of a 2xx are fields like others (RFC 9110 9.3.6). */
 int http_head_response(struct http_head *h, const char *data, size_t len, const struct http_limits *limits);
 
 /* The next field called `name` (lower case, any case matches) from index *from on, which is moved past it.

@@ -11,10 +11,15 @@ enum { SOCKET_FILE_MOST = 107 }; /* sun_path with its terminating zero is 108 */
 static const struct {
     const char *name;
     enum http_scheme scheme;
-    bool secure;
+    bool secure, proxy, other; /* other: what is no proxy */
 } schemes[] = {
-    { "ws", HTTP_SCHEME_WS, false },      { "wss", HTTP_SCHEME_WSS, true },    { "http", HTTP_SCHEME_HTTP, false },
-    { "https", HTTP_SCHEME_HTTPS, true }, { "unix", HTTP_SCHEME_UNIX, false },
+    { "ws", HTTP_SCHEME_WS, false, false, true },
+    { "wss", HTTP_SCHEME_WSS, true, false, true },
+    { "http", HTTP_SCHEME_HTTP, false, true, true },
+    { "https", HTTP_SCHEME_HTTPS, true, false, true },
+    { "unix", HTTP_SCHEME_UNIX, false, false, true },
+    { "socks5", HTTP_SCHEME_SOCKS5, false, true, false },
+    { "socks5h", HTTP_SCHEME_SOCKS5, false, true, false },
 };
 
 static bool refuse(const char **why, const char *sentence)
@@ -23,10 +28,11 @@ static bool refuse(const char **why, const char *sentence)
     return false;
 }
 
-static bool parse_scheme(struct http_text name, struct http_url *url)
+static bool parse_scheme(struct http_text name, enum http_url_use use, struct http_url *url)
 {
     for (size_t i = 0; i < sizeof(schemes) / sizeof(*schemes); i++)
-        if (http_text_is(name, schemes[i].name)) {
+        if (http_text_is(name, schemes[i].name) &&
+            (use == HTTP_URL_PROXY ? schemes[i].proxy : schemes[i].other)) {
             url->scheme = schemes[i].scheme;
             url->secure = schemes[i].secure;
             return true;
@@ -46,11 +52,54 @@ static bool parse_file(struct http_text rest, struct http_url *url, const char *
     return true;
 }
 
+static bool is_hex(char c)
+{
+    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
+}
+
+/* A character of a path or query, percent-encoded ones apart. */
+static bool is_target_char(char c)
+{
+    bool letter = (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
+    return letter || (c != 0 && strchr("0123456789-._~!$&'()*+,;=:@/?", c) != NULL);
+}
+
+/* User info (RFC 3986 3.2.1) up to the last "@", which is taken off. */
+static bool parse_user(struct http_text *authority, struct http_url *url, const char **why)
+{
+    const char *at = authority->len > 0 ? memrchr(authority->at, '@', authority->len) : NULL;
+    if (at == NULL)
+        return true;
+    struct http_text info = { authority->at, (size_t)(at - authority->at) };
+    for (size_t i = 0; i < info.len; i++) {
+        if (info.at[i] == '%' && info.len - i > 2 && is_hex(info.at[i + 1]) && is_hex(info.at[i + 2]))
+            i += 2;
+        else if (!is_target_char(info.at[i]) || strchr("@/?", info.at[i]) != NULL)
+            return refuse(why, "a character in the user name or password that has to be percent-encoded");
+    }
+    const char *colon = info.len > 0 ? memchr(info.at, ':', info.len) : NULL;
+    url->has_user = true;
+    url->user = (struct http_text){ info.at, colon != NULL ? (size_t)(colon - info.at) : info.len };
+    if (colon != NULL)
+        url->password = (struct http_text){ colon + 1, (size_t)(at - colon) - 1 };
+    *authority = (struct http_text){ at + 1, authority->len - info.len - 1 };
+    return true;
+}
+
+static uint16_t own_port(const struct http_url *url)
+{
+    if (url->scheme == HTTP_SCHEME_SOCKS5)
+        return 1080;
+    return url->secure ? 443 : 80;
+}
+
 static bool parse_host(struct http_text authority, enum http_url_use use, struct http_url *url, const char **why)
 {
     struct http_host host;
     bool anywhere = use == HTTP_URL_LISTEN && (authority.len == 0 || *authority.at == ':');
-    if (memchr(authority.at, '@', authority.len) != NULL)
+    if (use == HTTP_URL_PROXY && !parse_user(&authority, url, why))
+        return false;
+    if (authority.len > 0 && memchr(authority.at, '@', authority.len) != NULL)
         return refuse(why, "a user name in the URL; credentials go elsewhere");
     if (anywhere) { /* ":80" is "h:80" without its host */
         char text[8] = "h";
@@ -63,25 +112,14 @@ static bool parse_host(struct http_text authority, enum http_url_use use, struct
     } else if (!http_host_parse(authority.at, authority.len, &host)) {
         return refuse(why, "the host is missing or malformed, or the port is not a number up to 65535");
     }
-    uint16_t own = url->secure ? 443 : 80;
+    uint16_t own = own_port(url);
     url->host = host.name;
     url->ipv6 = host.ipv6;
     url->port = host.has_port ? host.port : own;
     url->default_port = url->port == own;
-    if (use == HTTP_URL_CONNECT && url->port == 0)
+    if (use != HTTP_URL_LISTEN && url->port == 0)
         return refuse(why, "port 0 cannot be connected to");
     return true;
-}
-
-static bool is_hex(char c)
-{
-    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
-}
-
-static bool is_target_char(char c)
-{
-    bool letter = (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
-    return letter || (c != 0 && strchr("0123456789-._~!$&'()*+,;=:@/?", c) != NULL);
 }
 
 static bool parse_target(struct http_text target, enum http_url_use use, struct http_url *url, const char **why)
@@ -94,8 +132,8 @@ static bool parse_target(struct http_text target, enum http_url_use use, struct 
         else if (!is_target_char(target.at[i]))
             return refuse(why, "a character in the path that has to be percent-encoded");
     }
-    if (use == HTTP_URL_LISTEN && target.len > 0 && !http_text_is(target, "/"))
-        return refuse(why, "a path in a URL to listen on");
+    if (use != HTTP_URL_CONNECT && target.len > 0 && !http_text_is(target, "/"))
+        return refuse(why, use == HTTP_URL_LISTEN ? "a path in a URL to listen on" : "a path in the URL of a proxy");
     url->target = target;
     url->root = target.len == 0 || *target.at == '?' ? "/" : "";
     return true;
@@ -106,8 +144,9 @@ bool http_url_parse(const char *s, size_t len, enum http_url_use use, struct htt
     *url = (struct http_url){ .root = "" };
     const char *colon = len > 0 ? memchr(s, ':', len) : NULL;
     size_t n = colon != NULL ? (size_t)(colon - s) : 0;
-    if (!parse_scheme((struct http_text){ s, n }, url))
-        return refuse(why, "the URL begins with none of ws: wss: http: https: unix:");
+    if (!parse_scheme((struct http_text){ s, n }, use, url))
+        return refuse(why, use == HTTP_URL_PROXY ? "the URL of a proxy begins with none of http: socks5: socks5h:"
+                                                 : "the URL begins with none of ws: wss: http: https: unix:");
     struct http_text rest = { s + n + 1, len - n - 1 };
     if (url->scheme == HTTP_SCHEME_UNIX)
         return parse_file(rest, url, why);
@@ -118,6 +157,28 @@ bool http_url_parse(const char *s, size_t len, enum http_url_use use, struct htt
         n++;
     return parse_host((struct http_text){ rest.at, n }, use, url, why) &&
            parse_target((struct http_text){ rest.at + n, rest.len - n }, use, url, why);
+}
+
+static int hex_value(char c)
+{
+    return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10;
+}
+
+int http_url_decode(struct http_text text, char *out, size_t cap)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        int c = (unsigned char)text.at[i];
+        if (c == '%') { /* the parser saw two digits behind it */
+            c = hex_value(text.at[i + 1]) << 4 | hex_value(text.at[i + 2]);
+            i += 2;
+        }
+        if (c < 0x20 || c == 0x7f || n + 1 >= cap)
+            return -1;
+        out[n++] = (char)c;
+    }
+    out[n] = 0;
+    return (int)n;
 }
 
 size_t http_url_host_field(const struct http_url *url, char *out, size_t cap)

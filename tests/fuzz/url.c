@@ -9,9 +9,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const char *s = (const char *)data, *why = NULL;
     struct http_url url;
-    for (int use = HTTP_URL_LISTEN; use <= HTTP_URL_CONNECT; use++)
+    for (int use = HTTP_URL_LISTEN; use <= HTTP_URL_PROXY; use++)
         if (http_url_parse(s, size, (enum http_url_use)use, &url, &why))
-            CHECK(url.host.len + url.target.len + url.file.len <= size);
+            CHECK(url.host.len + url.target.len + url.file.len + url.user.len + url.password.len <= size);
         else
             CHECK(why != NULL);
     struct http_origin origin;

@@ -86,6 +86,19 @@ TEST(address, networks_hold_what_their_prefix_says)
     }
 }
 
+TEST(address, a_wide_network_forgets_the_bits_behind_its_prefix)
+{
+    struct http_network wide, exact;
+    assert_true(http_network_parse_wide("10.1.2.3/8", 10, &wide));
+    assert_true(http_network_parse("10.0.0.0/8", 10, &exact));
+    assert_memory_equal(&wide, &exact, sizeof(wide));
+    assert_true(http_network_parse_wide("2001:db8:ffff::1/33", 19, &wide));
+    assert_true(http_network_parse("2001:db8:8000::/33", 18, &exact));
+    assert_memory_equal(&wide, &exact, sizeof(wide));
+    assert_false(http_network_parse_wide("10.1.2.3/33", 11, &wide));
+    assert_false(http_network_parse_wide("10.1.2/8", 8, &wide));
+}
+
 TEST(address, malformed_networks_are_refused)
 {
     static const char *const rows[] = {

@@ -527,6 +527,31 @@ TEST(head, tells_whether_the_connection_stays)
     }
 }
 
+/* RFC 9110 9.3.6: to who asked CONNECT the lengths of a 2xx say nothing. */
+TEST(head, cli_11_a_tunnels_head_has_no_body)
+{
+    static const struct {
+        const char *fields;
+        int verdict;
+    } rows[] = {
+        { "Content-Length: 5\r\n\r\n", 1 },
+        { "Content-Length: 5\r\nContent-Length: 6\r\n\r\n", 1 },
+        { "Content-Length: x\r\n\r\n", 1 },
+        { "Transfer-Encoding: gzip\r\nContent-Length: 1\r\n\r\n", 1 },
+        { "Content-Length: \1\r\n\r\n", -1 },
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+        for (int status = 200; status < 400; status += 99) {
+            char text[128];
+            int len = snprintf(text, sizeof(text), "HTTP/1.1 %d x\r\n%s", status, rows[i].fields);
+            http_head_init(&head);
+            head.tunnel = true;
+            int rc = http_head_response(&head, text, (size_t)len, &response_limits);
+            if (rc != (status < 300 || i == 0 ? rows[i].verdict : -1))
+                fail_msg("row %zu with %d: %d", i, status, rc);
+        }
+}
+
 TEST(head, reads_responses)
 {
     static const struct {

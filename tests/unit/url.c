@@ -24,6 +24,7 @@ static const char *trace(const char *s, enum http_url_use use)
 }
 
 #define NO_SCHEME "the URL begins with none of ws: wss: http: https: unix:"
+#define NO_PROXY  "the URL of a proxy begins with none of http: socks5: socks5h:"
 #define NO_SLASH  "the scheme is not followed by ://"
 #define NO_HOST   "the host is missing or malformed, or the port is not a number up to 65535"
 #define NO_CHAR   "a character in the path that has to be percent-encoded"
@@ -105,6 +106,81 @@ TEST(url, to_listen_on)
         assert_string_equal(trace(rows[i][0], HTTP_URL_LISTEN), rows[i][1]);
 }
 
+TEST(url, of_a_proxy)
+{
+    static const char *const rows[][2] = {
+        { "http://h", "2 [h]80 /  h" },
+        { "http://h:3128/", "2 [h]3128 /  h:3128" },
+        { "SOCKS5://h", "5 [h]1080 /  h" },
+        { "socks5h://[::1]:9050", "5 [::1]9050 /  [::1]:9050" },
+        { "http://u:p@h", "2 [h]80 /  h" },
+        { "http://h/a", "a path in the URL of a proxy" },
+        { "http://h?a", "a path in the URL of a proxy" },
+        { "http://h#a", FRAGMENT },
+        { "http://h:0", "port 0 cannot be connected to" },
+        { "http://", NO_HOST },
+        { "http://u:p@", NO_HOST },
+        { "http://u:p/q@h", NO_HOST },
+        { "http://u@v@h", "a character in the user name or password that has to be percent-encoded" },
+        { "http://u:%4@h", "a character in the user name or password that has to be percent-encoded" },
+        { "http://u:%g4@h", "a character in the user name or password that has to be percent-encoded" },
+        { "http://u:%4g@h", "a character in the user name or password that has to be percent-encoded" },
+        { "http://u:p p@h", "a character in the user name or password that has to be percent-encoded" },
+        { "http://\xc3\xa9@h", "a character in the user name or password that has to be percent-encoded" },
+        { "https://h", NO_PROXY },
+        { "ws://h", NO_PROXY },
+        { "unix:/h", NO_PROXY },
+        { "socks4://h", NO_PROXY },
+        { "h:3128", NO_PROXY },
+        { "", NO_PROXY },
+        { "http:h", NO_SLASH },
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+        assert_string_equal(trace(rows[i][0], HTTP_URL_PROXY), rows[i][1]);
+    assert_string_equal(trace("socks5://h", HTTP_URL_CONNECT), NO_SCHEME);
+    assert_string_equal(trace("socks5://h", HTTP_URL_LISTEN), NO_SCHEME);
+}
+
+TEST(url, a_proxys_user_and_password_are_decoded)
+{
+    static const struct {
+        const char *url, *user, *password;
+    } rows[] = {
+        { "http://h", NULL, "" },
+        { "http://@h", "", "" },
+        { "http://u@h", "u", "" },
+        { "http://u:@h", "u", "" },
+        { "http://:p@h", "", "p" },
+        { "http://u:p:q@h", "u", "p:q" },
+        { "socks5://a%40b%3a:%25%2F%c3%A9@h", "a@b:", "%/\xc3\xa9" },
+        { "http://a-._~!$&'()*+,;=:b@h", "a-._~!$&'()*+,;=", "b" },
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct http_url u;
+        const char *why;
+        char out[32];
+        assert_true(http_url_parse(rows[i].url, strlen(rows[i].url), HTTP_URL_PROXY, &u, &why));
+        assert_int_equal(u.has_user, rows[i].user != NULL);
+        assert_int_equal(http_url_decode(u.user, out, sizeof(out)), rows[i].user ? strlen(rows[i].user) : 0);
+        assert_string_equal(out, rows[i].user ? rows[i].user : "");
+        assert_int_equal(http_url_decode(u.password, out, sizeof(out)), strlen(rows[i].password));
+        assert_string_equal(out, rows[i].password);
+    }
+    char out[4];
+    for (size_t len = 2; len <= 4; len++)
+        assert_int_equal(http_url_decode((struct http_text){ "abcd", len }, out, sizeof(out)), len < 4 ? (int)len : -1);
+}
+
+TEST(url, cli_4_no_control_character_is_decoded)
+{
+    for (int c = 0; c < 256; c++) {
+        char text[4], out[4];
+        snprintf(text, sizeof(text), "%%%02x", c);
+        assert_int_equal(http_url_decode((struct http_text){ text, 3 }, out, sizeof(out)),
+                         c < 0x20 || c == 0x7f ? -1 : 1);
+    }
+}
+
 TEST(url, net_12_a_socket_file)
 {
     assert_string_equal(trace("unix:/run/a b", HTTP_URL_CONNECT), "4 []0  /run/a b localhost");
@@ -140,6 +216,17 @@ TEST(url, cli_4_no_control_byte_passes)
             memcpy(s, forms[i], len);
             *(char *)memchr(s, '*', len) = (char)c;
             assert_false(http_url_parse(s, len, HTTP_URL_CONNECT, &u, &why));
+        }
+        static const char *const proxies[] = { "http://a*b/", "socks5://a*b:c@d/", "http://a:b*c@d/",
+                                               "http://a@b:8*0" };
+        for (size_t i = 0; i < sizeof(proxies) / sizeof(*proxies); i++) {
+            char s[32];
+            struct http_url u;
+            const char *why;
+            size_t len = strlen(proxies[i]);
+            memcpy(s, proxies[i], len);
+            *(char *)memchr(s, '*', len) = (char)c;
+            assert_false(http_url_parse(s, len, HTTP_URL_PROXY, &u, &why));
         }
     }
 }
