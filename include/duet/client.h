@@ -24,13 +24,14 @@ typedef struct duet_client duet_client;
 
 /* Why an attempt did not open. Borrowed until the callback returns. */
 typedef struct duet_failure {
-    int error;          /* DUET_ERR_RESOLVE, _TIMEOUT, _TLS, _HANDSHAKE ..., or -errno of the last address tried */
-    unsigned status;    /* of the HTTP answer; 0: there was none */
+    int error;          /* DUET_ERR_RESOLVE, _TIMEOUT, _PROXY, _TLS, _HANDSHAKE ..., or -errno of the last address */
+    unsigned status;    /* of the server's HTTP answer; 0: there was none. Never a proxy's */
     const char *detail; /* one line for people: which check failed, which field; never NULL */
     const char *body;   /* what came with a refusal, at most 64 KiB; not terminated, never to be trusted */
     size_t body_len;
     bool final;         /* there is no other attempt */
     unsigned retry_ms;  /* else: the wait before it */
+    unsigned proxy_status; /* of an HTTP proxy that refused: 407, 502 ...; 0: none did */
 } duet_failure;
 
 /* Zero is the default everywhere; DUET_OFF turns a limit or timer off. */
@@ -76,7 +77,7 @@ typedef struct duet_client_config {
      * Another attempt after one that failed or was lost, with full jitter (RFC 6455 7.2.3): a random wait up to
      * `retry_first_ms`, which doubles up to `retry_most_ms` while attempts fail; after Retry-After at least that. None
      * after duet_close() and duet_abort(), the peer's Close 1000 or 1008, an HTTP answer below 500 but 408, 425 and
-     * 429, and a certificate that does not verify.
+     * 429 (the server's or a proxy's), a SOCKS5 proxy's own refusal, and a certificate that does not verify.
      */
     bool retry;
     unsigned retry_first_ms; /* 5 s */
@@ -86,14 +87,29 @@ typedef struct duet_client_config {
     void (*trace)(duet_conn *c, const duet_trace *frame);
 
     duet_deflate deflate; /* permessage-deflate is offered: off; never with `pieces` */
+
+    /*
+     * The way to the server: "http://user:password@host:port" (CONNECT, Basic), "socks5://user:password@host:port" or
+     * "socks5h://..." (the same: either way the proxy looks the server's name up); NULL: straight. What a URL cannot
+     * hold is percent-encoded in user and password, which go to the proxy alone, as `headers` go to the server alone.
+     * Copied. With "unix:" URLs there is no proxy. duet_peer() of the connection is the proxy.
+     */
+    const char *proxy;
+    /*
+     * Without `proxy`: as the environment of duet_connect() says. wss: https_proxy or HTTPS_PROXY, ws: http_proxy, and
+     * never HTTP_PROXY, which a CGI program has from the request (httpoxy); then all_proxy or ALL_PROXY. "host:port" is
+     * an HTTP proxy, an empty variable is none. no_proxy or NO_PROXY lists whom to reach straight: "example.com" and
+     * ".example.com" (with all below it), addresses, "10.0.0.0/8", "*"; with ":port" that port only.
+     */
+    bool proxy_env;
 } duet_client_config;
 
 #define DUET_CLIENT_CONFIG_INIT .size = sizeof(duet_client_config)
 
 /*
  * Begins to connect. 0; or a negative error when this config can never work, and then one line of what to do in `why`
- * (200 bytes, may be NULL): DUET_ERR_URL, DUET_ERR_INVALID for a header or subprotocol that breaks the handshake,
- * DUET_ERR_TLS or -errno for a file, DUET_ERR_NOMEM.
+ * (200 bytes, may be NULL): DUET_ERR_URL, also for the proxy's; DUET_ERR_INVALID for a header or subprotocol that
+ * breaks the handshake; DUET_ERR_TLS or -errno for a file; DUET_ERR_NOMEM.
  */
 DUET_API int duet_connect(duet_client **out, duet_loop *loop, const duet_client_config *config, char *why);
 /* Ends it in whatever state it is. An attempt that is under way ends now, with its `close` or with `failed`

@@ -46,7 +46,8 @@ extern "C" {
     X(FORMAT, -1020, "the bytes are not in the format that is due here")                                     \
     X(LIMIT, -1021, "a configured limit is reached")                                                         \
     X(GONE, -1022, "there is no connection with this id any more")                                           \
-    X(RESOLVE, -1023, "the host name has no address")
+    X(RESOLVE, -1023, "the host name has no address")                                                        \
+    X(PROXY, -1024, "the proxy refused, or did not answer as a proxy does")
 
 enum duet_error {
 #define DUET_ERROR_ENUM(name, value, sentence) DUET_ERR_##name = value,

@@ -78,7 +78,7 @@ static bool worth_another(const duet_client *cl, int error, unsigned status)
 {
     if (status != 0)
         return status >= 500 || status == 408 || status == 425 || status == 429;
-    return cl->verdict.error == 0 && error != DUET_ERR_INVALID;
+    return !cl->hopeless && cl->verdict.error == 0 && error != DUET_ERR_INVALID;
 }
 
 void client_failed(duet_client *cl, int error, const char *detail)
@@ -93,7 +93,8 @@ void client_failed(duet_client *cl, int error, const char *detail)
                        .body = cl->body.at,
                        .body_len = cl->body.len,
                        .final = !cl->again,
-                       .retry_ms = wait_ms };
+                       .retry_ms = wait_ms,
+                       .proxy_status = cl->proxy_status };
     if (cl->config.failed)
         cl->config.failed(cl, &f);
 }
@@ -130,6 +131,7 @@ void client_begin(duet_client *cl)
 {
     buf_fini(&cl->body);
     cl->told = cl->refused = cl->again = false;
+    cl->proxy_status = 0;
     cl->detail[0] = 0;
     cl->verdict = (struct tls_verdict){ 0 };
     cl->retry_after_s = 0;
@@ -247,6 +249,10 @@ static int init(duet_client *cl, const duet_client_config *config, char *why)
     int rc = read_url(cl, why);
     if (rc < 0)
         return rc;
+    rc = proxy_init(&cl->proxy, &cl->config, &cl->url, why);
+    cl->config.proxy = NULL; /* borrowed until now */
+    if (rc < 0)
+        return rc;
     host_init(cl);
     rc = check_request(cl, why);
     return rc < 0 ? rc : read_tls(cl, why);
@@ -257,6 +263,7 @@ static void client_fini(struct task *t)
     duet_client *cl = (duet_client *)(void *)((char *)t - offsetof(duet_client, reap));
     chunk_pool_fini(&cl->host.pool);
     SSL_CTX_free(cl->tls);
+    proxy_fini(&cl->proxy);
     buf_fini(&cl->body);
     explicit_bzero(&cl->random, sizeof(cl->random));
     mem_free(cl->url_text);

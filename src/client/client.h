@@ -4,17 +4,21 @@
  *
  *             name known       a socket            TLS, request, answer       closed or lost
  *  RESOLVING -----------> CONNECTING -----------> OPENING -----------> OPEN -----------------+
- *      ^  |                   |                      |                                       |
- *      |  +-------------------+----------------------+-- failed --> WAITING or OVER <--------+
+ *      ^  |                   |  |                 ^ |                                       |
+ *      |  |                   |  +-- PROXYING -----+ |                                       |
+ *      |  |                   |    its |  a tunnel   |                                       |
+ *      |  +-------------------+--------+-------------+-- failed --> WAITING or OVER <--------+
  *      +---------------- the wait is over -----------------------------+
  *
- * In OPENING and OPEN there is a duet_conn, whose phase is opening.c's and then conn_websocket. It is freed in a
- * reaping; until then the next attempt does not begin, and a client that was freed keeps its memory.
+ * With a proxy the name and the socket are the proxy's. In PROXYING, OPENING and OPEN there is a duet_conn, whose phase
+ * is proxy.c's, opening.c's and then conn_websocket. It is freed in a reaping; until then the next attempt does not
+ * begin, and a client that was freed keeps its memory.
  */
 #ifndef CLIENT_CLIENT_H
 #define CLIENT_CLIENT_H
 
 #include "base/buf.h"
+#include "client/proxy.h"
 #include "conn/conn.h"
 #include "http/chunk.h"
 #include "http/head.h"
@@ -24,7 +28,8 @@
 #include "net/tls_client.h"
 #include <duet/client.h>
 
-enum client_state { CLIENT_RESOLVING, CLIENT_CONNECTING, CLIENT_OPENING, CLIENT_OPEN, CLIENT_WAITING, CLIENT_OVER };
+enum client_state { CLIENT_RESOLVING, CLIENT_CONNECTING, CLIENT_PROXYING, CLIENT_OPENING, CLIENT_OPEN, CLIENT_WAITING,
+                    CLIENT_OVER };
 
 enum { CLIENT_NAME = 256, CLIENT_DETAIL = 200 };
 
@@ -44,6 +49,7 @@ struct duet_client {
     struct http_url url;
     char name[CLIENT_NAME];            /* the URL's host */
     char host_field[CLIENT_NAME + 16];
+    struct proxy proxy;                /* the way to it */
     SSL_CTX *tls;                      /* wss */
     struct random random;
     uint8_t state;
@@ -62,6 +68,9 @@ struct duet_client {
     int error;              /* of the last address that failed */
     duet_conn *conn; /* until its reaping */
     struct tls_verdict verdict;
+    struct proxy_talk *talk; /* PROXYING */
+    unsigned proxy_status;   /* what the proxy answered instead of 2xx */
+    bool hopeless;           /* it would answer the same again: there is no other attempt */
     char detail[CLIENT_DETAIL];
     /* A refusal: its body as it comes. */
     bool refused;
@@ -87,8 +96,12 @@ void client_failed(duet_client *cl, int error, const char *detail);
 void connect_begin(duet_client *cl);
 void connect_stop(duet_client *cl);
 
-/* opening.c: a socket that is connected, taken */
+/* opening.c: a socket that is connected to the server, taken */
 void opening_start(duet_client *cl, int fd);
+/* The client's connection over a socket, taken. NULL: without memory, client_failed() was called. */
+duet_conn *opening_conn(duet_client *cl, int fd);
+/* The same as opening_start() for one that has a tunnel now. */
+void opening_through(duet_client *cl, duet_conn *c);
 uint64_t client_deadline(const duet_client *cl); /* of the attempt */
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From a name to a socket: addresses are tried in order, the next one when one failed or STAGGER_MS after the one
- * before (RFC 8305 5). The first that connects wins, and the others are closed.
+ * From a name, the proxy's when there is one, to a socket: addresses are tried in order, the next one when one failed
+ * or STAGGER_MS after the one before (RFC 8305 5). The first that connects wins, and the others are closed.
  */
 #include "client/client.h"
 #include <errno.h>
@@ -48,7 +48,10 @@ static void connected(duet_client *cl, struct attempt *a)
     loop_unwatch(cl->loop, &a->watch);
     cl->running--;
     connect_stop(cl);
-    opening_start(cl, fd);
+    if (cl->proxy.kind != PROXY_NONE)
+        proxy_start(cl, fd);
+    else
+        opening_start(cl, fd);
 }
 
 static void attempt_ready(struct watch *w, uint32_t events)
@@ -111,8 +114,12 @@ static void try_next(duet_client *cl)
         }
         cl->error = rc;
     }
-    if (cl->running == 0)
-        failed(cl, cl->error, NULL);
+    if (cl->running > 0)
+        return;
+    char line[CLIENT_DETAIL] = "";
+    if (cl->proxy.kind != PROXY_NONE)
+        snprintf(line, sizeof(line), "the proxy %.100s: %s", cl->proxy.name, duet_strerror(cl->error));
+    failed(cl, cl->error, line);
 }
 
 static void stagger_due(struct timer *t)
@@ -130,8 +137,19 @@ static void arm_deadline(duet_client *cl, uint64_t at_ms)
 static void deadline_due(struct timer *t)
 {
     duet_client *cl = (duet_client *)(void *)((char *)t - offsetof(duet_client, timer));
-    failed(cl, DUET_ERR_TIMEOUT,
-           cl->state == CLIENT_RESOLVING ? "the host name was not resolved in time" : "no address answered in time");
+    bool proxied = cl->proxy.kind != PROXY_NONE;
+    const char *line;
+    if (cl->state == CLIENT_RESOLVING)
+        line = proxied ? "the proxy's name was not resolved in time" : "the host name was not resolved in time";
+    else
+        line = proxied ? "no address of the proxy answered in time" : "no address answered in time";
+    failed(cl, DUET_ERR_TIMEOUT, line);
+}
+
+/* Who is connected to. */
+static const char *first_host(const duet_client *cl)
+{
+    return cl->proxy.kind != PROXY_NONE ? cl->proxy.name : cl->name;
 }
 
 static void resolved(void *arg, const struct resolved *r)
@@ -140,7 +158,9 @@ static void resolved(void *arg, const struct resolved *r)
     char line[CLIENT_DETAIL];
     cl->lookup = NULL;
     if (r->error != 0) {
-        snprintf(line, sizeof(line), "%.150s: %s", cl->name, duet_strerror(r->error));
+        bool proxied = cl->proxy.kind != PROXY_NONE;
+        snprintf(line, sizeof(line), "%s%.150s: %s", proxied ? "the proxy " : "", first_host(cl),
+                 duet_strerror(r->error));
         failed(cl, r->error, line);
         return;
     }
@@ -167,13 +187,14 @@ static void resolve_file(duet_client *cl)
 void connect_begin(duet_client *cl)
 {
     bool known = cl->url.scheme == HTTP_SCHEME_UNIX;
+    uint16_t port = cl->proxy.kind != PROXY_NONE ? cl->proxy.port : cl->url.port;
     cl->state = CLIENT_RESOLVING;
     cl->stagger.due = stagger_due;
     cl->timer.due = deadline_due;
     if (known)
         resolve_file(cl);
     else
-        known = resolve_literal(&cl->resolved, cl->name, cl->url.port);
+        known = resolve_literal(&cl->resolved, first_host(cl), port);
     if (known) {
         resolved(cl, &cl->resolved);
         return;
@@ -181,7 +202,7 @@ void connect_begin(duet_client *cl)
     uint64_t end = client_deadline(cl), resolve = cl->config.resolve_ms == DUET_OFF
                                                       ? UINT64_MAX
                                                       : cl->began_ms + cl->config.resolve_ms;
-    int rc = lookup_start(&cl->lookup, cl->loop, cl->name, cl->url.port, resolved, cl);
+    int rc = lookup_start(&cl->lookup, cl->loop, first_host(cl), port, resolved, cl);
     if (rc < 0)
         failed(cl, rc, NULL);
     else

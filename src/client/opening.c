@@ -163,33 +163,51 @@ static void note_peer(duet_conn *c, int fd)
     }
 }
 
-void opening_start(duet_client *cl, int fd)
+duet_conn *opening_conn(duet_client *cl, int fd)
 {
     static _Atomic uint64_t ids;
-    cl->state = CLIENT_OPENING;
     duet_conn *c = conn_new(&cl->host, fd, &stream_tcp_ops, NULL);
     if (c == NULL) {
         client_failed(cl, DUET_ERR_NOMEM, NULL);
-        return;
+        return NULL;
     }
     cl->conn = c;
     c->id = ++ids;
-    c->phase = &opening_phase;
     note_peer(c, fd);
+    return c;
+}
+
+/* TLS over the stream, and the request in the queue. 0, or an error: the connection was killed. */
+static int prepare(duet_client *cl, duet_conn *c)
+{
     int rc = 0;
+    cl->state = CLIENT_OPENING;
+    c->phase = &opening_phase;
     if (cl->tls != NULL) {
         c->secure = true;
         rc = stream_tls_start(&c->stream, tls_connect(cl->tls, cl->tls_name, &cl->verdict));
     }
     if (rc == 0)
         rc = proto_init_client(&c->proto, &cl->host.proto, c, cl->loop->now_ms);
-    if (rc < 0) {
+    if (rc < 0)
         conn_kill(c, rc);
+    return rc;
+}
+
+void opening_start(duet_client *cl, int fd)
+{
+    duet_conn *c = opening_conn(cl, fd);
+    if (c == NULL || prepare(cl, c) < 0)
         return;
-    }
-    rc = conn_start(c, &opening_phase);
+    int rc = conn_start(c, &opening_phase);
     if (rc < 0) /* it is freed, and has told nobody */
         client_failed(cl, rc, NULL);
     else
         conn_speak(c);
+}
+
+void opening_through(duet_client *cl, duet_conn *c)
+{
+    if (prepare(cl, c) == 0)
+        conn_reopen(c);
 }

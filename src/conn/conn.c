@@ -501,6 +501,12 @@ void conn_speak(duet_conn *c)
     open_stream(c);
 }
 
+void conn_reopen(duet_conn *c)
+{
+    c->state = CONN_OPENING;
+    open_stream(c);
+}
+
 static void conn_ready(struct watch *w, uint32_t events)
 {
     duet_conn *c = (duet_conn *)(void *)w;

@@ -122,6 +122,9 @@ duet_conn *conn_new(struct conn_host *host, int fd, const struct stream_ops *ops
 int conn_start(duet_conn *c, const struct conn_phase *phase);
 /* A client's, after conn_start(): it speaks first. What is queued is written when the stream is open. */
 void conn_speak(duet_conn *c);
+/* The same for one that is ACTIVE, with nothing queued or read ahead, and has got another phase and perhaps another
+ * stream (TLS inside of a tunnel): it is in OPENING again. */
+void conn_reopen(duet_conn *c);
 
 /* Something was queued: written at the end of the turn, or of the reading that goes on. */
 static inline void conn_wrote(duet_conn *c)
