@@ -12,6 +12,8 @@ const struct cmdline_option args_reach[] = {
       offsetof(struct args, subprotocols) },
     { "--origin", "ORIGIN", "Come as a page of this origin, such as https://example.com", CMDLINE_TEXT,
       offsetof(struct args, origin) },
+    { "--proxy", "URL", "Go out through http:// or socks5://user:password@host:port; none: not by the environment's",
+      CMDLINE_TEXT, offsetof(struct args, proxy) },
     { "--ca", "FILE", "Trust the certificates of FILE (PEM) instead of the system's", CMDLINE_TEXT,
       offsetof(struct args, ca) },
     { "--cert", "FILE", "Our own certificate and its chain (PEM); with --key", CMDLINE_TEXT,

@@ -15,7 +15,7 @@ struct args {
     const char **subprotocols, **header_lines;
     duet_header *headers; /* of `header_lines` */
     char **header_texts;  /* what `headers` points into */
-    const char *origin, *ca, *cert, *key;
+    const char *origin, *proxy, *ca, *cert, *key;
     long ping_ms;         /* ARGS_UNSET: not said; so the next ones */
     bool insecure, deflate, trace, help;
     /* Not of all tools. */

@@ -130,6 +130,10 @@ static const char *advice(const duet_failure *why)
     if (why->status != 0)
         return "is it a WebSocket server?";
     switch (why->error) {
+    case DUET_ERR_PROXY:
+        if (why->proxy_status == 407 || why->proxy_status == 401)
+            return "--proxy http://user:password@host:port has both";
+        return "look at --proxy, or at https_proxy and the like in the environment";
     case -ECONNREFUSED:
     case -ENOENT:
         return "is the server running there?";

@@ -113,7 +113,10 @@ duet_client_config tool_config(struct tool *t)
         .insecure = a->insecure,
         .trace = a->trace ? trace : NULL,
         .deflate.on = a->deflate,
+        .proxy_env = a->proxy == NULL,
     };
+    if (a->proxy != NULL && strcmp(a->proxy, "none") != 0)
+        config.proxy = a->proxy;
     if (a->ping_ms != ARGS_UNSET)
         config.ping_ms = a->ping_ms == 0 ? DUET_OFF : (unsigned)a->ping_ms;
     return config;

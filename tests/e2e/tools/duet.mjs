@@ -105,13 +105,13 @@ export async function startDuet({ tls, args = [], port: wanted } = {}) {
     return { ...program, port, url, wsUrl: url.replace(/^http/, "ws") };
 }
 
-/* A self-signed certificate for 127.0.0.1 and localhost, in a folder of its own that remove() deletes. */
+/* A self-signed certificate for 127.0.0.1, ::1 and localhost, in a folder of its own that remove() deletes. */
 export function makeCertificate() {
     const folder = mkdtempSync(join(tmpdir(), "duet-e2e-"));
     const [cert, key] = [join(folder, "cert.pem"), join(folder, "key.pem")];
     execFileSync("openssl", ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
                              "-days", "2", "-subj", "/CN=localhost",
-                             "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost",
+                             "-addext", "subjectAltName=IP:127.0.0.1,IP:::1,DNS:localhost",
                              "-keyout", key, "-out", cert], { stdio: "pipe" });
     return { cert, key, remove: () => rmSync(folder, { recursive: true, force: true }) };
 }
