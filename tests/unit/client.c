@@ -26,7 +26,7 @@ static char url[200];
 
 /* What the client's application was told. */
 static struct {
-    unsigned opened, messages, closed, failed, pongs;
+    unsigned opened, messages, closed, failed;
     int error;
     unsigned status, code, retry_ms;
     bool final;
@@ -205,7 +205,9 @@ static void open_raw(void)
     snprintf(url, sizeof(url), "ws://127.0.0.1:%u", listen_raw());
     duet_client_config c = config_for(url);
     static const char *const subprotocols[] = { "chat", "b", NULL };
+    static const duet_header headers[] = { { "Cookie", "a=b; c=\"d\"" }, { NULL, NULL } };
     c.subprotocols = subprotocols;
+    c.headers = headers;
     connect_to(&c);
     take_request();
 }
@@ -295,6 +297,7 @@ TEST(client, asks_as_the_rfc_says)
     assert_non_null(strstr(asked, host));
     assert_non_null(strstr(asked, "Sec-WebSocket-Version: 13\r\n"));
     assert_non_null(strstr(asked, "Sec-WebSocket-Protocol: chat, b\r\n"));
+    assert_non_null(strstr(asked, "\r\nCookie: a=b; c=\"d\"\r\n"));
     /* Row 35: nothing is sent before the answer. */
     for (int i = 0; i < 20; i++)
         duet_loop_turn(loop, 1);
@@ -816,105 +819,6 @@ TEST(client, cli_13_it_may_free_itself_in_each_callback)
     }
 }
 
-/* CLS-1: what a callback does, and in which. */
-enum action { SEND, CLOSE, ABORT, PING, PAUSE, CLOSE_AND_FREE, FREE, ACTIONS };
-enum moment { IN_OPEN, IN_MESSAGE, IN_PONG, IN_CLOSE, IN_TIMER, MOMENTS };
-static enum action act;
-static enum moment when;
-
-static void act_in(duet_conn *c, enum moment moment)
-{
-    if (moment != when)
-        return;
-    switch (act) {
-    case SEND:
-        duet_send(c, DUET_TEXT, "more", 4);
-        break;
-    case CLOSE:
-        duet_close(c, 1000, "");
-        break;
-    case ABORT:
-        duet_abort(c);
-        break;
-    case PING:
-        duet_ping(c);
-        break;
-    case PAUSE:
-        duet_pause(c);
-        duet_resume(c);
-        break;
-    case CLOSE_AND_FREE:
-        duet_close(c, 1000, "");
-        /* fall through */
-    default:
-        client = NULL;
-        duet_client_free(duet_client_of(c));
-    }
-}
-
-static void act_on_open(duet_conn *c)
-{
-    on_open(c);
-    duet_send(c, DUET_TEXT, "x", 1);
-    duet_ping(c);
-    act_in(c, IN_OPEN);
-}
-
-static void act_on_message(duet_conn *c, const duet_msg *m)
-{
-    on_message(c, m);
-    if (told.messages == 1)
-        act_in(c, IN_MESSAGE);
-}
-
-static void act_on_pong(duet_conn *c, unsigned rtt_us)
-{
-    (void)rtt_us;
-    if (told.pongs++ == 0)
-        act_in(c, IN_PONG);
-}
-
-static void act_on_close(duet_conn *c, const duet_closing *why)
-{
-    on_close(c, why);
-    assert_int_equal(duet_send(c, DUET_TEXT, "x", 1), DUET_ERR_CLOSED);
-    act_in(c, IN_CLOSE);
-}
-
-static void act_on_timer(void *arg)
-{
-    (void)arg;
-    act_in(told.conn, IN_TIMER);
-}
-
-TEST(client, cls_1_anything_may_be_done_in_each_callback_and_close_comes_once)
-{
-    for (when = 0; when < MOMENTS; when++)
-        for (act = 0; act < ACTIONS; act++) {
-            begin();
-            serve("ws://127.0.0.1:0", NULL);
-            snprintf(url, sizeof(url), "ws://127.0.0.1:%u", duet_server_port(server, 0));
-            duet_client_config c = config_for(url);
-            c.on = (duet_handler){
-                .open = act_on_open, .message = act_on_message, .pong = act_on_pong, .close = act_on_close
-            };
-            connect_to(&c);
-            duet_timer *timer = duet_timer_new(loop, act_on_timer, NULL);
-            TURN_UNTIL(told.opened);
-            if (when == IN_TIMER && !told.closed)
-                duet_timer_set(timer, 0);
-            for (int i = 0; i < 10; i++)
-                duet_loop_turn(loop, 1);
-            if (!told.closed)
-                duet_close(told.conn, 1000, "");
-            TURN_UNTIL(told.closed);
-            duet_timer_free(timer);
-            end();
-            assert_int_equal(told.closed, 1);
-            assert_int_equal(told.failed, 0);
-        }
-}
-
 TEST(client, cli_13_freed_while_it_waits_for_another_attempt_it_says_no_more)
 {
     begin();
@@ -1068,6 +972,99 @@ TEST(client, cli_6_a_million_keys_are_distinct_and_even)
         same += keys[i] == keys[i - 1];
     assert_in_range(same, 50, 200); /* 116 by birthday */
     free(keys);
+}
+
+/* The next `want` payload bytes that the client sent, unmasked, whatever the frames. */
+static void take_payload(uint8_t *to, size_t want)
+{
+    size_t have = 0;
+    while (have < want) {
+        uint8_t head[14], *mask;
+        size_t n = 0, size = 6;
+        uint64_t len = 0;
+        while (n < size) {
+            duet_loop_turn(loop, 0);
+            ssize_t got = recv(accepted, head + n, size - n, 0);
+            n += got > 0 ? (size_t)got : 0;
+            if (n >= 2)
+                size = (head[1] & 0x7f) == 127 ? 14 : (head[1] & 0x7f) == 126 ? 8 : 6;
+        }
+        if (size == 6)
+            len = head[1] & 0x7f;
+        for (size_t i = 2; i < size - 4; i++)
+            len = len << 8 | head[i];
+        mask = head + size - 4;
+        assert_true(len <= want - have);
+        for (size_t at = 0; at < len;) {
+            duet_loop_turn(loop, 0);
+            ssize_t got = recv(accepted, to + have + at, len - at < 65536 ? len - at : 65536, 0);
+            for (ssize_t i = 0; i < got; i++, at++)
+                to[have + at] ^= mask[at & 3];
+        }
+        have += len;
+    }
+}
+
+/* RFC 6455 5.3: a payload that changes behind its mask would let the sender choose the bytes on the wire. */
+TEST(client, cli_7_what_was_given_to_send_may_be_changed_at_once)
+{
+    enum { SIZE = 4 << 20, PIECE = 100000 };
+    uint8_t *data = malloc(SIZE), *got = malloc(SIZE);
+    for (int way = 0; way < 3; way++) {
+        begin();
+        snprintf(url, sizeof(url), "ws://127.0.0.1:%u", listen_raw());
+        duet_client_config c = config_for(url);
+        c.queue_max = DUET_OFF;
+        connect_to(&c);
+        take_request();
+        answer_rightly("");
+        TURN_UNTIL(told.opened);
+        memset(data, 'a', SIZE);
+        if (way == 0) {
+            assert_int_equal(duet_send(told.conn, DUET_BINARY, data, SIZE), 0);
+        } else if (way == 1) {
+            assert_int_equal(duet_send_begin(told.conn, DUET_BINARY), 0);
+            for (size_t at = 0; at < SIZE; at += PIECE) {
+                size_t n = SIZE - at < PIECE ? SIZE - at : PIECE;
+                assert_int_equal(duet_send_part(told.conn, data + at, n, at + n == SIZE), 0);
+                memset(data + at, 'b', n);
+            }
+        } else { /* and while it is half sent */
+            assert_int_equal(duet_send(told.conn, DUET_BINARY, data, SIZE), 0);
+            for (int i = 0; i < 5; i++)
+                duet_loop_turn(loop, 0);
+            assert_in_range(duet_queued(told.conn), 1, SIZE);
+        }
+        memset(data, 'c', SIZE);
+        take_payload(got, SIZE);
+        memset(data, 'a', SIZE);
+        assert_memory_equal(got, data, SIZE);
+        end_raw();
+    }
+    free(data);
+    free(got);
+}
+
+TEST(client, cli_10_each_busy_answer_may_say_when)
+{
+    static const unsigned statuses[] = { 408, 425, 429, 500, 502, 503, 504 };
+    for (size_t i = 0; i < sizeof(statuses) / sizeof(*statuses); i++) {
+        char text[128];
+        begin();
+        snprintf(url, sizeof(url), "ws://127.0.0.1:%u", listen_raw());
+        duet_client_config c = config_for(url);
+        c.retry = true;
+        c.retry_first_ms = c.retry_most_ms = 20;
+        connect_to(&c);
+        take_request();
+        int n = snprintf(text, sizeof(text), "HTTP/1.1 %u x\r\nRetry-After: 77\r\nContent-Length: 0\r\n\r\n",
+                         statuses[i]);
+        answer(text, (size_t)n);
+        TURN_UNTIL(told.failed);
+        assert_false(told.final);
+        assert_in_range(told.retry_ms, 77000, 77020);
+        end_raw();
+    }
 }
 
 TEST(client, cli_10_a_storm_of_clients_is_spread)
