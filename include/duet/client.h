@@ -77,7 +77,8 @@ typedef struct duet_client_config {
      * Another attempt after one that failed or was lost, with full jitter (RFC 6455 7.2.3): a random wait up to
      * `retry_first_ms`, which doubles up to `retry_most_ms` while attempts fail; after Retry-After at least that. None
      * after duet_close() and duet_abort(), the peer's Close 1000 or 1008, an HTTP answer below 500 but 408, 425 and
-     * 429 (the server's or a proxy's), a SOCKS5 proxy's own refusal, and a certificate that does not verify.
+     * 429 (the server's or a proxy's), a SOCKS5 proxy's own refusal, and a certificate that does not verify. TLS then
+     * goes on from the session before (duet_tls_resumed()) if the server can, never with early data.
      */
     bool retry;
     unsigned retry_first_ms; /* 5 s */
@@ -102,6 +103,24 @@ typedef struct duet_client_config {
      * ".example.com" (with all below it), addresses, "10.0.0.0/8", "*"; with ":port" that port only.
      */
     bool proxy_env;
+
+    /*
+     * Keys of which the server must have one, beside all that is verified (or alone, with `insecure`): the base64 of
+     * the SHA-256 of its certificate's SubjectPublicKeyInfo, as curl's --pinnedpubkey; "sha256/" may stand before it.
+     * It is the server's own key that counts, not an authority's (that is `ca`), so list the next one, too. They hold
+     * for whomever redirects lead to. The list ends with NULL, is not empty and goes with wss or https only; read by
+     * duet_connect().
+     */
+    const char *const *pins;
+
+    /*
+     * How many redirects of one attempt are followed (301, 302, 303, 307 and 308): none, at most 5. `http` and `https`
+     * mean ws and wss; TLS is never given up, nor is a socket file the way to or from. Once they lead to another origin
+     * (scheme, host or port), there go of `headers` only User-Agent and Accept-Language, and not `cert`, however they
+     * lead on; `ca`, `pins`, `insecure`, `origin`, `subprotocols` and the proxy stay. `tls_name` is for the URL's own
+     * host. The next attempt begins with `url` again.
+     */
+    unsigned redirects;
 } duet_client_config;
 
 #define DUET_CLIENT_CONFIG_INIT .size = sizeof(duet_client_config)
@@ -109,7 +128,7 @@ typedef struct duet_client_config {
 /*
  * Begins to connect. 0; or a negative error when this config can never work, and then one line of what to do in `why`
  * (200 bytes, may be NULL): DUET_ERR_URL, also for the proxy's; DUET_ERR_INVALID for a header or subprotocol that
- * breaks the handshake; DUET_ERR_TLS or -errno for a file; DUET_ERR_NOMEM.
+ * breaks the handshake, or a pin that is none; DUET_ERR_TLS or -errno for a file; DUET_ERR_NOMEM.
  */
 DUET_API int duet_connect(duet_client **out, duet_loop *loop, const duet_client_config *config, char *why);
 /* Ends it in whatever state it is. An attempt that is under way ends now, with its `close` or with `failed`
@@ -119,6 +138,8 @@ DUET_API void duet_client_free(duet_client *client);
 
 /* The open connection; NULL: there is none now. */
 DUET_API duet_conn *duet_client_conn(const duet_client *client);
+/* Where this attempt has got to: the config's URL, or where redirects led. Borrowed until the next callback. */
+DUET_API const char *duet_client_url(const duet_client *client);
 /* The client of a connection; NULL for a server's. */
 DUET_API duet_client *duet_client_of(const duet_conn *c);
 DUET_API void *duet_client_arg(const duet_client *client);

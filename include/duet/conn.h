@@ -121,6 +121,7 @@ DUET_API const char *duet_subprotocol(const duet_conn *c); /* agreed on, or NULL
 /* "192.0.2.1:5555" or "unix"; behind trusted proxies the client, without a port when X-Forwarded-For named it. */
 DUET_API const char *duet_peer(const duet_conn *c, char out[64]);
 DUET_API bool duet_is_secure(const duet_conn *c); /* TLS, here or at a trusted proxy */
+DUET_API bool duet_tls_resumed(const duet_conn *c); /* its TLS went on from an earlier session: no certificate passed */
 
 /* A reference to a received message, for duet_send_shared() and publishing: without a copy when the message owns its
  * buffer. NULL without memory. */

@@ -76,7 +76,7 @@ static unsigned decide(duet_client *cl, bool again, unsigned failures)
 
 static bool worth_another(const duet_client *cl, int error, unsigned status)
 {
-    if (status != 0)
+    if (status != 0 && error != DUET_ERR_NOMEM)
         return status >= 500 || status == 408 || status == 425 || status == 429;
     return !cl->hopeless && cl->verdict.error == 0 && error != DUET_ERR_INVALID;
 }
@@ -127,17 +127,27 @@ static void stream_unopened(duet_conn *c)
         snprintf(cl->detail, sizeof(cl->detail), "TLS failed: %s", reason);
 }
 
-void client_begin(duet_client *cl)
+void client_go(duet_client *cl)
 {
     buf_fini(&cl->body);
-    cl->told = cl->refused = cl->again = false;
+    cl->refused = false;
     cl->proxy_status = 0;
     cl->detail[0] = 0;
     cl->verdict = (struct tls_verdict){ 0 };
     cl->retry_after_s = 0;
     cl->error = 0;
-    cl->began_ms = cl->loop->now_ms;
     connect_begin(cl);
+}
+
+void client_begin(duet_client *cl)
+{
+    cl->told = cl->again = false;
+    cl->began_ms = cl->loop->now_ms;
+    int rc = redirect_home(cl);
+    if (rc < 0)
+        client_failed(cl, rc, NULL);
+    else
+        client_go(cl);
 }
 
 static void start(struct task *t)
@@ -183,31 +193,52 @@ static void host_init(duet_client *cl)
     h->unopened = stream_unopened;
 }
 
-static int read_url(duet_client *cl, char *why)
+int client_set_url(duet_client *cl, const char *text, const char *tls_name, char *why)
 {
     const char *line;
-    if (cl->config.url == NULL)
-        return say(why, DUET_ERR_URL, "no URL is given");
-    cl->url_text = mem_strdup(cl->config.url);
-    if (cl->url_text == NULL)
+    char *copy = mem_strdup(text);
+    if (copy == NULL)
         return DUET_ERR_NOMEM;
-    cl->config.url = cl->url_text;
-    if (!http_url_parse(cl->url_text, strlen(cl->url_text), HTTP_URL_CONNECT, &cl->url, &line))
+    mem_free(cl->url_text);
+    mem_free(cl->target);
+    mem_free(cl->tls_name);
+    cl->url_text = copy;
+    cl->target = cl->tls_name = NULL;
+    if (!http_url_parse(copy, strlen(copy), HTTP_URL_CONNECT, &cl->url, &line))
         return say(why, DUET_ERR_URL, line);
     if (cl->url.host.len >= sizeof(cl->name) ||
         http_url_host_field(&cl->url, cl->host_field, sizeof(cl->host_field)) == 0)
         return say(why, DUET_ERR_URL, "the host is longer than 255 bytes");
+    memset(cl->name, 0, sizeof(cl->name));
     if (cl->url.host.len > 0)
         memcpy(cl->name, cl->url.host.at, cl->url.host.len);
     size_t root = strlen(cl->url.root), len = cl->url.target.len;
     cl->target = mem_zalloc(root + len + 1);
-    cl->tls_name = mem_strdup(cl->config.tls_name ? cl->config.tls_name : cl->name);
+    cl->tls_name = mem_strdup(tls_name ? tls_name : cl->name);
     if (cl->target == NULL || cl->tls_name == NULL)
         return DUET_ERR_NOMEM;
     memcpy(cl->target, cl->url.root, root);
     if (len > 0)
         memcpy(cl->target + root, cl->url.target.at, len);
+    cl->host.proto.target = cl->target;
     return 0;
+}
+
+/* Copies what is to outlive the caller's. */
+static int read_url(duet_client *cl, char *why)
+{
+    duet_client_config *c = &cl->config;
+    if (c->url == NULL)
+        return say(why, DUET_ERR_URL, "no URL is given");
+    if (c->redirects > REDIRECTS_MOST)
+        return say(why, DUET_ERR_INVALID, "at most 5 redirects are followed");
+    cl->home = mem_strdup(c->url);
+    cl->home_name = c->tls_name ? mem_strdup(c->tls_name) : NULL;
+    if (cl->home == NULL || (c->tls_name != NULL && cl->home_name == NULL))
+        return DUET_ERR_NOMEM;
+    c->url = cl->home;
+    c->tls_name = cl->home_name;
+    return client_set_url(cl, cl->home, cl->home_name, why);
 }
 
 /* The request is put together once for nothing: what breaks it is told now, and never sent (CLI-4). */
@@ -232,8 +263,12 @@ static int check_request(duet_client *cl, char *why)
 static int read_tls(duet_client *cl, char *why)
 {
     const duet_client_config *c = &cl->config;
-    struct tls_client_options o = { .ca = c->ca, .cert = c->cert, .key = c->key, .insecure = c->insecure };
-    if (!cl->url.secure)
+    struct tls_client_options o = {
+        .ca = c->ca, .cert = c->cert, .key = c->key, .insecure = c->insecure, .pins = c->pins
+    };
+    if (c->pins != NULL && !cl->url.secure)
+        return say(why, DUET_ERR_INVALID, "pins need a wss or https URL");
+    if (!cl->url.secure && c->redirects == 0)
         return 0;
     if ((c->cert == NULL) != (c->key == NULL))
         return say(why, DUET_ERR_INVALID, "a certificate and its key go together");
@@ -266,6 +301,9 @@ static void client_fini(struct task *t)
     proxy_fini(&cl->proxy);
     buf_fini(&cl->body);
     explicit_bzero(&cl->random, sizeof(cl->random));
+    mem_free(cl->home);
+    mem_free(cl->home_name);
+    mem_free(cl->next_url);
     mem_free(cl->url_text);
     mem_free(cl->target);
     mem_free(cl->tls_name);
@@ -314,6 +352,11 @@ void duet_client_free(duet_client *cl)
 duet_conn *duet_client_conn(const duet_client *cl)
 {
     return cl->state == CLIENT_OPEN && cl->conn != NULL && cl->conn->state == CONN_ACTIVE ? cl->conn : NULL;
+}
+
+const char *duet_client_url(const duet_client *cl)
+{
+    return cl->url_text;
 }
 
 duet_client *duet_client_of(const duet_conn *c)

@@ -31,7 +31,7 @@
 enum client_state { CLIENT_RESOLVING, CLIENT_CONNECTING, CLIENT_PROXYING, CLIENT_OPENING, CLIENT_OPEN, CLIENT_WAITING,
                     CLIENT_OVER };
 
-enum { CLIENT_NAME = 256, CLIENT_DETAIL = 200 };
+enum { CLIENT_NAME = 256, CLIENT_DETAIL = 200, REDIRECTS_MOST = 5, REDIRECT_PLAIN = 2 };
 
 struct duet_client;
 
@@ -45,7 +45,8 @@ struct duet_client {
     struct conn_host host; /* first */
     duet_client_config config; /* every default filled in */
     duet_loop *loop;
-    char *url_text, *target, *tls_name;
+    char *home, *home_name;             /* the config's URL and tls_name */
+    char *url_text, *target, *tls_name; /* of where this attempt is: of `home` until a redirect */
     struct http_url url;
     char name[CLIENT_NAME];            /* the URL's host */
     char host_field[CLIENT_NAME + 16];
@@ -79,6 +80,12 @@ struct duet_client {
     uint64_t body_left;
     struct http_chunk chunk;
     struct buf body;
+    /* Redirects. */
+    char *next_url; /* where the connection that ends now leads; else NULL */
+    unsigned hops;  /* of this attempt */
+    bool moved;     /* the URL is not that of `home` */
+    bool strayed;   /* they have led to another origin than that of `home` */
+    duet_header plain[REDIRECT_PLAIN + 1]; /* what of `headers` strangers get */
 };
 
 static inline struct duet_client *client_of(const duet_conn *c)
@@ -88,6 +95,10 @@ static inline struct duet_client *client_of(const duet_conn *c)
 
 /* client.c */
 void client_begin(duet_client *cl); /* an attempt */
+void client_go(duet_client *cl);    /* to where it leads now */
+/* Where the client goes from now on, and the name to verify there (NULL: its host's). 0; DUET_ERR_URL with a line in
+ * `why` (200 bytes), or DUET_ERR_NOMEM: then it goes nowhere. */
+int client_set_url(duet_client *cl, const char *text, const char *tls_name, char *why);
 /* The attempt did not open. `detail` may be NULL. Nothing of the attempt is running any more, but for its connection,
  * which is dead. */
 void client_failed(duet_client *cl, int error, const char *detail);
@@ -95,6 +106,11 @@ void client_failed(duet_client *cl, int error, const char *detail);
 /* connect.c: addresses to a socket, then opening_start() */
 void connect_begin(duet_client *cl);
 void connect_stop(duet_client *cl);
+
+/* redirect.c: a refusal was read. True: it is followed, and the connection is dead. Else `detail` may say why not. */
+bool redirect_take(duet_client *cl, duet_conn *c);
+void redirect_go(duet_client *cl);   /* it has ended */
+int redirect_home(duet_client *cl);  /* a new attempt; 0 or a negative error */
 
 /* opening.c: a socket that is connected to the server, taken */
 void opening_start(duet_client *cl, int fd);

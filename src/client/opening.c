@@ -85,6 +85,10 @@ static void take_input(duet_conn *c, duet_input *in)
             conn_kill(c, rc);
             return;
         }
+        if (redirect_take(cl, c)) {
+            in->len = 0;
+            return;
+        }
         refusal_begin(cl, c);
     }
     refusal_input(cl, c, in);
@@ -120,10 +124,15 @@ static void when_ended(duet_conn *c, int error)
     duet_client *cl = client_of(c);
     const struct proto_opening *o = c->proto.opening;
     char line[CLIENT_DETAIL] = "";
-    if (cl->refused)
-        snprintf(line, sizeof(line), "the server answered %u instead of 101", c->proto.status);
-    else if (cl->detail[0] != 0)
+    if (cl->next_url != NULL) {
+        if (!cl->freed)
+            redirect_go(cl);
+        return;
+    }
+    if (cl->detail[0] != 0)
         memcpy(line, cl->detail, sizeof(line));
+    else if (cl->refused)
+        snprintf(line, sizeof(line), "the server answered %u instead of 101", c->proto.status);
     else if (error == DUET_ERR_HANDSHAKE && o != NULL && o->error != NULL)
         snprintf(line, sizeof(line), "%s", o->error);
     else if (error == DUET_ERR_TLS && tls_verdict_text(&cl->verdict, cl->tls_name, line, sizeof(line)))
@@ -183,9 +192,9 @@ static int prepare(duet_client *cl, duet_conn *c)
     int rc = 0;
     cl->state = CLIENT_OPENING;
     c->phase = &opening_phase;
-    if (cl->tls != NULL) {
+    if (cl->url.secure) {
         c->secure = true;
-        rc = stream_tls_start(&c->stream, tls_connect(cl->tls, cl->tls_name, &cl->verdict));
+        rc = stream_tls_start(&c->stream, tls_connect(cl->tls, cl->tls_name, cl->strayed, &cl->verdict));
     }
     if (rc == 0)
         rc = proto_init_client(&c->proto, &cl->host.proto, c, cl->loop->now_ms);

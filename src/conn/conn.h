@@ -103,7 +103,8 @@ struct duet_conn {
     bool paused : 1, choked : 1, congested : 1, again : 1, again_due : 1, opened : 1, told : 1, gave_up : 1, traced : 1,
         secure : 1, out_waits : 1, wants_more : 1, proxied : 1, large : 1,
         at_end : 1, /* the peer's end of file was read, and it is written to still */
-        left : 1;   /* duet_close() or duet_abort() was called */
+        left : 1,   /* duet_close() or duet_abort() was called */
+        resumed : 1; /* TLS went on from an earlier session */
     int error;
     uint32_t unsent; /* bytes that were given up */
     uint64_t data[]; /* the application's block */

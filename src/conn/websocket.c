@@ -2,6 +2,7 @@
 /* The phase in which a connection is a WebSocket: the core's events become the handler's calls. */
 #include "conn/conn.h"
 #include "base/mem.h"
+#include "net/stream_tls.h"
 #include <string.h>
 
 enum { MESSAGES_A_TURN = 1024, LARGE = 128 * 1024 };
@@ -245,6 +246,7 @@ void websocket_opened(duet_conn *c)
     proto_trace(&c->proto, c->traced);
     c->phase = &conn_websocket;
     c->opened = true;
+    c->resumed = stream_tls_resumed(&c->stream);
     c->wants_more = false; /* what waits are frames now */
     c->budget_us = 2000000;
     c->mark_ms = c->host->loop->now_ms;
@@ -475,6 +477,11 @@ const char *duet_subprotocol(const duet_conn *c)
 bool duet_is_secure(const duet_conn *c)
 {
     return c->secure;
+}
+
+bool duet_tls_resumed(const duet_conn *c)
+{
+    return c->resumed;
 }
 
 void duet_conn_read_stats(const duet_conn *c, duet_conn_stats *out)

@@ -268,6 +268,12 @@ const char *stream_tls_reason(const struct stream *s)
     return ((const struct tls *)s->tls)->reason;
 }
 
+bool stream_tls_resumed(const struct stream *s)
+{
+    const struct tls *t = s->tls;
+    return t != NULL && SSL_session_reused(t->ssl);
+}
+
 static void begin(struct stream *s, size_t wanted)
 {
     struct tls *t = s->tls;
@@ -443,6 +449,10 @@ static void tls_shutdown(struct stream *s)
 static void tls_close(struct stream *s, int fd)
 {
     struct tls *t = s->tls;
+    /* OpenSSL would take a connection that was only lost for a reason not to resume its session; since TLS 1.1 it is
+     * none. After an error of TLS itself it stays one. */
+    if (t->dead != DUET_ERR_TLS)
+        SSL_set_shutdown(t->ssl, SSL_SENT_SHUTDOWN);
     SSL_free(t->ssl);
     waiting_free(&t->ahead);
     waiting_free(&t->kept);

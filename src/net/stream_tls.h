@@ -24,4 +24,7 @@ int stream_tls_start(struct stream *s, SSL *ssl);
  * error does. Constant. */
 const char *stream_tls_reason(const struct stream *s);
 
+/* Whether a handshake that is done went on from an earlier session. False for a stream without TLS, or a closed one. */
+bool stream_tls_resumed(const struct stream *s);
+
 #endif
