@@ -99,7 +99,7 @@ static void read_lines(void *arg, int fd, int events)
 static void opened(duet_conn *c)
 {
     char peer[64];
-    fprintf(stderr, "client: connected to %s\n", duet_peer(c, peer));
+    fprintf(stderr, "client: connected to %s%s\n", duet_peer(c, peer), duet_tls_resumed(c) ? ", resumed" : "");
     input = duet_loop_watch(loop, STDIN_FILENO, DUET_READABLE, read_lines, c);
     if (input == NULL) {
         say("standard input must be a pipe or a terminal");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* npm's ws as the server of examples/echo-client and examples/client: over ws, wss and a unix socket. */
+/* npm's ws as the server of examples/echo-client, client and poll-client: over ws, wss and a unix socket. */
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -15,7 +15,8 @@ import { echo, makeCertificate } from "./tools/duet.mjs";
 const TIMEOUT = { timeout: 90000 };
 const MIB = 1 << 20;
 const SIZES = [0, 1, 125, 126, 127, 65535, 65536, 65537, MIB, 16 * MIB];
-const programs = { echo: join(dirname(echo), "echo-client"), lines: join(dirname(echo), "client") };
+const programs = { echo: join(dirname(echo), "echo-client"), lines: join(dirname(echo), "client"),
+                   poll: join(dirname(echo), "poll-client") };
 const folder = mkdtempSync(join(tmpdir(), "duet-client-"));
 const certificate = makeCertificate();
 const pair = { cert: readFileSync(certificate.cert), key: readFileSync(certificate.key) };
@@ -51,7 +52,7 @@ function run(program, args, input = "") {
     let out = "", err = "";
     child.stdout.setEncoding("utf8").on("data", text => { out += text; });
     child.stderr.setEncoding("utf8").on("data", text => { err += text; });
-    child.stdin.end(input);
+    child.stdin.on("error", () => {}).end(input); /* it may have ended already */
     return new Promise((done, failed) => {
         child.on("error", failed).on("close", (code, signal) => done({ code: signal ?? code, out, err }));
     });
@@ -168,5 +169,43 @@ describe("client", () => {
         assert.equal(refused, 1);
         assert.match(err, /certificate required/);
         server.close();
+    });
+});
+
+describe("poll-client", () => {
+    for (const how of ["ws", "wss", "unix"])
+        test(`over ${how}: what is typed goes out, what comes is printed, and the end of the input closes`, TIMEOUT, async () => {
+            const server = await listen(how);
+            server.server.on("connection", socket => socket.on("message", data => socket.send(`<${data}>`)));
+            const next = server.next();
+            const child = spawn(programs.poll, [...(how === "wss" ? ["--ca", certificate.cert] : []), server.url]);
+            let out = "";
+            const printed = wanted => new Promise(done => {
+                const look = () => out === wanted && done();
+                child.stdout.on("data", look);
+                look();
+            });
+            child.stdout.setEncoding("utf8").on("data", text => { out += text; });
+            const ended = new Promise(done => child.on("close", done));
+            const { socket } = await next;
+            const closed = new Promise(done => socket.once("close", code => done(code)));
+            child.stdin.write("one\n");
+            await printed("<one>\n");
+            socket.send("\u001b[31m");
+            await printed("<one>\n?[31m\n");
+            child.stdin.write("two\n");
+            await printed("<one>\n?[31m\n<two>\n");
+            child.stdin.end();
+            assert.equal(await closed, 1000);
+            assert.equal(await ended, 0);
+            server.close();
+        });
+
+    test("ends with 1 and a line when nobody listens", TIMEOUT, async () => {
+        const server = await listen("ws");
+        server.close();
+        const { code, err } = await run(programs.poll, [server.url]);
+        assert.equal(code, 1);
+        assert.match(err, /refused/);
     });
 });
