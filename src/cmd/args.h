@@ -6,17 +6,18 @@
 #include "cmd/cmdline.h"
 #include <duet/header.h>
 
-enum { ARGS_UNSET = -1, ARGS_SECONDS_MOST = 1000000, ARGS_COUNT_MOST = 1000000000 };
+enum { ARGS_UNSET = -1, ARGS_SECONDS_MOST = 1000000, ARGS_COUNT_MOST = 1000000000, ARGS_REDIRECTS_MOST = 5 };
 
 /* The strings are the arguments' own. Lists end with NULL, the headers with a NULL name. */
 struct args {
     const char **words; /* what is no option: URLs, files */
     size_t words_count;
-    const char **subprotocols, **header_lines;
+    const char **subprotocols, **header_lines, **pins;
     duet_header *headers; /* of `header_lines` */
     char **header_texts;  /* what `headers` points into */
     const char *origin, *proxy, *ca, *cert, *key;
     long ping_ms;         /* ARGS_UNSET: not said; so the next ones */
+    long redirects;
     bool insecure, deflate, trace, help;
     /* Not of all tools. */
     long wait_ms, count;

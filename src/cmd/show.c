@@ -82,7 +82,8 @@ void show_open(const duet_conn *c)
 {
     char peer[64];
     const char *subprotocol = duet_subprotocol(c);
-    fprintf(stderr, "* open: %s%s, subprotocol ", duet_peer(c, peer), duet_is_secure(c) ? ", TLS" : "");
+    fprintf(stderr, "* open: %s%s%s, subprotocol ", duet_peer(c, peer), duet_is_secure(c) ? ", TLS" : "",
+            duet_tls_resumed(c) ? " resumed" : "");
     if (subprotocol != NULL)
         show_safe(stderr, subprotocol, strlen(subprotocol));
     else
@@ -124,7 +125,7 @@ static const char *advice(const duet_failure *why)
     if (why->status == 404)
         return "look at the path of the URL";
     if (why->status >= 300 && why->status < 400)
-        return "use the address it points to";
+        return "use the address it points to, or --redirects N";
     if (why->status == 429 || why->status >= 500)
         return "try again later";
     if (why->status != 0)

@@ -114,6 +114,8 @@ duet_client_config tool_config(struct tool *t)
         .trace = a->trace ? trace : NULL,
         .deflate.on = a->deflate,
         .proxy_env = a->proxy == NULL,
+        .pins = a->pins[0] ? a->pins : NULL,
+        .redirects = (unsigned)a->redirects,
     };
     if (a->proxy != NULL && strcmp(a->proxy, "none") != 0)
         config.proxy = a->proxy;
