@@ -121,6 +121,9 @@ typedef struct duet_client_config {
      * host. The next attempt begins with `url` again.
      */
     unsigned redirects;
+
+    /* The request and the answer of each attempt, as duet_proto_config has it. */
+    void (*trace_head)(duet_client *client, bool sent, const char *head, size_t len);
 } duet_client_config;
 
 #define DUET_CLIENT_CONFIG_INIT .size = sizeof(duet_client_config)

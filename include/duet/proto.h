@@ -66,6 +66,9 @@ typedef struct duet_trace {
     uint64_t length;
     const uint8_t *head; /* its bytes on the wire, the masking key included */
     size_t head_len;
+    /* Sent with RSV1: the message's length before it was compressed; else 0. What was received compressed has its
+     * length when it is whole, as a message. */
+    uint64_t plain_length;
 } duet_trace;
 
 /*
@@ -106,7 +109,7 @@ typedef struct duet_proto_config {
     int (*random)(void *arg, void *to, size_t len);
     /* Each frame's head, in both directions. NULL costs one branch. */
     void (*trace)(void *arg, const duet_trace *frame);
-    void *arg; /* for both; duet_proto_set_arg() gives one object another */
+    void *arg; /* for all of them; duet_proto_set_arg() gives one object another */
 
     /* Clients: the request. `host` with its port when that is not the default one. Strings are checked, not copied. */
     const char *host, *target, *origin; /* origin may be NULL */
@@ -114,6 +117,10 @@ typedef struct duet_proto_config {
     const duet_header *headers;      /* more of them; ends with a NULL name */
 
     duet_deflate deflate; /* not with `pieces` */
+
+    /* The heads of the handshake as they are on the wire, without the body of a refusal; of what is no head, all that
+     * came. They hold what the peer is to keep secret: Authorization, Cookie. */
+    void (*trace_head)(void *arg, bool sent, const char *head, size_t len);
 } duet_proto_config;
 
 #define DUET_PROTO_CONFIG_INIT .size = sizeof(duet_proto_config)

@@ -44,6 +44,12 @@ static void trace_frame(void *arg, const duet_trace *frame)
     client_of(arg)->config.trace(arg, frame);
 }
 
+static void trace_head(void *arg, bool sent, const char *head, size_t len)
+{
+    duet_client *cl = client_of(arg);
+    cl->config.trace_head(cl, sent, head, len);
+}
+
 static void retry_due(struct timer *t)
 {
     duet_client *cl = (duet_client *)(void *)((char *)t - offsetof(duet_client, timer));
@@ -171,6 +177,7 @@ static void host_init(duet_client *cl)
                                 .control_per_s = c->control_per_s,
                                 .random = fill_random,
                                 .trace = c->trace ? trace_frame : NULL,
+                                .trace_head = c->trace_head ? trace_head : NULL,
                                 .host = cl->host_field,
                                 .target = cl->target,
                                 .origin = c->origin,

@@ -22,6 +22,19 @@ void opening_free(duet_proto *p)
     p->opening = NULL;
 }
 
+static void trace_head(duet_proto *p, bool sent, const char *head, size_t len)
+{
+    if (p->config->trace_head)
+        p->config->trace_head(p->arg, sent, head, len);
+}
+
+/* Without the body that may be behind it. */
+static void trace_sent(duet_proto *p, const struct buf *b)
+{
+    const char *end = memmem(b->at, b->len, "\r\n\r\n", 4);
+    trace_head(p, true, b->at, end ? (size_t)(end - b->at) + 4 : b->len);
+}
+
 /* Queues what was put together, whole. */
 static int queue(duet_proto *p, struct buf *b)
 {
@@ -37,6 +50,8 @@ static int queue(duet_proto *p, struct buf *b)
         rc = outq_ref(&p->out, s, s->payload, s->len);
         duet_shared_unref(s);
     }
+    if (rc == 0)
+        trace_sent(p, b);
     return rc;
 }
 
@@ -148,6 +163,8 @@ static int read_head(duet_proto *p, duet_input *in)
     size_t used = rc == 1 ? o->head.size - before : in->len;
     in->data += used;
     in->len -= used;
+    if (rc != 0)
+        trace_head(p, false, o->bytes.at, rc == 1 ? o->head.size : o->bytes.len);
     return rc;
 }
 

@@ -61,6 +61,7 @@ struct duet_proto {
     uint32_t fragments;
     uint32_t controls;
     uint32_t pings; /* sent; the payload of the last */
+    uint32_t plain_length; /* of the message that was compressed last, for its trace */
     int error;
     uint16_t close_code; /* the peer's */
     uint16_t close_sent; /* ours; DUET_CODE_NONE for an empty one; 0: none was sent */

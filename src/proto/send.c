@@ -22,7 +22,8 @@ void send_trace(duet_proto *p, bool sent, const uint8_t *head, size_t head_len)
                          .opcode = f.opcode,
                          .length = f.length,
                          .head = head,
-                         .head_len = head_len };
+                         .head_len = head_len,
+                         .plain_length = sent && f.rsv != 0 ? p->plain_length : 0 };
     p->config->trace(p->arg, &trace);
 }
 
@@ -207,6 +208,7 @@ static int send_packed_long(duet_proto *p, unsigned type, const void *data, size
 /* 1: it is to be sent as it is. */
 static int send_packed(duet_proto *p, unsigned type, const void *data, size_t len)
 {
+    p->plain_length = (uint32_t)len;
     int rc = len <= PACKED_SHORT ? send_packed_short(p, type | DEFLATE_RSV, data, len)
                                  : send_packed_long(p, type | DEFLATE_RSV, data, len);
     if (rc < 0)
@@ -268,6 +270,7 @@ int duet_proto_send_shared(duet_proto *p, duet_shared *s)
         return rc;
     if (p->out_type != 0)
         return DUET_ERR_STATE;
+    p->plain_length = (uint32_t)s->len;
     return send_encoded(p, p->deflate && !p->plain ? deflate_shared(p->deflate, s) : s);
 }
 

@@ -270,6 +270,30 @@ TEST(client, sends_and_gets_messages_of_many_sizes)
     end();
 }
 
+static char heads[200];
+
+static void on_head(duet_client *cl, bool sent, const char *head, size_t len)
+{
+    assert_ptr_equal(cl, client);
+    assert_memory_equal(head + len - 4, "\r\n\r\n", 4);
+    size_t have = strlen(heads);
+    snprintf(heads + have, sizeof(heads) - have, "%c %.*s\n", sent ? '>' : '<', (int)strcspn(head, "\r"), head);
+}
+
+TEST(client, the_heads_of_an_attempt_are_told)
+{
+    begin();
+    serve("ws://127.0.0.1:0", NULL);
+    snprintf(url, sizeof(url), "ws://127.0.0.1:%u/x", duet_server_port(server, 0));
+    heads[0] = 0;
+    duet_client_config c = config_for(url);
+    c.trace_head = on_head;
+    connect_to(&c);
+    TURN_UNTIL(told.opened);
+    assert_string_equal(heads, "> GET /x HTTP/1.1\n< HTTP/1.1 101 Switching Protocols\n");
+    end();
+}
+
 TEST(client, connects_to_a_socket_file)
 {
     char path[] = "/tmp/duet-client-XXXXXX", to[64], peer[64];
