@@ -17,6 +17,10 @@ add_custom_command(
   DEPENDS duet_embed ${web_pages}
   COMMENT "Embedding web/")
 
+# Lines typed at a terminal are edited by libedit, which is the program's alone: libduet knows no terminal.
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(EDIT REQUIRED IMPORTED_TARGET libedit)
+
 add_executable(duet_program ${program_sources} ${web_source})
 set_target_properties(duet_program PROPERTIES OUTPUT_NAME duet)
-target_link_libraries(duet_program PRIVATE duet_flags duet_static)
+target_link_libraries(duet_program PRIVATE duet_flags duet_static PkgConfig::EDIT)

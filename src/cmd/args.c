@@ -1,15 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmd/args.h"
 #include "base/mem.h"
+#include "cmd/secret.h"
 #include <duet/error.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 const struct cmdline_option args_reach[] = {
     { "--header", "'N: V'", "A field for the request, such as 'Authorization: Bearer ...'; repeats", CMDLINE_LIST,
       offsetof(struct args, header_lines) },
     { "--subprotocol", "NAME", "Offer it; repeats, the most wanted first", CMDLINE_LIST,
       offsetof(struct args, subprotocols) },
+    { "--auth", "USER[:PASSWORD]", "Basic authentication; the password may come from elsewhere, see the manual",
+      CMDLINE_TEXT, offsetof(struct args, auth) },
+    { "--password-file", "FILE", "The password of --auth is its first line", CMDLINE_TEXT,
+      offsetof(struct args, password_file) },
     { "--origin", "ORIGIN", "Come as a page of this origin, such as https://example.com", CMDLINE_TEXT,
       offsetof(struct args, origin) },
     { "--proxy", "URL", "Go out through http:// or socks5://user:password@host:port; none: not by the environment's",
@@ -29,6 +35,8 @@ const struct cmdline_option args_reach[] = {
       .most = ARGS_SECONDS_MOST },
     { "--trace", "", "Tell of the handshake and of each frame on standard error", CMDLINE_FLAG,
       offsetof(struct args, trace) },
+    { "--trace-secrets", "", "The same, and show Authorization, Cookie and the like", CMDLINE_FLAG,
+      offsetof(struct args, trace_secrets) },
     { "--help", "", "Print this", CMDLINE_FLAG, offsetof(struct args, help) },
     { NULL },
 };
@@ -58,14 +66,23 @@ static int split_headers(struct args *a, char *why)
     int rc = 0;
     while (a->header_lines[n] != NULL)
         n++;
-    a->headers = mem_zalloc((n + 1) * sizeof(*a->headers));
-    a->header_texts = mem_zalloc((n + 1) * sizeof(*a->header_texts));
+    a->headers = mem_zalloc((n + 2) * sizeof(*a->headers));
+    a->header_texts = mem_zalloc((n + 2) * sizeof(*a->header_texts));
     if (a->headers == NULL || a->header_texts == NULL) {
         snprintf(why, CMDLINE_WHY, "out of memory");
         return DUET_ERR_NOMEM;
     }
     for (size_t i = 0; i < n && rc == 0; i++)
         rc = split_header(&a->headers[i], &a->header_texts[i], a->header_lines[i], why);
+    if (rc < 0 || a->auth == NULL)
+        return rc;
+    for (size_t i = 0; i < n; i++)
+        if (strcasecmp(a->headers[i].name, "Authorization") == 0) {
+            snprintf(why, CMDLINE_WHY, "--auth and --header 'Authorization: ...' do not go together; leave one out");
+            return DUET_ERR_INVALID;
+        }
+    rc = secret_basic(&a->header_texts[n], a->auth, a->password_file, why);
+    a->headers[n] = (duet_header){ rc == 0 ? "Authorization" : NULL, a->header_texts[n] };
     return rc;
 }
 
@@ -76,6 +93,8 @@ static const char *misfit(const struct args *a)
         return "no URL was given, such as ws://127.0.0.1:8080/channel/lobby; see --help";
     if ((a->cert == NULL) != (a->key == NULL))
         return "--cert FILE and --key FILE need each other";
+    if (a->password_file != NULL && a->auth == NULL)
+        return "--password-file FILE needs --auth USER";
     if (a->insecure && a->ca != NULL)
         return "--insecure verifies nothing, not even by --ca; leave one out";
     return NULL;
@@ -93,6 +112,7 @@ int args_parse(struct args *a, const struct cmdline *line, void *own, int argc, 
     int rc = cmdline_parse(line, &to, argc, argv, why);
     if (rc < 0 || a->help)
         return rc;
+    a->trace |= a->trace_secrets;
     while (a->words[a->words_count] != NULL)
         a->words_count++;
     const char *wrong = misfit(a);

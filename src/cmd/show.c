@@ -1,11 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmd/show.h"
 #include "base/utf8.h"
-#include "cmd/help.h"
 #include <errno.h>
+#include <langinfo.h>
+#include <locale.h>
 #include <string.h>
 
 enum { BODY_SHOWN = 2000 };
+
+static bool ascii_only; /* the terminal does not say that it takes UTF-8 */
+
+bool show_init(void)
+{
+    setlocale(LC_CTYPE, "");
+    ascii_only = strcmp(nl_langinfo(CODESET), "UTF-8") != 0;
+    return !ascii_only;
+}
 
 /* Bytes of the character at `at`; 0: no valid one begins here. */
 static size_t character(const uint8_t *at, size_t len)
@@ -14,15 +24,22 @@ static size_t character(const uint8_t *at, size_t len)
     return n <= len && utf8_valid(at, n) ? n : 0;
 }
 
-/* C1 controls, the marks that turn writing round (U+200E, U+200F, U+202A-202E, U+2066-2069), and ends of lines. */
+/* C1 controls, the marks that turn writing round (U+061C, U+200E, U+200F, U+202A-202E, U+2066-2069), ends of lines, and
+ * what hides (U+206A-206F, U+FEFF, U+FFF9-FFFB, the tags U+E0000-E007F). To a terminal without UTF-8 each byte from 0x80
+ * on may be a control, also in the middle of a character. */
 static bool is_harmful(const uint8_t *at, size_t n)
 {
+    if (n > 1 && ascii_only)
+        return true;
     if (n == 2)
-        return at[0] == 0xc2 && at[1] < 0xa0;
-    if (n != 3 || at[0] != 0xe2)
+        return (at[0] == 0xc2 && at[1] < 0xa0) || (at[0] == 0xd8 && at[1] == 0x9c);
+    if (n == 4)
+        return at[0] == 0xf3 && at[1] == 0xa0 && at[2] <= 0x81;
+    if (n != 3)
         return false;
-    return (at[1] == 0x80 && (at[2] == 0x8e || at[2] == 0x8f || (at[2] >= 0xa8 && at[2] <= 0xae))) ||
-           (at[1] == 0x81 && at[2] >= 0xa6 && at[2] <= 0xa9);
+    unsigned c = (at[0] & 0x0fu) << 12 | (at[1] & 0x3fu) << 6 | (at[2] & 0x3fu);
+    return c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x206f) || c == 0xfeff ||
+           (c >= 0xfff9 && c <= 0xfffb);
 }
 
 void show_safe(FILE *to, const void *data, size_t len)
@@ -58,37 +75,17 @@ void show_line(const char *name, const char *what)
     fprintf(stderr, "%s: %s\n", name, what);
 }
 
-static const char *opcode_name(unsigned opcode)
-{
-    static const char *const names[16] = {
-        [0] = "continuation", [1] = "text", [2] = "binary", [8] = "close", [9] = "ping", [10] = "pong",
-    };
-    return opcode < 16 && names[opcode] != NULL ? names[opcode] : "reserved";
-}
-
-/* "> text FIN MASK 5 bytes, head 8185a1b2c3d4" */
-void show_trace(const duet_trace *f)
-{
-    bool colour = help_begin(stderr).colour;
-    fprintf(stderr, "%s%c%s %s%s%s%s%s%s %llu bytes, head ", !colour ? "" : f->sent ? "\x1b[36m" : "\x1b[32m",
-            f->sent ? '>' : '<', colour ? "\x1b[0m" : "", opcode_name(f->opcode), f->final ? " FIN" : "",
-            f->rsv & 4 ? " RSV1" : "", f->rsv & 2 ? " RSV2" : "", f->rsv & 1 ? " RSV3" : "", f->masked ? " MASK" : "",
-            (unsigned long long)f->length);
-    show_hex(stderr, f->head, f->head_len);
-    putc('\n', stderr);
-}
-
 void show_open(const duet_conn *c)
 {
     char peer[64];
     const char *subprotocol = duet_subprotocol(c);
-    fprintf(stderr, "* open: %s%s%s, subprotocol ", duet_peer(c, peer), duet_is_secure(c) ? ", TLS" : "",
+    fprintf(stderr, "open: %s%s%s, subprotocol ", duet_peer(c, peer), duet_is_secure(c) ? ", TLS" : "",
             duet_tls_resumed(c) ? " resumed" : "");
     if (subprotocol != NULL)
         show_safe(stderr, subprotocol, strlen(subprotocol));
     else
         fputs("none", stderr);
-    putc('\n', stderr);
+    fputs(duet_deflates(c) ? ", permessage-deflate\n" : ", no compression\n", stderr);
 }
 
 void show_closed(const char *name, const char *url, const duet_closing *why)
@@ -121,7 +118,7 @@ bool show_is_clean(const duet_closing *why)
 static const char *advice(const duet_failure *why)
 {
     if (why->status == 401 || why->status == 403 || why->status == 407)
-        return "it may want --header 'Authorization: ...' or --origin";
+        return "it may want --auth USER, --header 'Authorization: ...' or --origin";
     if (why->status == 404)
         return "look at the path of the URL";
     if (why->status >= 300 && why->status < 400)
@@ -168,7 +165,7 @@ void show_refusal(const duet_failure *why)
 {
     if (why->status == 0)
         return;
-    fprintf(stderr, "* refused with status %u, the peer says \"", why->status);
+    fprintf(stderr, "refused with status %u, the peer says \"", why->status);
     show_safe(stderr, why->body, why->body_len < BODY_SHOWN ? why->body_len : BODY_SHOWN);
     fputs("\"\n", stderr);
 }

@@ -9,19 +9,21 @@
 #include <duet/client.h>
 #include <stdio.h>
 
+/* Takes the locale from the environment. Whether the terminal takes UTF-8; else all but ASCII is shown by its bytes. */
+bool show_init(void);
 /* Any bytes, as one line without its end. */
 void show_safe(FILE *to, const void *data, size_t len);
 void show_hex(FILE *to, const void *data, size_t len);
 
 /* Lines on standard error; `name` is the tool's. */
 void show_line(const char *name, const char *what); /* of our own words */
-void show_trace(const duet_trace *frame);
-void show_open(const duet_conn *c); /* of --trace */
+/* What was agreed on; of --trace, behind frames_begin(). */
+void show_open(const duet_conn *c);
 /* `url` may be NULL: there is only one. */
 void show_closed(const char *name, const char *url, const duet_closing *why);
 /* Why it did not open, and what to do. */
 void show_failure(const char *name, const char *url, const duet_failure *why);
-/* The server's own words for a refusal, of --trace. */
+/* The server's own words for a refusal, likewise. */
 void show_refusal(const duet_failure *why);
 
 /* A Close that no one need worry about: 1000, 1001, without a code, or an application's own, all delivered. */

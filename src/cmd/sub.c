@@ -3,7 +3,7 @@
 #include "base/mem.h"
 #include "cmd/show.h"
 #include "cmd/tool.h"
-#include <stdio.h>
+#include <unistd.h>
 
 /* A short first wait: what is published meanwhile is missed. */
 enum { RETRY_FIRST_MS = 1000, RETRY_MOST_MS = 30000 };
@@ -11,6 +11,13 @@ enum { RETRY_FIRST_MS = 1000, RETRY_MOST_MS = 30000 };
 static const struct cmdline_option options[] = {
     { "--null", "", "Each message ends with a NUL byte instead of a newline", CMDLINE_FLAG,
       offsetof(struct args, null) },
+    { "--framed", "", "Each message has its length before it: four bytes, the most significant first", CMDLINE_FLAG,
+      offsetof(struct args, framed) },
+    { "--hex", "", "Messages are printed as hexadecimal digits", CMDLINE_FLAG, offsetof(struct args, hex) },
+    { "--json", "", "Lay JSON messages out on a terminal; in a pipe each becomes one line", CMDLINE_FLAG,
+      offsetof(struct args, json) },
+    { "--timestamps", "", "Begin each message with the time of its coming", CMDLINE_FLAG,
+      offsetof(struct args, timestamps) },
     { "--raw", "", "Print the peer's bytes as they are on a terminal, too", CMDLINE_FLAG, offsetof(struct args, raw) },
     { "--count", "N", "End after N messages were received", CMDLINE_NUMBER, offsetof(struct args, count), .least = 1,
       .most = ARGS_COUNT_MOST },
@@ -51,7 +58,7 @@ static const char *url_of(const struct sub *me, const duet_client *client)
 static void one_less(struct sub *me)
 {
     if (me->live > 0 && --me->live == 0)
-        duet_loop_stop(me->tool.loop);
+        tool_stop(&me->tool);
 }
 
 /* Those that are open get their Close; those that are not need none. */
@@ -73,14 +80,7 @@ static void leave(struct sub *me)
     }
     me->live = open;
     if (open == 0)
-        duet_loop_stop(me->tool.loop);
-}
-
-static void opened(duet_conn *c)
-{
-    struct sub *me = sub_of(c);
-    if (me->tool.args.trace)
-        show_open(c);
+        tool_stop(&me->tool);
 }
 
 static void received(duet_conn *c, const duet_msg *m)
@@ -89,14 +89,8 @@ static void received(duet_conn *c, const duet_msg *m)
     if (me->leaving)
         return;
     me->received++;
-    if (!tool_print(&me->tool, m) || me->received == me->tool.args.count)
+    if (!tool_message(c, m) || me->received == me->tool.args.count)
         leave(me);
-}
-
-static void ponged(duet_conn *c, unsigned rtt_us)
-{
-    if (tool_of(c)->args.trace)
-        fprintf(stderr, "* round trip %u us\n", rtt_us);
 }
 
 /* It comes back, but not after the codes that <duet/client.h> names for `retry`. */
@@ -108,13 +102,13 @@ static void closed(duet_conn *c, const duet_closing *why)
         one_less(me);
         return;
     }
-    show_closed(me->tool.name, url_of(me, duet_client_of(c)), why);
+    tool_closed(c, url_of(me, duet_client_of(c)), why, false);
     if (!final) {
         show_line(me->tool.name, "it will be tried again; what is sent meanwhile is missed");
         return;
     }
-    if (!show_is_clean(why))
-        me->tool.result = 1;
+    if (!show_is_clean(why) && me->tool.result == 0)
+        me->tool.result = TOOL_CLOSED;
     one_less(me);
 }
 
@@ -123,13 +117,9 @@ static void failed(duet_client *client, const duet_failure *why)
     struct sub *me = duet_client_arg(client);
     if (me->leaving)
         return;
-    if (me->tool.args.trace)
-        show_refusal(why);
-    show_failure(me->tool.name, url_of(me, client), why);
-    if (!why->final)
-        return;
-    me->tool.result = 1;
-    one_less(me);
+    tool_unopened(&me->tool, url_of(me, client), why);
+    if (why->final)
+        one_less(me);
 }
 
 static void interrupted(struct tool *t)
@@ -141,7 +131,7 @@ static bool connect_all(struct sub *me)
 {
     const struct args *a = &me->tool.args;
     duet_client_config config = tool_config(&me->tool);
-    config.on = (duet_handler){ .open = opened, .message = received, .pong = ponged, .close = closed };
+    config.on = (duet_handler){ .open = tool_opened, .message = received, .pong = tool_ponged, .close = closed };
     config.failed = failed;
     config.retry = true;
     config.retry_first_ms = RETRY_FIRST_MS;
@@ -160,11 +150,23 @@ static bool connect_all(struct sub *me)
     return true;
 }
 
+static const char *misfit(const struct tool *t)
+{
+    const struct args *a = &t->args;
+    if (a->framed && isatty(STDOUT_FILENO))
+        return "--framed writes bytes for a program; send them to a pipe or a file";
+    if (a->framed && (a->null || a->hex || a->json || a->timestamps))
+        return "--framed messages are as they came; leave --null, --hex, --json and --timestamps out";
+    if (a->json && a->hex)
+        return "--json and --hex do not go together; leave one out";
+    return NULL;
+}
+
 int sub_main(int argc, char **argv)
 {
-    struct sub me = { .tool.interrupted = interrupted };
+    struct sub me = { .tool = { .misfit = misfit, .interrupted = interrupted } };
     if (tool_begin(&me.tool, &line, NULL, argc, argv) && connect_all(&me))
-        duet_loop_run(me.tool.loop);
+        tool_run(&me.tool);
     me.leaving = true;
     for (size_t i = 0; me.clients != NULL && i < me.tool.args.words_count; i++)
         duet_client_free(me.clients[i]);

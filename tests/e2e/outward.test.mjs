@@ -126,7 +126,7 @@ for (const [which, words] of [["http", "tinyproxy"], ["httpUser", "tinyproxy wit
             const url = `ws://127.0.0.1:${await freePort()}`;
             const args = ["--proxy", which.endsWith("User") ? proxy.url : proxy.open];
             const { code, err } = await run(["connect", ...args, url]);
-            assert.equal(code, 1);
+            assert.equal(code, 3);
             assert.match(err, which.startsWith("http") ? /the proxy answered 50\d: / : /refused the connection \(5\)/);
         });
     });
@@ -148,7 +148,7 @@ describe("what a proxy refuses", () => {
     for (const [words, proxy, says] of refused)
         test(words, TIMEOUT, async () => {
             const { code, out, err } = await run(["connect", "--proxy", proxy(), `ws://127.0.0.1:${servers.ws.port}`]);
-            assert.equal(code, 1);
+            assert.equal(code, 3);
             assert.equal(out, "");
             assert.match(err, says);
             assert.equal(err.trim().split("\n").length, 1);

@@ -46,7 +46,7 @@ sub() {
 }
 
 opened_are() {
-    [ "$(grep -c '^\* open' "$work/err")" -ge "$1" ]
+    [ "$(grep -cE '^\* +[0-9.]+  open' "$work/err")" -ge "$1" ]
 }
 
 # said PATTERN: what `duet pub` said; nothing when there is no pattern.
@@ -113,11 +113,11 @@ printf 'good\n\xff\n' >"$work/lines"
 pub "what is no UTF-8 is not sent" 1 'line 2 of .*no UTF-8' "$url/a" "$work/lines"
 pub "a file that is not there" 1 'cannot read /nonexistent: No such file' "$url/a" /nonexistent
 pub "a folder" 1 'cannot read /: Is a directory' "$url/a" /
-pub "a server that is not there" 1 'is the server running' ws://127.0.0.1:1/ "$work/lines"
+pub "a server that is not there" 3 'is the server running' ws://127.0.0.1:1/ "$work/lines"
 
 sub 1 "$url/a"
 kill -INT "$pid"
-ended "SIGINT ends sub in order" 0 'close FIN'
+ended "SIGINT ends sub in order" 0 'close +FIN'
 
 sub 1 --count 1 "$url/a"
 kill -9 "$server"
@@ -130,7 +130,7 @@ ended "and comes back" 0 'open'
 verdict "with what is sent from then on" "$(printf 'again\n' | diff - "$work/out")"
 
 sub 0 "ws://127.0.0.1:$port/nothing"
-ended "a refusal for good ends sub" 1 '404.*path of the URL'
+ended "a refusal for good ends sub" 4 '404.*path of the URL'
 sub 0 "ws://127.0.0.1:1/"
 until_true 10 grep -q 'again in' "$work/err"
 kill -TERM "$pid"
