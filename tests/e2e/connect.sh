@@ -83,12 +83,27 @@ refused 2 '--header needs a value' ws://a --header
 refused 2 '--trace takes no value' --trace=yes ws://a
 refused 2 'do not go together' --binary --hex ws://a
 refused 2 'need each other' --cert cert.pem ws://a
+refused 2 '--binary sends one message' --binary --retry ws://a
+refused 2 '--json and --hex' --json --hex ws://a
+refused 2 'needs --auth USER' --password-file x ws://a
+refused 2 '--auth and --header' --auth a:b --header 'authorization: x' ws://a
+refused 2 'cannot read /nonexistent: No such file' --auth a --password-file /nonexistent ws://a
+refused 2 'has a password, and so has' --auth a:b --password-file /nonexistent ws://a
 refused 2 'begins with none of ws: wss:' ftp://a
 refused 2 "the handshake's own" --header 'Upgrade: x' ws://127.0.0.1:1
 refused 2 "the handshake's own" --header $'X: a\r\nInjected: b' ws://127.0.0.1:1
 refused 3 'is the server running' ws://127.0.0.1:1/
 refused 3 'is the server running' unix:/nonexistent.sock
 refused 2 'nonexistent' --ca /nonexistent.pem wss://127.0.0.1:1/
+
+# npm's ws, which is asked by many tests below.
+cat >"$work/peer.mjs" <<END
+import { WebSocketServer } from "file://$PWD/tests/e2e/node_modules/ws/wrapper.mjs";
+const server = new WebSocketServer({ port: 0, host: "127.0.0.1", perMessageDeflate: { threshold: 100 } }, () => console.log("127.0.0.1:" + server.address().port));
+server.on("connection", s => s.on("message", (m, binary) => s.send(m, { binary })).on("ping", () => s.send("pinged")));
+END
+background "$work/node" 127 node "$work/peer.mjs"
+node=ws://127.0.0.1:$(port_of "$work/node")
 
 # duet serve.
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost \
@@ -122,6 +137,36 @@ connect "--trace tells of the handshake" 0 'x\n' '^\* +[0-9.]+  open: 127\.0\.0\
 verdict "of frames sent" "$(grep -qE '^> +[0-9.]+  text +FIN +1 bytes, masked, head 8181[0-9a-f]{8}$' "$work/err" || cat "$work/err")"
 verdict "of frames received" "$(grep -qE '^< +[0-9.]+  text +FIN +1 bytes, head 8101$' "$work/err" || cat "$work/err")"
 verdict "of the Close" "$(grep -qE '^< +[0-9.]+  close +FIN +2 bytes, head 8802$' "$work/err" || cat "$work/err")"
+# traced PATTERN: a line of what --trace said.
+traced() {
+    grep -qE -e "$1" "$work/err" || cat "$work/err"
+}
+verdict "of the request as it went" "$(traced '^> +[0-9.]+  GET /channel/a HTTP/1\.1$'; traced '^> +Sec-WebSocket-Key: ')"
+verdict "of the answer as it came" "$(traced '^< +[0-9.]+  HTTP/1\.1 101 '; traced '^< +Sec-WebSocket-Accept: ')"
+verdict "of both codes at the end" "$(traced "^\* .*the peer's Close: 1000 \(normal closure\); ours: 1000 \(normal closure\)$")"
+verdict "and has no colour in a file" "$(grep -n $'\033' "$work/err")"
+secrets=(--header 'Authorization: Bearer s3cret' --header 'Cookie: s3cret' --header 'proxy-authorization: s3cret')
+connect "secrets do not show in it" 0 'x\n' 'Authorization: Bearer \*\*\*$' --trace --count 1 "${secrets[@]}" "$plain/channel/a"
+verdict "not one" "$(grep s3cret "$work/err"; traced '  Cookie: \*\*\*$'; traced '  proxy-authorization: \*\*\*$')"
+connect "but with --trace-secrets" 0 'x\n' 'Authorization: Bearer s3cret$' --trace-secrets --count 1 "${secrets[@]}" \
+    "$plain/channel/a"
+input 'x\n%0300d\n' 7
+connect "of compressed messages both lengths" 0 "x\n$(printf %0300d 7)\n" '^> +[0-9.]+  text +FIN RSV1 +[0-9]+ bytes of 300, masked' \
+    --trace --stats --deflate --count 2 "$node/"
+verdict "of those that came, too" "$(traced '^< +[0-9.]+  inflated +300 bytes of [0-9]+ \([0-9.]+ : 1\)$')"
+verdict "--stats tells what passed" "$(traced '^  open +[0-9.]+ s, after [0-9.]+ s to open$'
+    traced '^  sent +2 messages, 301 bytes; [0-9]+ on the wire; 300 compressed to [0-9]+ \([0-9.]+ : 1\)$'
+    traced '^  received +2 messages, 301 bytes; [0-9]+ on the wire; 300 compressed to ')"
+printf '{"a" : [1.10, 123456789012345678901, "\\n"]}\nno { json\n{"b": "\303\274\302\233"}\n' >"$work/in"
+connect "--json makes each message one line, digits as they came" 0 \
+    '{"a":[1.10,123456789012345678901,"\\n"]}\nno { json\n{"b":"\303\274\302\233"}\n' 'closed with 1000' \
+    --json --count 3 "$plain/channel/j"
+input 'x\n'
+timeout 60 "$duet" connect --timestamps --count 1 "$plain/channel/a" <"$work/in" >"$work/out" 2>"$work/err"
+verdict "--timestamps begins with the time" "$(grep -qE '^20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\.[0-9]{3}Z x$' "$work/out" ||
+    cat "$work/out")"
+input 'last\n'
+connect "--send goes first" 0 'one\ntwo\nlast\n' 'closed with 1000' --send one --send=two --count 3 "$plain/channel/a"
 head -c 300000 /dev/urandom >"$work/in"
 timeout 60 "$duet" connect --binary --count 1 "$plain/channel/b" <"$work/in" >"$work/out" 2>"$work/err"
 verdict "--binary: 300 kB in fragments come back as they went" "$(cmp "$work/in" "$work/out" 2>&1; grep -v 1000 "$work/err")"
@@ -158,12 +203,28 @@ import asyncio
 import websockets
 
 
+lost = []
+
+
 async def handler(ws, *path):
     headers = ws.request.headers if hasattr(ws, "request") else ws.request_headers
     where = ws.request.path if hasattr(ws, "request") else ws.path
     if where == "/asked":
         await ws.send(f"{headers.get('X-One')} {headers.get('X-Two')} {headers.get('Origin')} {ws.subprotocol}")
         await ws.wait_closed()
+    elif where == "/auth":
+        await ws.send(str(headers.get("Authorization")))
+        await ws.wait_closed()
+    elif where.startswith("/twice"):  # the first connection is lost after its first message
+        first = where not in lost
+        lost.append(where)
+        async for message in ws:
+            await ws.send(message)
+            if first:
+                break
+        if first:
+            await asyncio.sleep(0)
+            ws.transport.abort()
     elif where.startswith("/close/"):
         await ws.close(int(where[7:]), "bye \x1b[2J")
     elif where == "/drop":
@@ -187,6 +248,40 @@ input ''
 connect "headers, origin and subprotocol arrive" 0 '1 2: 3 https://o.example chat\n' 'subprotocol chat' --trace --count 1 \
     --header 'X-One: 1' --header='X-Two:2: 3' --origin https://o.example --subprotocol other --subprotocol chat \
     "$python/asked"
+basic() {
+    echo "Basic $(printf %s "$1" | base64)\n"
+}
+connect "--auth" 0 "$(basic 'me:pass:word')" 'closed with 1000' --auth me:pass:word --count 1 "$python/auth"
+verdict "--trace does not show it" "$(timeout 20 "$duet" connect --trace --auth me:s3cret --count 1 "$python/auth" \
+    <"$work/in" 2>&1 >"$work/out" | grep -e s3cret -e "$(printf me:s3cret | base64)")"
+printf 'from file\nmore\n' >"$work/password"
+connect "its password from a file" 0 "$(basic 'me:from file')" 'closed with 1000' --auth me --password-file "$work/password" \
+    --count 1 "$python/auth"
+DUET_PASSWORD=env connect "its password from the environment" 0 "$(basic me:env)" 'closed with 1000' --auth me --count 1 \
+    "$python/auth"
+setsid -w "$duet" connect --auth me "$python/auth" <"$work/in" >"$work/out" 2>"$work/err"
+verdict "without a password or a terminal it ends" "$([ $? = 2 ] && grep -q 'no terminal to ask' "$work/err" || cat "$work/err")"
+input 'first\n'
+connect "a lost connection ends it" 5 'first\n' 'closed with 1006' --count 2 "$python/twice"
+mkfifo "$work/lines"
+exec 7<>"$work/lines"
+"$duet" connect --retry --trace "$python/twice/again" <"$work/lines" >"$work/out" 2>"$work/err" 7>&- &
+pid=$!
+pids+=("$pid")
+has() {
+    [ "$(grep -cE -e "$2" "$1")" -ge "${3:-1}" ]
+}
+echo first >&7
+until_true 20 has "$work/out" first
+until_true 60 has "$work/err" ' open: ' 2
+echo second >&7
+until_true 20 has "$work/out" second
+kill -INT "$pid"
+wait "$pid"
+rc=$?
+verdict "--retry comes back, and reads on" "$([ $rc = 0 ] && printf 'first\nsecond\n' | cmp - "$work/out" 2>&1 &&
+    grep -q 'tried again; what was on its way is lost' "$work/err" || { echo "exit $rc"; cat "$work/err" "$work/out"; })"
+exec 7>&-
 mkfifo "$work/open"
 exec 6<>"$work/open"
 rm "$work/in"
@@ -206,13 +301,6 @@ connect "Python's websockets echoes with permessage-deflate" 0 'gr\303\274\303\2
     "$python/"
 
 # npm's ws.
-cat >"$work/peer.mjs" <<END
-import { WebSocketServer } from "file://$PWD/tests/e2e/node_modules/ws/wrapper.mjs";
-const server = new WebSocketServer({ port: 0, host: "127.0.0.1" }, () => console.log("127.0.0.1:" + server.address().port));
-server.on("connection", s => s.on("message", (m, binary) => s.send(m, { binary })).on("ping", () => s.send("pinged")));
-END
-background "$work/node" 127 node "$work/peer.mjs"
-node=ws://127.0.0.1:$(port_of "$work/node")
 connect "npm's ws echoes" 0 'gr\303\274\303\237\n\n' 'closed with 1000' --count 2 "$node/"
 printf 'a\0b' >"$work/in"
 connect "and binary" 0 'a\0b' 'closed with 1000' --binary --count 1 "$node/"

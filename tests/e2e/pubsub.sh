@@ -34,12 +34,13 @@ ended() {
     verdict "$1" "$([ $rc = "$2" ] && grep -qE -e "$3" "$work/err" || { echo "exit $rc"; cat "$work/err"; })"
 }
 
-# sub OPENED ARGUMENT...: in the background, until so many connections are open.
+# sub OPENED ARGUMENT...: in the background, until so many connections are open. Without timeout(1), which dies of a
+# signal that comes before its fork() has returned; the stage has its minutes.
 sub() {
     local opened=$1
     shift
     : >"$work/err"
-    timeout --foreground 30 "$duet" sub --trace "$@" </dev/null >"$work/out" 2>"$work/err" &
+    "$duet" sub --trace "$@" </dev/null >"$work/out" 2>"$work/err" &
     pid=$!
     pids+=("$pid")
     until_true 20 opened_are "$opened"
@@ -102,6 +103,53 @@ until_true 10 test -s "$work/out"
 pub "pub --binary sends a file as one message" 0 '' --binary "$url/b" "$work/lines"
 ended "sub hears several URLs" 0 'open'
 verdict "--null ends messages" "$(printf 'first\0one\n\n\0' | cmp - "$work/out" 2>&1)"
+
+# Messages with newlines, of no length and with NUL bytes, from one end to the other and back into a file.
+printf 'two\nlines\0\0gr\303\274\303\237\n\0last' >"$work/null"
+sub 1 --count 4 --null "$url/n"
+pub "pub --null" 0 '' --null "$url/n" "$work/null"
+ended "sub --null" 0 'open'
+verdict "newlines survive --null" "$({ cat "$work/null"; printf '\0'; } | cmp - "$work/out" 2>&1)"
+printf '\0\0\0\5a\n\0\377b\0\0\0\0\0\0\0\1\54' >"$work/framed"
+{ head -c 300 /dev/zero && seq 1 20000; } >"$work/long"
+n=$(stat -c %s "$work/long")
+# shellcheck disable=SC2059
+printf "$(printf '\\x%02x' $((n >> 24)) $((n >> 16 & 255)) $((n >> 8 & 255)) $((n & 255)))" >>"$work/framed"
+cat "$work/long" >>"$work/framed"
+sub 1 --count 4 --framed "$url/f"
+pub "pub --framed --binary" 0 '' --framed --binary "$url/f" "$work/framed"
+ended "sub --framed" 0 'binary +FIN'
+verdict "all bytes survive --framed" "$(cmp "$work/framed" "$work/out" 2>&1)"
+sub 1 --count 2 --framed "$url/f"
+printf '\0\0\0\2hi\0\0\0\0' | pub "pub --framed sends text" 0 '' --framed "$url/f"
+ended "and sub has it" 0 'text +FIN'
+verdict "as it was" "$(printf '\0\0\0\2hi\0\0\0\0' | cmp - "$work/out" 2>&1)"
+printf '\0\0\0\2hi\0\0\0\3ab' >"$work/lines"
+pub "a framed message that is cut" 1 'the input ends within a message$' --framed "$url/f" "$work/lines"
+printf '\0\0' >"$work/lines"
+pub "a length that is cut" 1 "the input ends within a message's length" --framed "$url/f" "$work/lines"
+printf '\1\0\0\1' >"$work/lines"
+pub "a framed message of 16 MiB and a byte" 1 'over 16 MiB' --framed "$url/f" "$work/lines"
+pub "--framed and --null" 2 'of --null, --framed and --hex only one' --framed --null "$url/f"
+"$duet" sub --framed --json "$url/f" >"$work/out" 2>"$work/err"
+verdict "sub --framed --json" "$([ $? = 2 ] && grep -q 'as they came' "$work/err" || cat "$work/err")"
+
+printf '{"a" : 1}\nno json\n' >"$work/lines"
+sub 1 --count 2 --json --timestamps "$url/j"
+pub "lines of JSON" 0 '' "$url/j" "$work/lines"
+ended "sub --json --timestamps" 0 'open'
+verdict "has a line of each" "$(sed -E 's/^20[0-9-]{8}T[0-9:]{8}\.[0-9]{3}Z //' "$work/out" | diff - <(printf '{"a":1}\nno json\n'))"
+sub 1 --count 1 --hex "$url/j"
+printf '00 ff\n' | pub "pub --hex" 0 '' --hex "$url/j"
+ended "sub --hex" 0 'binary +FIN'
+verdict "prints the digits" "$(echo 00ff | diff - "$work/out")"
+
+# The rate: so many messages take at least so long. How much longer depends on the machine.
+seq 1 41 >"$work/lines"
+start=$(date +%s%N)
+pub "pub --rate 20 --stats" 0 '^  sent +41 messages, 73 bytes;' --rate 20 --stats "$url/r" "$work/lines"
+took=$((($(date +%s%N) - start) / 1000000))
+verdict "41 messages at 20 a second take 2 s or more" "$([ $took -ge 2000 ] || echo "$took ms")"
 
 seq 1 50000 >"$work/lines"
 sub 1 --count 50000 "$url/c"
