@@ -300,6 +300,14 @@ static FILE *open_again(int fd, const char *mode)
     return f;
 }
 
+/* Where the locale says nothing, what is typed is taken for UTF-8, and shown as it was typed. */
+static bool types_utf8(void)
+{
+    if (strcmp(nl_langinfo(CODESET), "ANSI_X3.4-1968") == 0)
+        setlocale(LC_CTYPE, "C.UTF-8");
+    return strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+}
+
 struct prompt *prompt_new(duet_loop *loop, const struct prompt_config *config)
 {
     struct prompt *p = mem_zalloc(sizeof(*p));
@@ -308,8 +316,7 @@ struct prompt *prompt_new(duet_loop *loop, const struct prompt_config *config)
     p->config = *config;
     p->loop = loop;
     p->signal_fd = -1;
-    const char *charset = nl_langinfo(CODESET);
-    p->utf8 = strcmp(charset, "UTF-8") == 0 || strcmp(charset, "ANSI_X3.4-1968") == 0;
+    p->utf8 = types_utf8();
     p->in = open_again(STDIN_FILENO, "r");
     p->out = open_again(isatty(STDERR_FILENO) ? STDERR_FILENO : STDOUT_FILENO, "w");
     if (p->in == NULL || p->out == NULL || tcgetattr(STDIN_FILENO, &p->before) < 0 || !watch_signals(p)) {
