@@ -215,7 +215,8 @@ static void send_held(struct feed *f)
     if (f->over)
         return;
     f->scanned = f->scanned > used ? f->scanned - used : 0;
-    buf_drop(&f->held, used);
+    if (used > 0)
+        buf_drop(&f->held, used);
 }
 
 static void send_part(struct feed *f, bool last)

@@ -301,6 +301,7 @@ verdict "and what was not entered is gone" "$(pane | grep abandoned)"
 
 started "Ctrl-Z" '$duet connect $node'
 typed 'half a li'
+ends "comes after what was typed" '> half a li' # the kernel drops what nobody has read
 keys C-z
 shows "stops it" 'Stopped'
 until_true 20 pane_ends '$'
