@@ -10,7 +10,8 @@
 #include <unistd.h>
 
 /* A chunk of the shortest messages must stay far below the queue's hard limit of 1 MiB. */
-enum { CHUNK = 16 * 1024, CATCH_UP_US = 100000, MESSAGE_MOST = 16 * 1024 * 1024, PART = 64 * 1024, LENGTH_SIZE = 4, WHY = 200 };
+enum { CHUNK = 16 * 1024, MESSAGE_MOST = 16 * 1024 * 1024, PART = 64 * 1024 };
+enum { CATCH_UP_US = 100000, LENGTH_SIZE = 4, WHY = 200 };
 
 struct feed {
     struct feed_config config;

@@ -25,8 +25,8 @@ static size_t character(const uint8_t *at, size_t len)
 }
 
 /* C1 controls, the marks that turn writing round (U+061C, U+200E, U+200F, U+202A-202E, U+2066-2069), ends of lines, and
- * what hides (U+206A-206F, U+FEFF, U+FFF9-FFFB, the tags U+E0000-E007F). To a terminal without UTF-8 each byte from 0x80
- * on may be a control, also in the middle of a character. */
+ * what hides (U+206A-206F, U+FEFF, U+FFF9-FFFB, the tags U+E0000-E007F). To a terminal without UTF-8 each byte from
+ * 0x80 on may be a control, also in the middle of a character. */
 static bool is_harmful(const uint8_t *at, size_t n)
 {
     if (n > 1 && ascii_only)

@@ -5,7 +5,8 @@
 
 #include "cmd/tool.h"
 
-/* Does what `line` says, "/ping" for one, and tells of it on standard error. `c` is NULL while there is no connection. */
+/* Does what `line` says, "/ping" for one, and tells of it on standard error. `c` is NULL while there is no
+ * connection. */
 void slash_do(struct tool *t, duet_conn *c, const char *line);
 
 #endif

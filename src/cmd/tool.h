@@ -60,8 +60,8 @@ void tool_opened(duet_conn *c);
 /* Prints a message and its end. False: standard output takes no more, which was said. */
 bool tool_message(duet_conn *c, const duet_msg *m);
 void tool_ponged(duet_conn *c, unsigned rtt_us);
-/* Says how it ended when that is worth a word: when it was not `expected` or is traced. `url` may be NULL: there is only
- * one. */
+/* Says how it ended when that is worth a word: when it was not `expected` or is traced. `url` may be NULL: there is
+ * only one. */
 void tool_closed(duet_conn *c, const char *url, const duet_closing *why, bool expected);
 /* Says why it did not open. A final one is the exit code. */
 void tool_unopened(struct tool *t, const char *url, const duet_failure *why);

@@ -63,3 +63,7 @@ for room in base http proto; do
     [[ ${objects[*]} == */src/$room/* ]] || verdict "$build holds the core's src/$room" "no object of it"
 done
 verdict "the core asks for no system call, clock or random number" "$(foreign "${objects[@]}")"
+
+# The terminal is the program's: who links libduet gets no line editor.
+verdict "libduet needs no libedit" "$(readelf -d "$build/libduet.so" | grep -E 'NEEDED.*(libedit|ncurses|tinfo)')"
+verdict "duet does" "$(readelf -d "$build/duet" | grep -q 'NEEDED.*libedit' || readelf -d "$build/duet")"

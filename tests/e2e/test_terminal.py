@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """What `duet connect` and `duet sub` write to a terminal, byte by byte: nothing that a peer sent is obeyed there, and
-no colour goes where none is wanted. DUET_BUILD names the folder of the program."""
+no colour goes where none is wanted (OPS-10). DUET_BUILD names the folder of the program."""
 
 import asyncio
 import os
