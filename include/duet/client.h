@@ -57,7 +57,7 @@ typedef struct duet_client_config {
     unsigned queue_soft, queue_max;
     duet_when_full when_full;
     unsigned stall_ms;
-    bool read_on;
+    bool read_on; /* reading goes on while what `message` sends in answer is over the soft limit */
     unsigned control_per_s;
 
     /* Times. */

@@ -50,7 +50,7 @@ typedef struct duet_server_config {
     unsigned queue_soft;     /* bytes waiting: duet_congested(), reading stops: 256 KiB */
     unsigned queue_max;      /* bytes waiting before a message: 1 MiB */
     duet_when_full when_full;
-    unsigned stall_ms;       /* over the soft limit and no byte taken by the peer: closed; 10 s, DUET_OFF */
+    unsigned stall_ms;       /* so much waits that reading stops, and the peer takes no byte: closed; 10 s, DUET_OFF */
     bool read_on;            /* do not stop reading from a congested peer (broadcasts) */
     unsigned head_max;       /* request head: 16 KiB, at most 60 KiB; 431 */
     unsigned fields_max;     /* 100, at most 200; 431 */

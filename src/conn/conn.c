@@ -163,7 +163,7 @@ static uint64_t deadline(const duet_conn *c)
         return UINT64_MAX;
     default:
         phase = c->phase->deadline(c);
-        if (c->out_waits && conn_queued(c) > c->host->queue_soft)
+        if (c->out_waits && (c->choked || conn_queued(c) > c->host->queue_soft))
             stall = after(c->since_ms, c->host->stall_ms);
         return phase < stall ? phase : stall;
     }

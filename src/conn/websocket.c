@@ -92,9 +92,12 @@ static void take_message(duet_conn *c, const duet_event *ev)
                    .first = whole || ev->first,
                    .last = whole || ev->last,
                    .owner = ev->owner };
+    size_t before = conn_queued(c);
     if (c->host->on.message)
         c->host->on.message(c, &m);
-    if (c->state == CONN_ACTIVE)
+    /* A client's queue may be full of what it came to send: if it read no more, a server that does the same when it
+     * cannot write would wait for it for ever. So only its answers hold it back. */
+    if (c->state == CONN_ACTIVE && (c->host->server != NULL || conn_queued(c) > before))
         hold_back(c);
 }
 

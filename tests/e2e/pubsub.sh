@@ -216,3 +216,13 @@ pub "Python's websockets is sent to" 0 '' --deflate "$python/" "$work/lines"
 pub "in binary, too" 0 '' --binary "$python/" "$work/more"
 verdict "and has read all when pub ends" "$(printf '%s\n' "'grüß'" "''" "'end'" "b'two\\nthree'" | diff - <(sed 1d "$work/python"))"
 yes | pub "a server that closes before the end" 1 'closed with 1000.*enough' "$python/close/1000"
+
+# Both queues fill again and again, and a socket file takes little: neither may wait for the other for ever.
+"${DUET_BUILD:-build/release}/examples/echo" "unix:$work/echo" </dev/null >/dev/null 2>&1 &
+pids+=($!)
+until_true 20 test -S "$work/echo"
+head -c 300000 /dev/zero | tr '\0' x >"$work/line"
+for i in {1..400}; do cat "$work/line" && echo "$i"; done >"$work/bulk"
+pub "120 MB to an echo that reads no more while it cannot write" 0 '' "unix:$work/echo" "$work/bulk"
+timeout 100 "$duet" connect --count 400 "unix:$work/echo" <"$work/bulk" >"$work/out" 2>"$work/err"
+verdict "and they come back whole" "$(cmp "$work/bulk" "$work/out" 2>&1)"

@@ -345,6 +345,29 @@ TEST(slow, a_full_queue_that_no_byte_leaves_is_closed_after_stall_ms)
     }
 }
 
+/* Nothing is read from it until half of that has left, so it would stay for ever. */
+TEST(slow, a_held_back_peer_that_stops_between_the_soft_limit_and_half_of_it_is_closed)
+{
+    enum { SOFT = 2 * 1024 * 1024 };
+    static uint8_t some[16384];
+    serve(WIRE_UNIX, (duet_server_config){ .stall_ms = 1000, .queue_soft = SOFT, .queue_max = 2 * SOFT });
+    struct client *c = client_open(NULL);
+    while (duet_queued(first) <= SOFT) {
+        client_frame(c, 0x82, payload, 100 * 1024);
+        wire_turn();
+    }
+    for (int i = 0; i < WIRE_TURNS && duet_queued(first) > SOFT; i++)
+        if (read(c->fd, some, sizeof(some)) < 0)
+            wire_turn();
+    assert_true(duet_queued(first) <= SOFT && duet_queued(first) > SOFT / 2);
+    for (int i = 0; i < WIRE_TURNS && closes == 0; i++)
+        wire_turn();
+    assert_int_equal(closes, 1);
+    assert_int_equal(last.sent, 1008);
+    client_free(c);
+    wire_stop();
+}
+
 /* Who takes a little now and then is slow, but not gone. */
 TEST(slow, progress_keeps_a_full_queue_alive)
 {
