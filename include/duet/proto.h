@@ -99,7 +99,7 @@ typedef struct duet_proto_config {
     unsigned open_ms;     /* from new to OPEN: 10 s */
     unsigned ping_ms;     /* silence before a ping: 25 s */
     unsigned pong_ms;     /* the wait for any byte after it: 10 s */
-    unsigned close_ms;    /* the wait for the peer's Close after ours: 5 s */
+    unsigned close_ms;    /* the wait for the peer's Close after ours, and a client's for the end of TCP: 5 s */
     unsigned message_ms;  /* a gathered message must end within this and 1 s for each 16 KiB: 60 s; else Close 1008 */
     unsigned control_per_s; /* control frames from the peer, kept up for 10 s: 1000; over it Close 1008 */
     bool trust_text;      /* do not check the UTF-8 of text that is sent (MSG-8) */

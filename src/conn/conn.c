@@ -151,6 +151,13 @@ static uint64_t after(uint64_t from, unsigned ms)
     return ms == DUET_OFF ? UINT64_MAX : from + ms;
 }
 
+/* RFC 6455 7.1.1: who ends TCP first has to remember it (TIME_WAIT), and that is to be the server. So a client whose Close
+ * was answered, or that answered one, waits for the server's end. */
+static bool awaits_end(const duet_conn *c)
+{
+    return c->state == CONN_LINGERING && c->error == 0 && c->proto.state == CLOSED && proto_masks(&c->proto);
+}
+
 static uint64_t deadline(const duet_conn *c)
 {
     uint64_t phase, stall = UINT64_MAX;
@@ -158,7 +165,7 @@ static uint64_t deadline(const duet_conn *c)
     case CONN_FINISHING:
         return after(c->since_ms, c->host->close_ms);
     case CONN_LINGERING:
-        return c->since_ms + LINGER_MS;
+        return awaits_end(c) ? after(c->since_ms, c->host->close_ms) : c->since_ms + LINGER_MS;
     case CONN_DEAD:
         return UINT64_MAX;
     default:
@@ -199,7 +206,8 @@ static void linger(duet_conn *c)
 {
     c->state = CONN_LINGERING;
     c->since_ms = c->host->loop->now_ms;
-    c->stream.ops->shutdown(&c->stream);
+    if (!awaits_end(c))
+        c->stream.ops->shutdown(&c->stream);
     tell(c);
     if (c->at_end && !c->stream.ops->pending(&c->stream))
         conn_kill(c, 0); /* its end came before ours */
@@ -403,6 +411,8 @@ static void ended_by_peer(duet_conn *c)
         c->at_end = true; /* it may have shut its side only, and still reads ours */
         watch_for(c);
     } else {
+        if (awaits_end(c))
+            c->stream.ops->shutdown(&c->stream); /* TLS says its word too */
         conn_kill(c, c->state == CONN_FINISHING ? DUET_ERR_EOF : 0);
     }
 }

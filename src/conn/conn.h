@@ -15,6 +15,9 @@
  * topic and more may come in this turn. That, and what others queue for it, leaves in one write at the end of the turn.
  * Bytes borrowed from the input are always written at the end of the reading, before the buffer is used again.
  *
+ * LINGERING: our side of TCP is shut and what comes is thrown away. A client whose closing handshake is over leaves its
+ * side open for close_ms, since the server is to end TCP first.
+ *
  * Deadlines: one timer. It is armed for the earliest deadline there was; when it fires too early, since bytes came
  * meanwhile, it is armed again. So nothing is armed or cancelled on the hot path.
  */

@@ -311,7 +311,7 @@ TEST(client, connects_to_a_socket_file)
     rmdir(path);
 }
 
-/* RFC 6455 4.1, rows 27, 31, 32, 33 of the list. */
+/* RFC-31, RFC-33. */
 TEST(client, asks_as_the_rfc_says)
 {
     char host[256];
@@ -322,7 +322,7 @@ TEST(client, asks_as_the_rfc_says)
     assert_non_null(strstr(asked, "Sec-WebSocket-Version: 13\r\n"));
     assert_non_null(strstr(asked, "Sec-WebSocket-Protocol: chat, b\r\n"));
     assert_non_null(strstr(asked, "\r\nCookie: a=b; c=\"d\"\r\n"));
-    /* Row 35: nothing is sent before the answer. */
+    /* Nothing is sent before the answer (RFC-35). */
     for (int i = 0; i < 20; i++)
         duet_loop_turn(loop, 1);
     char byte;
@@ -337,6 +337,7 @@ TEST(client, asks_as_the_rfc_says)
     "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n"
 #define RIGHT "Sec-WebSocket-Accept: %s\r\n"
 
+/* RFC-37, RFC-38, RFC-39, RFC-40, RFC-41. */
 TEST(client, cli_1_a_wrong_answer_fails_and_names_the_field)
 {
     static const struct {
@@ -390,6 +391,7 @@ static void answer_rightly(const char *more)
     answer(text, (size_t)n);
 }
 
+/* RFC-26. */
 TEST(client, frames_behind_the_answer_in_one_piece_are_read)
 {
     char accept[32], text[512];
@@ -403,6 +405,44 @@ TEST(client, frames_behind_the_answer_in_one_piece_are_read)
     end_raw();
 }
 
+TEST(client, rfc_42_a_server_may_choose_no_subprotocol)
+{
+    open_raw(); /* it asks for two */
+    answer_rightly("");
+    TURN_UNTIL(told.opened);
+    assert_null(duet_subprotocol(told.conn));
+    end_raw();
+    open_raw();
+    answer_rightly("Sec-WebSocket-Protocol: b\r\n");
+    TURN_UNTIL(told.opened);
+    assert_string_equal(duet_subprotocol(told.conn), "b");
+    end_raw();
+}
+
+/* RFC 6455 7.1.1: the side that ends TCP first has to remember it (TIME_WAIT), and that is to be the server. */
+TEST(client, rfc_81_the_end_of_tcp_is_left_to_the_server)
+{
+    uint8_t answered[64];
+    open_raw();
+    answer_rightly("");
+    TURN_UNTIL(told.opened);
+    answer("\x88\x02\x03\xe8", 4);
+    ssize_t n = 0;
+    TURN_UNTIL((n = recv(accepted, answered, sizeof(answered), 0)) > 0);
+    assert_int_equal(n, 2 + 4 + 2);
+    assert_int_equal(answered[0], 0x88);
+    for (int i = 0; i < 20; i++)
+        duet_loop_turn(loop, 1);
+    assert_int_equal(recv(accepted, answered, sizeof(answered), 0), -1); /* no end of it yet */
+    assert_int_equal(errno, EAGAIN);
+    shutdown(accepted, SHUT_WR);
+    TURN_UNTIL((n = recv(accepted, answered, sizeof(answered), 0)) == 0);
+    TURN_UNTIL(told.closed);
+    assert_int_equal(told.code, 1000);
+    end_raw();
+}
+
+/* RFC-36. */
 TEST(client, cli_2_a_refusal_comes_with_status_and_body)
 {
     static const struct {
@@ -946,6 +986,7 @@ static int by_value(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+/* RFC-45, RFC-53. */
 TEST(client, cli_6_each_frame_has_a_key_of_its_own)
 {
     enum { FRAMES = 1000, FRAME = 2 + 4 + 1 };
@@ -1091,6 +1132,7 @@ TEST(client, cli_10_each_busy_answer_may_say_when)
     }
 }
 
+/* RFC-44. */
 TEST(client, cli_10_a_storm_of_clients_is_spread)
 {
     static unsigned bins[50];
@@ -1142,11 +1184,12 @@ TEST(client, cli_10_it_comes_back_after_a_failure_and_waits_as_it_was_told)
     close(accepted);
     take_request();
     assert_in_range(loop_clock_us() - from, 980 * 1000, 5000 * 1000); /* a turn's time is in whole ms */
-    assert_null(strstr(asked, first_key)); /* row 32: a fresh key */
+    assert_null(strstr(asked, first_key)); /* RFC-32: a fresh key */
     answer_rightly("");
     TURN_UNTIL(told.opened == 1);
     close(accepted); /* lost: it comes back again */
     TURN_UNTIL(told.closed == 1);
+    assert_int_equal(told.code, DUET_CODE_LOST); /* RFC-82 */
     take_request();
     answer("HTTP/1.1 404 x\r\nContent-Length: 0\r\n\r\n", 37);
     TURN_UNTIL(told.failed == 2);
