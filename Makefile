@@ -3,11 +3,12 @@
 
 PREFIX ?= /usr/local
 ARGS ?=
+PEERS ?=
 SECONDS_EACH ?= 60
 
 SECONDS ?= 60
 
-.PHONY: all deps run test prove fuzz bench soak install clean help
+.PHONY: all deps run test conformance prove fuzz bench soak install clean help
 
 all:              ## build the release into build/release
 	@tools/deps build
@@ -23,6 +24,11 @@ run:              ## build, then serve the built-in pages: http://127.0.0.1:8080
 
 test:             ## prove everything; the last line is `N passed, N failed`
 	@tests/run $(STAGES)
+
+conformance:      ## every case against Duet and others, in full (PEERS="--quick duet ws"); writes docs/conformance.md
+	@tools/deps build test conformance
+	@tools/build release
+	@tests/conformance/everything $(PEERS)
 
 prove: test fuzz  ## the test run, then the fuzz targets
 
@@ -51,4 +57,4 @@ clean:            ## remove build/
 	rm -rf build
 
 help:             ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1@\2/p' Makefile | awk -F@ '{ printf "%-16s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1@\2/p' Makefile | awk -F@ '{ printf "%-18s %s\n", $$1, $$2 }'

@@ -26,7 +26,7 @@ static void failed(duet_client *client, const duet_failure *why)
 
 static int usage(void)
 {
-    fprintf(stderr, "Usage: echo-client [--ca FILE | --insecure] [--deflate] URL\n");
+    fprintf(stderr, "Usage: echo-client [--ca FILE | --insecure] [--deflate | --keep-window] URL\n");
     return 2;
 }
 
@@ -48,6 +48,8 @@ int main(int argc, char **argv)
             config.insecure = true;
         else if (strcmp(argv[i], "--deflate") == 0)
             config.deflate.on = true;
+        else if (strcmp(argv[i], "--keep-window") == 0)
+            config.deflate = (duet_deflate){ .on = true, .keep_window = true };
         else if (argv[i][0] == '-' || config.url != NULL)
             return usage();
         else

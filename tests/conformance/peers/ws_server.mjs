@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* npm's ws as an echo server on a port of its own choice, which it prints. `--lifted`: without its cap on fragments. */
+/* npm's ws as an echo server on a port of its own choice, which it prints. */
 import { createRequire } from "node:module";
 const { WebSocketServer } = createRequire(new URL("../../e2e/package.json", import.meta.url))("ws");
 
-const lifted = process.argv.includes("--lifted") ? { maxFragments: 0, maxBufferedChunks: 0 } : {};
-const server = new WebSocketServer({ port: 0, host: "127.0.0.1", maxPayload: 0, perMessageDeflate: { threshold: 0 }, ...lifted },
+const server = new WebSocketServer({ port: 0, host: "127.0.0.1", maxPayload: 0, perMessageDeflate: { threshold: 0 } },
                                    () => console.log(server.address().port));
 server.on("connection", socket => {
     socket.on("message", (data, isBinary) => socket.send(data, { binary: isBinary }));

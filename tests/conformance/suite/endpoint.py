@@ -5,12 +5,14 @@ Nothing blocks: each turn waits for the socket, makes at most one write, and rea
 that writes before it has read everything holds nobody up.
 """
 import collections
+import contextlib
 import select
+import socket
 import ssl
 import time
 
 from . import wire
-from .wire import BINARY, CLOSE, CONT, PING, PONG, TEXT, Frame, Violation
+from .wire import CLOSE, CONT, PING, PONG, TEXT, Frame, Violation
 
 READ = 1 << 18
 LOG_MAX = 60
@@ -20,6 +22,7 @@ TURN = 1.0
 class Endpoint:
     def __init__(self, sock, is_client, rest=b"", deflate=None, patience=1.0):
         self.sock, self.is_client, self.deflate = sock, is_client, deflate
+        self.tls = isinstance(sock, ssl.SSLSocket)
         self.limit = 1.0 * patience  # for each step of the closing
         self.decoder = wire.Decoder(masked=not is_client)
         self.decoder.rsv_allowed = wire.RSV1 if deflate else 0
@@ -94,7 +97,7 @@ class Endpoint:
 
     def turn(self, wait):
         writes = bool(self.queue)
-        if isinstance(self.sock, ssl.SSLSocket) and self.sock.pending():
+        if self.tls and not self.fin_sent and self.sock.pending():
             wait = 0
         self.poll.register(self.sock, select.POLLIN | (select.POLLOUT if writes else 0))
         ready = self.poll.poll(wait * 1000)
@@ -136,7 +139,7 @@ class Endpoint:
         self.feed(octets)
 
     def feed(self, octets):
-        if self.violation:
+        if self.violation or self.tls and self.fin_sent:  # the octets are no longer TLS's
             return
         self.decoder.feed(octets)
         try:
@@ -215,10 +218,11 @@ class Endpoint:
         self.last = time.monotonic() + self.limit
         if not self.is_client and not self.fin_sent:
             self.fin_sent = True
-            try:
-                self.sock.shutdown(1)  # the client sees the end; what it still sends is read until its own
-            except OSError:
-                pass
+            with contextlib.suppress(OSError, ValueError):
+                if self.tls:
+                    self.sock.unwrap()  # says TLS's own word, and waits for nothing
+            with contextlib.suppress(OSError):
+                self.sock.shutdown(socket.SHUT_WR)  # the client sees the end; what it sends is read until its own
 
     def gone(self):
         if self.started_by is None and not self.violation:
@@ -231,6 +235,3 @@ class Endpoint:
     def note(self, arrow, frame):
         if len(self.log) < LOG_MAX:
             self.log.append(f"{arrow} {wire.show(frame)}")
-
-
-__all__ = ["Endpoint", "BINARY", "TEXT"]

@@ -24,8 +24,14 @@ examples:
 """
 
 
+class Parser(argparse.ArgumentParser):
+    def error(self, message):
+        print(f"run: {message} (see run --help)", file=sys.stderr)
+        sys.exit(2)
+
+
 def parser():
-    p = argparse.ArgumentParser(prog="run", description="A conformance suite for WebSocket servers and clients.",
+    p = Parser(prog="run", description="A conformance suite for WebSocket servers and clients.",
                                 epilog=HELP, formatter_class=argparse.RawDescriptionHelpFormatter)
     role = p.add_mutually_exclusive_group(required=True)
     role.add_argument("--client", metavar="URL", help="be the client of the server at URL")

@@ -11,6 +11,7 @@ from .endpoint import Endpoint
 from .wire import RSV1, Violation
 
 OPENING = 5.0
+SILENCE = 20.0  # a peer that has not answered one small message by then will not; the case's limit may be minutes away
 
 
 @dataclass
@@ -122,7 +123,7 @@ def take(step, end, pieces, patience):
     elif isinstance(step, Wait):
         wait(step, end, patience)
     elif isinstance(step, Series):
-        series(step, end)
+        series(step, end, patience)
 
 
 def wait(step, end, patience):
@@ -131,13 +132,14 @@ def wait(step, end, patience):
         end.events.append(("mark", step.mark))
 
 
-def series(step, end):
+def series(step, end, patience):
     for opcode, payload in step.messages():
         rsv, body = 0, payload
         if end.deflate:
             rsv, body = RSV1, end.deflate.pack(payload)
         end.send(wire.fragments(opcode, body, step.fragment, rsv))
-        if not end.run(lambda: end.events or over(end)) or end.events != [("message", opcode, payload)]:
+        if not end.run(lambda: end.events or over(end), SILENCE * patience) or end.events != [("message", opcode, payload)]:
+            end.start_timer(0, None)
             return
         end.events.clear()
     end.events.append(ALL)
