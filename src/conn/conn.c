@@ -151,8 +151,8 @@ static uint64_t after(uint64_t from, unsigned ms)
     return ms == DUET_OFF ? UINT64_MAX : from + ms;
 }
 
-/* RFC 6455 7.1.1: who ends TCP first has to remember it (TIME_WAIT), and that is to be the server. So a client whose Close
- * was answered, or that answered one, waits for the server's end. */
+/* RFC 6455 7.1.1: who ends TCP first has to remember it (TIME_WAIT), and that is to be the server. So a client whose
+ * Close was answered, or that answered one, waits for the server's end. */
 static bool awaits_end(const duet_conn *c)
 {
     return c->state == CONN_LINGERING && c->error == 0 && c->proto.state == CLOSED && proto_masks(&c->proto);

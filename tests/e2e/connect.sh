@@ -287,6 +287,7 @@ exec 6<>"$work/open"
 rm "$work/in"
 ln -s "$work/open" "$work/in"
 for code in 1000 1001 3000 4999; do
+    # RFC-43: the reason is said to be the peer's, and shown without its controls.
     connect "the peer's $code is a clean end" 0 '' "closed with $code \\(.*\\), the peer says \"bye .x1b\\[2J\"\$" \
         "$python/close/$code"
 done

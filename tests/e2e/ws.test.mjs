@@ -34,7 +34,7 @@ const transports = {
         return { args: ["--threads", "2", `ws://127.0.0.1:${port}`], to: { port, host: "127.0.0.1" },
                  url: `ws://127.0.0.1:${port}/` };
     },
-    wss: async () => {
+    wss: async () => { /* RFC-22 */
         const port = await freePort();
         return { args: ["--threads", "2", ...secure, `wss://127.0.0.1:${port}`], to: { port, host: "127.0.0.1" },
                  url: `wss://127.0.0.1:${port}/` };

@@ -158,15 +158,17 @@ TEST(answer, http_18_nothing_is_expected_of_an_upgrade)
     serve_no_more();
 }
 
+/* RFC-13. */
 TEST(answer, http_16_a_place_that_is_not_there_is_404_for_every_method)
 {
     static duet_server_stats stats;
     begin(&(duet_server_config){ .routes = routes });
     one_request("GET /none HTTP/1.1\r\nHost: h\r\n\r\n", "404", false);
     one_request("DELETE /none HTTP/1.1\r\nHost: h\r\n\r\n", "404", false);
+    one_request("GET /none HTTP/1.1\r\nHost: h\r\n" UPGRADE "\r\n", "404", true);
     one_request("DELETE /hello HTTP/1.1\r\nHost: h\r\n\r\n", "405", true);
     duet_server_read_stats(server, &stats);
-    assert_int_equal(stats.reasons[DUET_REASON_not_found], 2);
+    assert_int_equal(stats.reasons[DUET_REASON_not_found], 3);
     assert_int_equal(stats.reasons[DUET_REASON_method], 1);
     serve_no_more();
 }

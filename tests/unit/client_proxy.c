@@ -237,6 +237,7 @@ static void serve_request(const char *host)
     assert_string_equal(told.last, "hi");
 }
 
+/* RFC-29. */
 TEST(client_proxy, cli_11_asks_for_the_url_host_and_port)
 {
     static const char *const rows[][3] = {

@@ -232,6 +232,7 @@ static uint64_t requests(void)
     return stats.requests;
 }
 
+/* RFC-30. */
 TEST(client_tls, tls_9_a_certificate_is_refused_for_what_is_wrong_with_it_before_any_byte)
 {
     char why[200];
@@ -304,6 +305,7 @@ TEST(client_tls, a_file_that_cannot_be_read_is_named_at_once)
     end();
 }
 
+/* RFC-30. */
 TEST(client_tls, names_are_asked_for_and_addresses_are_not)
 {
     SSL_CTX *context;

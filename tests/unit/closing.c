@@ -521,7 +521,7 @@ TEST(closing, the_peers_close_is_answered_once_then_comes_the_end)
 }
 
 /* RFC 6455 7.1.1: the end comes in the turn of the Close, not by a timeout. */
-TEST(closing, row_71_the_fin_follows_the_close_in_the_same_turn)
+TEST(closing, rfc_71_the_fin_follows_the_close_in_the_same_turn)
 {
     duet_server_config cfg = config();
     wire_serve(WIRE_TCP, &cfg);
@@ -646,6 +646,7 @@ TEST(closing, cls_7_a_peer_that_never_closes_tcp_is_closed)
     wire_stop();
 }
 
+/* RFC-74, RFC-75. */
 TEST(closing, cls_8_a_flood_behind_a_failure_is_thrown_away_for_a_second_at_most)
 {
     static uint8_t rubbish[256 * 1024];
@@ -670,7 +671,7 @@ TEST(closing, cls_8_a_flood_behind_a_failure_is_thrown_away_for_a_second_at_most
 }
 
 /* RFC 6455 7.1.1: unread input must not turn our Close into a reset. */
-TEST(closing, row_72_a_peer_that_writes_16_mib_before_it_reads_gets_its_1009)
+TEST(closing, rfc_72_a_peer_that_writes_16_mib_before_it_reads_gets_its_1009)
 {
     enum { MANY = 16 * 1024 * 1024 };
     enum wire_kind kind;
@@ -710,6 +711,7 @@ TEST(closing, mem_4_a_good_message_before_a_bad_frame_is_answered_first)
     }
 }
 
+/* RFC-70. */
 TEST(closing, a_close_follows_all_that_was_sent_before_it)
 {
     enum wire_kind kind;

@@ -74,6 +74,7 @@ static void expect(const uint8_t *frames, size_t len, const char *said, bool nee
 
 #define PACKED_HELLO 0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00
 
+/* RFC-105, RFC-106, RFC-110, RFC-111. */
 TEST(deflate, pmd_4_the_examples_of_the_rfc)
 {
     static const uint8_t taken_over[] = { 0xc1, 7, PACKED_HELLO, 0xc1, 5, 0xf2, 0x00, 0x11, 0x00, 0x00 };
@@ -88,6 +89,7 @@ TEST(deflate, pmd_4_the_examples_of_the_rfc)
     EXPECT("message text ''\n", 0xc1, 1, 0x00);
 }
 
+/* RFC-106. */
 TEST(deflate, pmd_4_final_blocks_end_no_message)
 {
     EXPECT("message text 'HelloHello'\n", 0xc1, 15, 0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0xf3, 0x48, 0xcd, 0xc9,
@@ -101,6 +103,7 @@ TEST(deflate, pmd_4_final_blocks_end_no_message)
     expect(back, sizeof(back), "message text 'Hello'\nmessage text 'Hello'\n", true);
 }
 
+/* RFC-112. */
 TEST(deflate, pmd_4_what_is_no_stream_is_1007)
 {
 #define FAILS "send close 1007 ''\nerror PROTOCOL\n"
@@ -113,12 +116,14 @@ TEST(deflate, pmd_4_what_is_no_stream_is_1007)
     EXPECT("message binary 'Hello'\n" FAILS, 0xc2, 7, PACKED_HELLO, 0x42, 1, 0xff, 0x80, 1, 0xff);
 }
 
+/* RFC-107. */
 TEST(deflate, pmd_5_an_empty_payload_is_an_empty_message)
 {
     EXPECT("message binary ''\nmessage text 'Hello'\n", 0xc2, 0, 0xc1, 7, PACKED_HELLO);
     EXPECT("message binary ''\n", 0x42, 0, 0x00, 0, 0x80, 0);
 }
 
+/* RFC-102, RFC-111. */
 TEST(deflate, pmd_6_control_frames_and_fragments_of_any_size)
 {
     static const char said[] = "pong 'a'\npong 'b'\nmessage text 'Hello'\nmessage text 'plain'\n";
@@ -126,6 +131,7 @@ TEST(deflate, pmd_6_control_frames_and_fragments_of_any_size)
            0x80, 1, 0x00, 0x81, 5, 'p', 'l', 'a', 'i', 'n');
 }
 
+/* RFC-101. */
 TEST(deflate, rsv1_is_for_the_first_frame_of_a_data_message)
 {
 #define BROKEN "send close 1002 ''\nerror PROTOCOL\n"
@@ -157,6 +163,7 @@ TEST(deflate, pieces_and_deflate_do_not_go_together)
     peer_free(p);
 }
 
+/* RFC-103. */
 TEST(deflate, text_is_judged_after_inflating)
 {
     /* Stored blocks: "\xc3" and "\xa9" are a character, the first alone is not. */
@@ -324,6 +331,7 @@ static void receive_and_check(struct peer *p, struct other *o, const uint8_t *da
     assert_memory_equal(ev.data, data, len);
 }
 
+/* RFC-93, RFC-95, RFC-97, RFC-102, RFC-108, RFC-109, RFC-110. */
 TEST(deflate, pmd_10_zlib_and_we_stay_in_step_for_every_window_and_takeover)
 {
     enum { MESSAGES = 24 };
@@ -403,7 +411,7 @@ TEST(deflate, pmd_10_connections_of_one_pool_do_not_mix)
     deflate_pool_fini(&pool);
 }
 
-/* What one connection received is nobody else's to refer to, nor its own next message's. */
+/* What one connection received is nobody else's to refer to, nor its own next message's. (RFC-109) */
 TEST(deflate, pmd_13_no_message_reaches_back_to_another_without_takeover)
 {
     static const uint8_t hello[] = { 0xc1, 7, PACKED_HELLO }, part[] = { 0x41, 7, PACKED_HELLO };
@@ -469,12 +477,14 @@ TEST(deflate, pmd_1_a_bomb_takes_no_more_than_the_limit)
     peer_free(p);
 }
 
+/* RFC-102, RFC-104, RFC-107. */
 TEST(deflate, what_does_not_get_shorter_goes_as_it_is)
 {
     struct peer *p = open_role(DUET_SERVER, &kept);
     char text[200];
     state = 3;
     memset(text, 'a', sizeof(text));
+    assert_int_equal(duet_proto_send(p->proto, DUET_TEXT, "", 0), 0);
     for (size_t len = 125; len <= 127; len++)
         assert_int_equal(duet_proto_send(p->proto, DUET_TEXT, text, len), 0);
     for (unsigned i = 0; i < sizeof(text); i++)
@@ -482,12 +492,13 @@ TEST(deflate, what_does_not_get_shorter_goes_as_it_is)
     assert_int_equal(duet_proto_send(p->proto, DUET_BINARY, text, sizeof(text)), 0);
     assert_int_equal(duet_proto_send(p->proto, DUET_PING, text, 125), 0);
     peer_flush(p);
-    assert_non_null(strstr(p->trace, "send text (125)\nsend packed text "));
+    assert_non_null(strstr(p->trace, "send text ''\nsend text (125)\nsend packed text "));
     assert_non_null(strstr(p->trace, "send binary (200)\nsend ping "));
     assert_null(strstr(p->trace, "packed ping"));
     peer_free(p);
 }
 
+/* RFC-113. */
 TEST(deflate, pmd_12_a_message_with_a_secret_goes_as_it_is)
 {
     struct peer *p = open_role(DUET_SERVER, &kept);

@@ -99,6 +99,7 @@ static const struct param params[] = {
 static const duet_deflate kept = { .on = true, .keep_window = true };
 static const duet_deflate reset = { .on = true };
 
+/* RFC-89, RFC-92, RFC-96. */
 TEST(extension, pmd_7_an_offer_with_a_bad_parameter_is_declined_and_the_next_tried)
 {
     assert_true(sizeof(params) / sizeof(params[0]) >= 60);
@@ -114,6 +115,7 @@ TEST(extension, pmd_7_an_offer_with_a_bad_parameter_is_declined_and_the_next_tri
     }
 }
 
+/* RFC-90, RFC-92, RFC-94, RFC-96. */
 TEST(extension, pmd_8_an_answer_with_a_bad_parameter_fails)
 {
     for (size_t i = 0; i < sizeof(params) / sizeof(params[0]); i++) {
@@ -125,6 +127,7 @@ TEST(extension, pmd_8_an_answer_with_a_bad_parameter_fails)
     }
 }
 
+/* RFC-17, RFC-91, RFC-93, RFC-97. */
 TEST(extension, the_server_answers_what_it_was_asked)
 {
     static const struct {
@@ -164,6 +167,7 @@ TEST(extension, the_server_answers_what_it_was_asked)
                                      &kept), "");
 }
 
+/* RFC-97, RFC-99, RFC-100. */
 TEST(extension, a_smaller_window_of_our_own_is_said_and_the_peers_asked_for)
 {
     static const duet_deflate small = { .on = true, .keep_window = true, .window_bits = 11, .peer_window_bits = 12 };
@@ -213,6 +217,7 @@ TEST(extension, a_client_offers_what_it_can_do)
                                        "server_max_window_bits=14\r\n");
 }
 
+/* RFC-40, RFC-98. */
 TEST(extension, pmd_8_a_client_takes_no_more_than_it_offered)
 {
     static const duet_deflate off = { 0 };

@@ -72,6 +72,7 @@ static void run_rows(const struct row *rows, size_t count)
 }
 #define ROWS(rows) run_rows(rows, sizeof(rows) / sizeof(*(rows)))
 
+/* RFC-21, RFC-24. */
 TEST(handshake, the_sample_of_the_rfc)
 {
     char out[4096];
@@ -80,6 +81,7 @@ TEST(handshake, the_sample_of_the_rfc)
                              "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n");
 }
 
+/* RFC-5. */
 TEST(handshake, upg_1_upgrade_names_websocket_among_others)
 {
     static const struct row rows[] = {
@@ -101,6 +103,7 @@ TEST(handshake, upg_1_upgrade_names_websocket_among_others)
     assert_non_null(strstr(out, "\r\nSec-WebSocket-Version: 13\r\n"));
 }
 
+/* RFC-6. */
 TEST(handshake, upg_2_connection_holds_the_token_upgrade)
 {
     static const struct row rows[] = {
@@ -114,6 +117,7 @@ TEST(handshake, upg_2_connection_holds_the_token_upgrade)
     ROWS(rows);
 }
 
+/* RFC-9. */
 TEST(handshake, upg_3_the_version_is_13_once)
 {
     static const struct row rows[] = {
@@ -137,6 +141,7 @@ TEST(handshake, upg_3_the_version_is_13_once)
     assert_non_null(strstr(out, "\r\nSec-WebSocket-Version: 13\r\n"));
 }
 
+/* RFC-7, RFC-8. */
 TEST(handshake, upg_4_the_key_is_16_bytes_once)
 {
 #define K(key)                                                                                                         \
@@ -169,6 +174,7 @@ TEST(handshake, upg_4_the_key_is_16_bytes_once)
     ROWS(rows);
 }
 
+/* RFC-16. */
 TEST(handshake, upg_6_subprotocols_are_distinct_tokens)
 {
     static const struct row rows[] = {
@@ -196,6 +202,7 @@ TEST(handshake, upg_6_subprotocols_are_distinct_tokens)
     }
 }
 
+/* RFC-18, RFC-19, RFC-20. */
 TEST(handshake, upg_9_extensions_keep_their_grammar)
 {
 #define X(value, status)                                                                                               \
@@ -238,6 +245,7 @@ TEST(handshake, upg_10_one_origin_at_most)
     ROWS(rows);
 }
 
+/* RFC-23. */
 TEST(handshake, http_11_an_upgrade_with_a_body_is_400_and_nothing_of_it_is_read)
 {
     static const char *const bodies[] = {
@@ -274,6 +282,7 @@ TEST(handshake, http_4_a_field_behind_the_hundredth_is_never_lost_silently)
     }
 }
 
+/* RFC-2, RFC-3. */
 TEST(handshake, http_16_only_get_is_upgraded)
 {
     static const struct {
@@ -302,6 +311,7 @@ TEST(handshake, http_16_only_get_is_upgraded)
     }
 }
 
+/* RFC-25. */
 TEST(handshake, text_that_is_not_utf_8_is_400)
 {
     static const struct row rows[] = {
@@ -347,6 +357,7 @@ TEST(handshake, upg_13_fields_of_the_handshake_are_not_the_application_s)
     peer_free(p);
 }
 
+/* RFC-26, RFC-37, RFC-38, RFC-39, RFC-41. */
 TEST(handshake, cli_1_a_client_believes_only_a_right_answer)
 {
 #define OK "HTTP/1.1 101 Switching Protocols\r\n"
@@ -381,7 +392,7 @@ TEST(handshake, cli_1_a_client_believes_only_a_right_answer)
             struct peer *p = peer_new(DUET_CLIENT, &(duet_proto_config){ .subprotocols = offered });
             EXPECT_TRACE(p, "request\n");
             int n = snprintf(reply, sizeof(reply), lines[i], p->proto->opening->accept);
-            n += snprintf(reply + n, sizeof(reply) - (size_t)n, "\r\n\x81\x02Hi"); /* a frame behind it (row 26) */
+            n += snprintf(reply + n, sizeof(reply) - (size_t)n, "\r\n\x81\x02Hi"); /* a frame behind it (RFC-26) */
             for (size_t at = 0; at < (size_t)n; at += step)
                 peer_feed(p, reply + at, (size_t)n - at < step ? (size_t)n - at : step);
             EXPECT_TRACE(p, i < 3 ? "request\nopen\nmessage text 'Hi'\n" : "request\nerror HANDSHAKE\n");
@@ -391,6 +402,7 @@ TEST(handshake, cli_1_a_client_believes_only_a_right_answer)
         }
 }
 
+/* RFC-34. */
 TEST(handshake, cli_4_nothing_is_sent_for_a_config_that_would_break_the_request)
 {
     static const char *const doubled[] = { "a", "a", NULL }, *const blank[] = { "a b", NULL },

@@ -176,6 +176,7 @@ TEST(head, http_3_a_field_without_end_is_431)
     assert_int_equal(request_of(in, sizeof(in)), -431);
 }
 
+/* RFC-125, RFC-127. */
 TEST(head, http_5_only_crlf_ends_a_line)
 {
     static const struct row rows[] = {
@@ -223,7 +224,7 @@ TEST(head, http_5_only_crlf_ends_a_line)
 }
 
 /* The same head with each byte value at each place: the verdict is that of the grammar's row, and never depends
- * on the pieces. */
+ * on the pieces. (RFC-134) */
 TEST(head, http_5_each_byte_at_each_position)
 {
     static const struct {
@@ -251,6 +252,7 @@ TEST(head, http_5_each_byte_at_each_position)
         }
 }
 
+/* RFC-133. */
 TEST(head, http_6_only_a_few_empty_lines_come_before)
 {
     static const struct row rows[] = {
@@ -269,6 +271,7 @@ TEST(head, http_6_only_a_few_empty_lines_come_before)
     assert_int_equal(request_of("\0GET", 4), -400);
 }
 
+/* RFC-126, RFC-131. */
 TEST(head, http_7_field_names_are_tokens)
 {
     static const struct row rows[] = {
@@ -291,6 +294,7 @@ TEST(head, http_7_field_names_are_tokens)
 
 #define LENGTH(value) START "Content-Length:" value "\r\n\r\n"
 
+/* RFC-128. */
 TEST(head, http_8_content_length)
 {
     static const struct row rows[] = {
@@ -321,6 +325,7 @@ TEST(head, http_8_content_length)
 
 #define CODING(value) START "Transfer-Encoding: " value "\r\n\r\n"
 
+/* RFC-129, RFC-130. */
 TEST(head, http_9_transfer_encoding)
 {
     static const struct row rows[] = {
@@ -348,6 +353,7 @@ TEST(head, http_9_transfer_encoding)
     CHECK_ROWS(rows);
 }
 
+/* RFC-4. */
 TEST(head, http_14_host)
 {
     static const struct row rows[] = {
@@ -366,6 +372,7 @@ TEST(head, http_14_host)
     CHECK_ROWS(rows);
 }
 
+/* RFC-132. */
 TEST(head, http_14_an_absolute_target_wins_over_host)
 {
     static const char in[] = "GET HTTP://A:8/p?q HTTP/1.1\r\nHost: b\r\n\r\n";

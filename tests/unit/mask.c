@@ -12,6 +12,7 @@ static uint32_t key_of(const uint8_t bytes[4])
     return key;
 }
 
+/* RFC-87. */
 TEST(mask, is_the_example_of_rfc_6455_5_7)
 {
     uint8_t hello[] = { 0x7f, 0x9f, 0x4d, 0x51, 0x58 };

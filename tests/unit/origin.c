@@ -136,6 +136,7 @@ TEST(origin, web_4_entries_that_promise_more_than_a_label_are_refused)
             fail_msg("%s", rows[i]);
 }
 
+/* RFC-11. */
 TEST(origin, web_2_absent_is_allowed_unless_one_is_required)
 {
     struct http_origin_rule rule = { .host = { "h", 1 } };

@@ -111,6 +111,7 @@ static void run_scripts(const struct script *s, size_t count)
 #define FAILS(code, error) "send close " code " ''\nerror " error "\n"
 #define FAIL_1002          FAILS("1002", "PROTOCOL")
 
+/* RFC-54, RFC-58, RFC-59, RFC-87. */
 TEST(proto, frm_9_messages_arrive_however_cut)
 {
     static const struct script scripts[] = {
@@ -128,6 +129,7 @@ TEST(proto, frm_9_messages_arrive_however_cut)
     RUN(scripts);
 }
 
+/* RFC-55, RFC-63, RFC-65. */
 TEST(proto, control_frames_between_fragments_are_handled_at_once)
 {
     static const struct script scripts[] = {
@@ -142,6 +144,7 @@ TEST(proto, control_frames_between_fragments_are_handled_at_once)
             run_cut(&scripts[i], (duet_role)role, 0, 0);
 }
 
+/* RFC-46, RFC-48. */
 TEST(proto, frm_1_frm_2_the_mask_is_as_due_or_1002)
 {
     static const uint8_t firsts[] = { 0x81, 0x82, 0x01, 0x88, 0x89, 0x8a };
@@ -160,6 +163,7 @@ TEST(proto, frm_1_frm_2_the_mask_is_as_due_or_1002)
     RUN(scripts);
 }
 
+/* RFC-52. */
 TEST(proto, frm_3_frm_5_lengths_are_judged_by_the_head_alone)
 {
     static const struct script scripts[] = {
@@ -174,6 +178,7 @@ TEST(proto, frm_3_frm_5_lengths_are_judged_by_the_head_alone)
     RUN(scripts);
 }
 
+/* RFC-51. */
 TEST(proto, frm_4_lengths_are_minimal_or_1002)
 {
     static const struct script scripts[] = {
@@ -188,6 +193,7 @@ TEST(proto, frm_4_lengths_are_minimal_or_1002)
     RUN(scripts);
 }
 
+/* RFC-49, RFC-50. */
 TEST(proto, frm_6_frm_7_reserved_bits_and_opcodes_are_1002)
 {
     for (unsigned first = 0; first < 256; first++) {
@@ -207,6 +213,7 @@ TEST(proto, frm_6_frm_7_reserved_bits_and_opcodes_are_1002)
     }
 }
 
+/* RFC-56. */
 TEST(proto, frm_8_control_frames_are_whole_and_short)
 {
     static const struct script scripts[] = {
@@ -220,6 +227,7 @@ TEST(proto, frm_8_control_frames_are_whole_and_short)
     RUN(scripts);
 }
 
+/* RFC-57. */
 TEST(proto, msg_4_fragments_do_not_interleave)
 {
     static const struct script scripts[] = {
@@ -231,6 +239,7 @@ TEST(proto, msg_4_fragments_do_not_interleave)
     RUN(scripts);
 }
 
+/* RFC-62. */
 TEST(proto, msg_1_the_limit_is_the_message_s_at_minus_1_0_and_plus_1)
 {
     static const struct script scripts[] = {
@@ -270,6 +279,7 @@ TEST(proto, msg_2_endless_tiny_fragments_are_1008)
     peer_free(p);
 }
 
+/* RFC-83, RFC-88. */
 TEST(proto, msg_5_invalid_text_is_1007)
 {
     static const struct script scripts[] = {
@@ -296,6 +306,7 @@ TEST(proto, msg_5_invalid_text_is_1007)
     peer_free(p);
 }
 
+/* RFC-60. */
 TEST(proto, messages_come_in_pieces)
 {
     struct peer *p = peer_open(DUET_SERVER, &(duet_proto_config){ .pieces = true });
@@ -310,6 +321,7 @@ TEST(proto, messages_come_in_pieces)
     peer_free(p);
 }
 
+/* RFC-66, RFC-67, RFC-69, RFC-77, RFC-78, RFC-79. */
 TEST(proto, cls_2_every_close_code)
 {
     for (unsigned code = 0; code < 65536; code += code >= 5100 ? 997 : 1) {
@@ -330,11 +342,12 @@ TEST(proto, cls_2_every_close_code)
         { "bad reason", 3, { 0 }, "88:\\03\\e8\\ff", FAILS("1007", "UTF8") },
         { "nothing after it is read", 3, { 0 }, "88: 81:late 88:", "close 1005 ''\nsend close ''\n" },
         { "in a message", 3, { 0 }, "01:a 88:", "close 1005 ''\nsend close ''\n" },
-        { "nothing after a failure is read (row 75)", 3, { 0 }, "83:a 88: 81:x", FAIL_1002 },
+        { "nothing after a failure is read (RFC-75)", 3, { 0 }, "83:a 88: 81:x", FAIL_1002 },
     };
     RUN(scripts);
 }
 
+/* RFC-68, RFC-76. */
 TEST(proto, cls_5_cls_6_closes_cross_and_data_after_ours_is_dropped)
 {
     for (int role = 0; role < 2; role++)
@@ -369,6 +382,7 @@ TEST(proto, mem_4_what_was_accepted_goes_before_the_close)
     }
 }
 
+/* RFC-67, RFC-77. */
 TEST(proto, cls_3_reasons_are_cut_between_characters)
 {
     static const char *const units[] = { "a", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80" };
@@ -393,6 +407,18 @@ TEST(proto, cls_3_reasons_are_cut_between_characters)
     peer_free(p);
 }
 
+TEST(proto, rfc_80_1011_may_be_sent_by_both_sides)
+{
+    for (int role = 0; role < 2; role++) {
+        struct peer *p = peer_open((duet_role)role, NULL);
+        assert_int_equal(duet_proto_close(p->proto, 1011, "sorry"), 0);
+        peer_flush(p);
+        EXPECT_TRACE(p, "send close 1011 'sorry'\n");
+        peer_free(p);
+    }
+}
+
+/* RFC-64. */
 TEST(proto, frm_12_only_sixteen_pongs_wait_and_the_newest_ping_is_answered)
 {
     struct peer *p = peer_open(DUET_SERVER, NULL);
@@ -516,6 +542,7 @@ TEST(proto, the_open_deadline_is_one_for_all)
     peer_free(p);
 }
 
+/* RFC-56, RFC-85. */
 TEST(proto, frm_18_sending_needs_an_open_connection)
 {
     struct peer *p = peer_new(DUET_SERVER, NULL);
@@ -532,6 +559,7 @@ TEST(proto, frm_18_sending_needs_an_open_connection)
     peer_free(p);
 }
 
+/* RFC-51, RFC-54. */
 TEST(proto, lengths_are_sent_in_their_shortest_form)
 {
     static const struct {
@@ -551,6 +579,7 @@ TEST(proto, lengths_are_sent_in_their_shortest_form)
         }
 }
 
+/* RFC-86. */
 TEST(proto, messages_go_out_in_parts)
 {
     for (int role = 0; role < 2; role++) {

@@ -170,6 +170,7 @@ static void expect_frame(struct client *c, const char *text)
     close(c->fd);
 }
 
+/* RFC-14. */
 TEST(request, upg_6_one_of_the_offered_subprotocols_is_agreed_on)
 {
     static const char *const ours[] = { "two", "one", NULL };

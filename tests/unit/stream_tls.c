@@ -441,6 +441,7 @@ TEST(stream_tls, tls_8_an_end_with_close_notify_is_one)
     close_pair(&p);
 }
 
+/* RFC-73. */
 TEST(stream_tls, shutdown_says_close_notify_behind_all_that_was_written)
 {
     struct pair p;

@@ -31,6 +31,7 @@ static const char *trace(const char *s, enum http_url_use use)
 #define FRAGMENT  "a fragment (#) has no meaning here; in a path it is written %23"
 #define USER      "a user name in the URL; credentials go elsewhere"
 
+/* The last word is the Host field: RFC-31. */
 TEST(url, rfc_27_to_connect_to)
 {
     static const char *const rows[][2] = {

@@ -43,7 +43,7 @@ static bool marked(uint32_t three)
     return begins[three / 8] >> three % 8 & 1;
 }
 
-TEST(utf8, msg_5_all_code_points_and_no_surrogate_rfc_84)
+TEST(utf8, msg_5_rfc_84_all_code_points_and_no_surrogate)
 {
     for (uint32_t point = 0; point <= 0x1FFFFF; point++) {
         uint8_t b[4];
@@ -87,7 +87,7 @@ TEST(utf8, msg_5_all_sequences_of_one_to_three_bytes)
     }
 }
 
-TEST(utf8, msg_5_state_goes_over_every_cut_rfc_83)
+TEST(utf8, msg_5_rfc_83_state_goes_over_every_cut)
 {
     static const char text[] = "a\xC3\xA4\xE2\x82\xAC\xF0\x9F\x98\x80z\xEF\xBF\xBF\xF4\x8F\xBF\xBF";
     const uint8_t *b = (const uint8_t *)text;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* libwebsockets as an echo server (without arguments: on a port of its own choice, which it prints) or as an echo client of a
- * URL. It gathers a message's pieces and sends it whole, as its own echo examples do. */
+/* libwebsockets as an echo server (without arguments: on a port of its own choice, which it prints) or as an echo
+ * client of a URL. It gathers a message's pieces and sends it whole. */
 #include <libwebsockets.h>
 #include <signal.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""An echo server or client that does everything right but for the faults it is told: what the suite's self-test is tried
-on. `wrong.py FAULTS` serves on a port of its own choice and prints it; `wrong.py FAULTS URL` is a client. FAULTS are words
-between commas; "none" is a right peer."""
+"""An echo server or client that does everything right but for the faults it is told: what the suite's self-test is
+tried on. `wrong.py FAULTS` serves on a port of its own choice and prints it; `wrong.py FAULTS URL` is a client.
+FAULTS are words between commas; "none" is a right peer."""
 import codecs
 import pathlib
 import socket
@@ -209,7 +209,7 @@ class Peer:
 
 
 def judged(octets, whole):
-    """Raises 1007 for octets that are not the beginning of UTF-8 (or not `whole`). Gives those of an unfinished character."""
+    """Raises 1007 for octets that are no beginning of UTF-8 (or not `whole`). Gives those of a character begun."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
         decoder.decode(octets, whole)

@@ -5,15 +5,16 @@ import json
 import random
 import zlib
 
-WORDS = """der die und in den von zu das mit sich des auf für ist im dem nicht ein eine als auch es an werden aus er hat dass
-sie nach wird bei einer um am sind noch wie einem über einen so zum war haben nur oder aber vor zur bis mehr durch man sein
-wurde sei Jahr Zeit Haus Wasser Straße Mädchen Gebirge Garten Abend Morgen Wald Fluss Brücke Glocke Fenster Tür König
-Schneider Geschichte Freundschaft Gesellschaft Wirtschaft Landschaft Erinnerung Beobachtung Verwaltung Aufmerksamkeit
-Möglichkeit Tätigkeit Schönheit Gerechtigkeit Wissenschaft Verzeichnis Geheimnis Ergebnis Augenblick Unterschied Zusammenhang
-langsam plötzlich vielleicht niemals überall dennoch allerdings gleichwohl schließlich freilich heimlich ordentlich gewöhnlich
-gehen stehen sehen hören sprechen fragen antworten erzählen verstehen beginnen vergessen erreichen verlassen entdecken
-verschwinden wiederholen betrachten fürchten hoffen glauben träumen lächeln schweigen klein groß alt jung dunkel hell grün
-blau rot tief hoch weit nah müde fröhlich traurig seltsam vertraut fremd""".split()
+WORDS = """der die und in den von zu das mit sich des auf für ist im dem nicht ein eine als auch es an werden aus er
+hat dass sie nach wird bei einer um am sind noch wie einem über einen so zum war haben nur oder aber vor zur bis mehr
+durch man sein wurde sei Jahr Zeit Haus Wasser Straße Mädchen Gebirge Garten Abend Morgen Wald Fluss Brücke Glocke
+Fenster Tür König Schneider Geschichte Freundschaft Gesellschaft Wirtschaft Landschaft Erinnerung Beobachtung
+Verwaltung Aufmerksamkeit Möglichkeit Tätigkeit Schönheit Gerechtigkeit Wissenschaft Verzeichnis Geheimnis Ergebnis
+Augenblick Unterschied Zusammenhang langsam plötzlich vielleicht niemals überall dennoch allerdings gleichwohl
+schließlich freilich heimlich ordentlich gewöhnlich gehen stehen sehen hören sprechen fragen antworten erzählen
+verstehen beginnen vergessen erreichen verlassen entdecken verschwinden wiederholen betrachten fürchten hoffen glauben
+träumen lächeln schweigen klein groß alt jung dunkel hell grün blau rot tief hoch weit nah müde fröhlich traurig
+seltsam vertraut fremd""".split()
 
 
 def json_text():
@@ -50,11 +51,13 @@ def prose():
 
 
 def html():
-    r, rows = random.Random(4), ["<!doctype html>\n<html><head><meta charset=\"utf-8\"><title>Übersicht</title></head><body>\n"]
+    r = random.Random(4)
+    rows = ['<!doctype html>\n<html><head><meta charset="utf-8"><title>Übersicht</title></head><body>\n']
     while sum(map(len, rows)) < 263600:
         n = len(rows)
         rows.append(f'<tr class="row {"odd" if n % 2 else "even"}"><td class="case"><a href="case_{n}.html">Case '
-                    f'{n // 20}.{n % 20}</a></td><td class="result ok">OK</td><td class="time">{r.randrange(90)} ms</td>'
+                    f'{n // 20}.{n % 20}</a></td><td class="result ok">OK</td>'
+                    f'<td class="time">{r.randrange(90)} ms</td>'
                     f'<td class="note">{"größer – " if n % 9 == 0 else ""}{r.choice(WORDS)}</td></tr>\n')
     return "".join(rows)[:263600]
 

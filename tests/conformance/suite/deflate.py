@@ -53,7 +53,7 @@ class Deflate:
         self.out_bits = max(9, int(agreed.get(mine) or 15))  # zlib has no raw window of 8
         self.in_bits = int(agreed.get(peers) or 15)
         self.out_resets, self.in_resets = resets or my_no in agreed, peers_no in agreed
-        # zlib looks no further back than the window, but for what the same call wrote: a small window takes small calls.
+        # zlib looks no further back than the window, but for what the same call wrote: small windows take small calls.
         self.step = 0 if self.in_bits == 15 else (1 << self.in_bits) >> 3
         self.level = level
         self.deflater = self.inflater = None

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """One connection of the tester: it sends what a case says, in the pieces it says, and records what comes back.
 
-Nothing blocks: each turn waits for the socket, makes at most one write, and reads. So a piece is a write of its own, and a peer
-that writes before it has read everything holds nobody up.
+Nothing blocks: each turn waits for the socket, makes at most one write, and reads. So a piece is a write of its own,
+and a peer that writes before it has read everything holds nobody up.
 """
 import collections
 import contextlib

@@ -52,7 +52,8 @@ def closing_of(case, o):
         if o.late:
             return UNCLEAN, "the server did not drop TCP"
     if ends == FAIL_SAID and o.peer_code not in case.codes:
-        return WRONG_CODE, f"close code {o.peer_code if o.peer_closed else 'none, TCP was dropped'}; was to: {case.codes}"
+        said = o.peer_code if o.peer_closed else "none, TCP was dropped"
+        return WRONG_CODE, f"close code {said}; was to: {' or '.join(map(str, case.codes))}"
     if o.peer_code is not None and o.peer_code not in (case.codes if not o.unimplemented else (1000,)):
         return WRONG_CODE, f"close code {o.peer_code}; was to: {' or '.join(map(str, case.codes))}"
     if o.late and ends in (FAIL, FAIL_SAID, ASKED_LOOSE):

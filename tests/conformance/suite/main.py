@@ -13,8 +13,8 @@ from .peers import Client, Server
 
 HELP = """
 The verdict of a case is two words: on what came back, and on how the connection ended. Groups 1 to 13 are the 517 cases
-of the field's catalogue; groups from 20 on are our own. The exit code is 0 if there was no miss, 1 if there was one, and 2
-if the command line was wrong.
+of the field's catalogue; groups from 20 on are our own. The exit code is 0 if there was no miss, 1 if there was one,
+and 2 if the command line was wrong.
 
 examples:
   run --client ws://127.0.0.1:9001
@@ -52,7 +52,7 @@ def parser():
     p.add_argument("--html", metavar="FILE", help="write a page")
     p.add_argument("--json", metavar="FILE", help="write all results")
     p.add_argument("--tap", action="store_true", help="write a line `ok` or `not ok` for each case, and nothing else")
-    p.add_argument("command", nargs="*", metavar="-- COMMAND", help="with --server: the client; {url} in it is the case's")
+    p.add_argument("command", nargs="*", metavar="-- COMMAND", help="with --server: the client; {url} is the case's")
     return p
 
 

@@ -5,24 +5,28 @@ import subprocess
 from . import cases, fleet
 from .report import groups
 
-INTRODUCTION = """<!-- Made by `make conformance`; not by hand. The rows of the RFCs are those of tests/conformance/rfc.txt. -->
+INTRODUCTION = """\
+<!-- Made by `make conformance`, not by hand. The rules of the RFCs are those of tests/conformance/rfc.txt. -->
 # Conformance
 
-`tests/conformance/` asks a WebSocket peer, server or client, {total} cases: the {known} of the field's catalogue (groups 1
-to 13, its numbers), and {own} of our own (groups from 20). It is Python without any library, and shares no code with Duet.
+`tests/conformance/` asks a WebSocket peer, server or client, {total} cases: the {known} of the field's catalogue
+(groups 1 to 13, its numbers), and {own} of our own (groups from 20). It is Python without any library, and shares no
+code with Duet.
 
     tests/conformance/run --client ws://127.0.0.1:9001       be the client of any server
     tests/conformance/run --server -- ./a-client {{url}}       be the server of any client
     tests/conformance/run --help
 
-A verdict is two words: on what came back, and on how the connection ended. Here it is strict: a miss is all but OK and
-OK (or INFORMATIONAL). NON-STRICT is right too, but second best: a good message's echo is lost to a bad frame behind it, or bad
-text is noticed late. UNIMPLEMENTED: the peer did not agree on permessage-deflate. FAILED BY CLIENT: the server left it to
-the client to drop TCP.
+A verdict is two words: on what came back, and on how the connection ended. Here it is strict: a miss is all but OK / OK
+and INFORMATIONAL. NON-STRICT is right too, but second best: a good message's echo is lost to a bad frame behind it, or
+bad text is noticed late. UNIMPLEMENTED: the peer did not agree on permessage-deflate. FAILED BY CLIENT: the server left
+it to the client to drop TCP.
 
 Date {date}, revision {revision}, a machine of {cores} cores. Each peer is an echo of a few lines, in
-`tests/conformance/peers/` and `examples/`, with compression on and without limits on size, all else by default. Where groups 12
-and 13 have 15 and 21 cases, three of the eighteen sizes of messages were sent.
+`tests/conformance/peers/` and `examples/`, with compression on, without limits on size, all else by default; a miss is
+one of the library and that echo together. Where groups 12 and 13 have 15 and 21 cases, three of the eighteen sizes of
+messages were sent. `make conformance` also makes a page, `build/conformance/index.html`, where each miss shows the
+frames of both directions.
 """
 
 
@@ -84,5 +88,5 @@ def shortened(numbers):
 
 def rows():
     """The table of the RFCs' rules, by the check that also compares it."""
-    said = subprocess.run([fleet.ROOT / "tests/checks/checklist.sh", "--table"], capture_output=True, text=True, check=True)
-    return said.stdout
+    check = fleet.ROOT / "tests/checks/checklist.sh"
+    return subprocess.run([check, "--table"], capture_output=True, text=True, check=True).stdout

@@ -43,8 +43,8 @@ class Server:
 
 
 class Client:
-    """The peer is a client: `command` is started for each case and told its URL in place of {url}; without a command the
-    URL is printed, and whoever connects is the client."""
+    """The peer is a client: `command` is started for each case and told its URL in place of {url}; without a command
+    the URL is printed, and whoever connects is the client."""
 
     def __init__(self, command, listen=0, patience=1.0, say=print, tls=None):
         self.command, self.patience, self.say = command, patience, say

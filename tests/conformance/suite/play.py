@@ -138,7 +138,8 @@ def series(step, end, patience):
         if end.deflate:
             rsv, body = RSV1, end.deflate.pack(payload)
         end.send(wire.fragments(opcode, body, step.fragment, rsv))
-        if not end.run(lambda: end.events or over(end), SILENCE * patience) or end.events != [("message", opcode, payload)]:
+        answered = end.run(lambda: end.events or over(end), SILENCE * patience)
+        if not answered or end.events != [("message", opcode, payload)]:
             end.start_timer(0, None)
             return
         end.events.clear()

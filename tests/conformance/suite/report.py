@@ -61,8 +61,8 @@ class Terminal:
             missed = sum(r["miss"] for r in results)
             seconds = sum(r["seconds"] for r in results)
             word = self.paint(f"{missed:6}", "FAILED" if missed else "OK")
-            self.line(f"{group:>5}  {len(results):5}  {len(results) - missed:6}  {word}  {seconds:7.1f}  {TITLES[group]}"
-                      + (f"  ({tally(results)})" if tally(results) else ""))
+            self.line(f"{group:>5}  {len(results):5}  {len(results) - missed:6}  {word}  {seconds:7.1f}  "
+                      + TITLES[group] + (f"  ({tally(results)})" if tally(results) else ""))
         missed = sum(r["miss"] for r in run["results"])
         self.line("\n" + self.paint(f"{len(run['results']) - missed} passed, {missed} missed",
                                     "FAILED" if missed else "OK"))
@@ -116,8 +116,9 @@ def page(runs):
     by_case = [{r["case"]: r for r in run["results"]} for run in runs]
     numbers = {r["case"]: r["title"] for run in runs for r in run["results"]}
     order = groups([{"case": number, "title": title} for number, title in numbers.items()])
-    out = [f"<!doctype html><html lang=en><meta charset=utf-8><title>WebSocket conformance</title><style>{STYLE}</style>",
-           f"<h1>WebSocket conformance</h1><p>{e(max(run['date'] for run in runs))}. Passed of run, for each group.</p>",
+    date = max(run["date"] for run in runs)
+    out = ["<!doctype html><html lang=en><meta charset=utf-8><title>WebSocket conformance</title>",
+           f"<style>{STYLE}</style><h1>WebSocket conformance</h1><p>{e(date)}. Passed of run, for each group.</p>",
            f"<table class=grid><tr><th>group<th>{heads}</tr>"]
     for group, cases in order.items():
         cells = ""

@@ -114,6 +114,7 @@ class Decoder:
         return Frame(opcode, payload, fin, rsv)
 
     def check(self, fin, rsv, opcode, second):
+        """What a peer must never send, whatever the case: RFC-45, RFC-47, RFC-104."""
         if (second >= 0x80) != self.masked:
             raise Violation(1002, "a frame without a mask" if self.masked else "a frame with a mask")
         if opcode not in NAMES:

@@ -23,6 +23,7 @@ def wrong(number, title, frames, codes=(1002,)):
 add("7.1.1", "a message, then the close", [Send([text(HELLO)]), Events(1), Send([close(1000)])],
     [message(TEXT, HELLO)], ends=ASKED, code_is_fatal=True)
 asked("7.1.2", "two close frames", [close(1000), close()])
+# RFC-63: no pong once the close was received.
 asked("7.1.3", "a ping behind the close", [close(1000), ping()])
 asked("7.1.4", "text behind the close", [close(1000), text(HELLO)])
 asked("7.1.5", "a close inside a fragmented message", [text("fragment1", fin=False), close(1000), cont("fragment2")])

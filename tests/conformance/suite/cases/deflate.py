@@ -32,9 +32,10 @@ def add(group, what, kind, opcode, wanted):
     for i, (length, fragment, seconds) in enumerate(SIZES, 1):
         def messages(length=length):
             return ((opcode, payload) for payload in data.slices(kind, length, COUNT))
+        title = f"{what}, {COUNT} messages of {length}" + (f" in fragments of {fragment}" if fragment else "")
         CASES.append(Case(
-            f"{group}.{i}", f"{what}, {COUNT} messages of {length}" + (f" in fragments of {fragment}" if fragment else ""),
-            [Series(messages, fragment)], [ALL], timer=shut(seconds), cost=math.ceil(length * COUNT / 1048576),
+            f"{group}.{i}", title, [Series(messages, fragment)], [ALL], timer=shut(seconds),
+            cost=math.ceil(length * COUNT / 1048576),
             offers=[offer(**w) for w in wanted], answers=[answer(**w) for w in wanted]))
 
 

@@ -44,14 +44,14 @@ for sub, (opcode, kind) in zip((3, 4), KINDS):
             b"\xfe" if (sub, i) == (4, 1) else b"*", 4 * MI, 100, fragment=size)
 for sub, (opcode, kind) in zip((5, 6), KINDS):
     for i, chop in enumerate((64, 128, 256, 512, 1024, 2048), 1):
-        add(f"9.{sub}.{i}", f"{kind} of 1 Mi in writes of {chop}", opcode, b"*" if opcode == TEXT else b"\xfe", MI, 1000,
-            chop=chop)
+        add(f"9.{sub}.{i}", f"{kind} of 1 Mi in writes of {chop}", opcode, b"*" if opcode == TEXT else b"\xfe", MI,
+            1000, chop=chop)
 for sub, (opcode, kind), octet in zip((7, 8), KINDS, (b"*", b"\xfe")):
     for i, (length, seconds) in enumerate(zip((0, 16, 64, 256, 1024, 4096), (60, 60, 60, 120, 240, 480)), 1):
         def thousand(opcode=opcode, payload=octet * length):
             return ((opcode, payload) for _ in range(1000))
-        CASES.append(Case(f"9.{sub}.{i}", f"1000 {kind} messages of {length} octets, one at a time", [Series(thousand)], [ALL],
-                          timer=shut(seconds), cost=1))
+        CASES.append(Case(f"9.{sub}.{i}", f"1000 {kind} messages of {length} octets, one at a time",
+                          [Series(thousand)], [ALL], timer=shut(seconds), cost=1))
 
 PIECES = fragments(TEXT, b"*" * 65536, 1300)
 assert [len(PIECES), len(PIECES[-1].payload)] == [51, 536], "the fragmenter makes other frames than it should"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Groups 20 to 24: what the catalogue does not ask."""
-from ..case import (ASKED, ASKED_LOOSE, FAIL_SAID, WRONG_MASK, Case, Send, binary, close, cont, kill, message, ping, pong,
-                    ponged, text)
+from ..case import (ASKED, ASKED_LOOSE, FAIL_SAID, WRONG_MASK, Case, Send, binary, close, cont, kill, message, ping,
+                    pong, ponged, text)
 from ..wire import BINARY, CLOSE, TEXT, Frame
 from .text import GREEK
 
@@ -15,7 +15,7 @@ def add(number, title, frames, ok=(), chop=0, **how):
     CASES.append(Case(number, title, [Send(frames, chop)], list(ok), timer=kill(1), **how))
 
 
-# 20: a frame whose mask bit is not as the role wants it.
+# 20: a frame whose mask bit is not as the role wants it. RFC-46, RFC-48.
 for i, (what, frame) in enumerate((
         ("text", text(HELLO)), ("empty binary", binary()), ("ping", ping(b"x")), ("pong", pong(b"x"))), 1):
     add(f"20.1.{i}", f"{what} with the wrong mask bit", [frame._replace(masked=WRONG_MASK)], **BAD)
@@ -27,7 +27,7 @@ add("20.2.1", "good text, then text with the wrong mask bit, back to back",
 add("20.2.2", "good text, then text with the wrong mask bit, octet by octet",
     [text(HELLO), text(HELLO, masked=WRONG_MASK)], chop=1, **GOOD)
 
-# 21: lengths.
+# 21: lengths. RFC-51, RFC-52.
 for i, (length, wide) in enumerate(((0, 2), (1, 2), (125, 2), (0, 8), (1, 8), (125, 8), (126, 8), (65535, 8)), 1):
     add(f"21.1.{i}", f"a length of {length} in {wide} octets", [binary(b"\xfe" * length, wide=wide)], **BAD)
 add("21.1.9", "the length of a continuation in 2 octets for 5", [text(b"ab", fin=False), cont(b"01234", wide=2)], **BAD)
@@ -39,10 +39,11 @@ add("21.3.1", "good text, then a length that is too wide, back to back", [text(H
 add("21.3.2", "good text, then a length with its top bit set, back to back",
     [text(HELLO), text(HELLO, announced=1 << 63)], **GOOD)
 
-# 22: each reserved bit and opcode, on each kind of frame, inside a message too.
+# 22: each reserved bit and opcode, on each kind of frame, inside a message too. RFC-49, RFC-50, RFC-58, RFC-59.
 for i, rsv in enumerate(range(1, 8), 1):
     add(f"22.1.{i}", f"ping with reserved bits {rsv:03b}", [ping(rsv=rsv)], **BAD)
-    add(f"22.2.{i}", f"a continuation with reserved bits {rsv:03b}", [text(b"a", fin=False), cont(b"b", rsv=rsv)], **BAD)
+    add(f"22.2.{i}", f"a continuation with reserved bits {rsv:03b}",
+        [text(b"a", fin=False), cont(b"b", rsv=rsv)], **BAD)
 for i, opcode in enumerate((3, 4, 5, 6, 7, 11, 12, 13, 14, 15), 1):
     add(f"22.3.{i}", f"opcode {opcode} inside a message", [text(b"a", fin=False), Frame(opcode), cont(b"b")], **BAD)
 add("22.4.1", "ping of 126 octets inside a message", [text(b"a", fin=False), ping(b"x" * 126), cont(b"b")], **BAD)
@@ -59,7 +60,7 @@ add("22.5.4", "two messages of each kind, back to back", [text(b"1"), binary(b"2
 add("22.5.5", "a ping with each length up to 125", [ping(b"p" * n) for n in (0, 1, 2, 63, 124, 125)],
     [ponged(b"p" * n) for n in (0, 1, 2, 63, 124, 125)])
 
-# 23: close codes that the catalogue leaves out, and what stands around a close frame.
+# 23: close codes that the catalogue leaves out, and what stands around a close frame. RFC-78.
 for i, code in enumerate((1012, 1013, 1014), 1):
     add(f"23.1.{i}", f"a close with code {code}, which is registered", [close(code)], ends=ASKED, codes=(1000, code),
         code_is_fatal=True)
@@ -75,7 +76,7 @@ add("23.3.4", "a reason in Greek", [close(4000, GREEK)], ends=ASKED, codes=(1000
 add("23.3.5", "a reason that ends inside a character", [close(1000, GREEK[:-1])], ends=ASKED_LOOSE, codes=(1002, 1007),
     code_is_fatal=True)
 
-# 24: who fails a connection says why, where the catalogue takes a dropped connection too.
+# 24: who fails a connection says why, where the catalogue takes a dropped connection too. RFC-74.
 for i, (what, frames, code) in enumerate((
         ("reserved bits", [text(HELLO, rsv=2)], 1002), ("a reserved opcode", [Frame(3)], 1002),
         ("a reserved control opcode", [Frame(11)], 1002), ("a ping of 126 octets", [ping(b"x" * 126)], 1002),

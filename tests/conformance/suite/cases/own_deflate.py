@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Groups 25 and 26: what the catalogue does not ask of permessage-deflate. The payloads are made by hand, so that they do not
-depend on anybody's zlib."""
+"""Groups 25 and 26: what the catalogue does not ask of permessage-deflate. The payloads are made by hand, so that
+they do not depend on anybody's zlib."""
 import zlib
 
 from ..case import FAIL_SAID, Case, Send, binary, close, cont, kill, message, ping, text
@@ -21,8 +21,8 @@ BOMB = ZEROS.compress(bytes(1 << 20)) + ZEROS.flush(zlib.Z_SYNC_FLUSH)[:-4]
 
 
 def add(number, title, frames, ok=(), chop=0, **how):
-    CASES.append(Case(number, title, [Send(frames, chop)], list(ok), timer=kill(5), offers=[NONE_KEPT], answers=[NONE_KEPT],
-                      **how))
+    CASES.append(Case(number, title, [Send(frames, chop)], list(ok), timer=kill(5), offers=[NONE_KEPT],
+                      answers=[NONE_KEPT], **how))
 
 
 def good(number, title, frames, *payloads, opcode=TEXT, **how):
@@ -43,9 +43,9 @@ good("25.1.6", "an empty message as one octet", [text(b"\0", **RSV1)], b"")
 good("25.1.7", "an empty message as an empty final block", [text(b"\x03\0", **RSV1)], b"")
 good("25.1.8", "two fragments", [text(HELLO[:3], fin=False, **RSV1), cont(HELLO[3:])], b"Hello")
 good("25.1.9", "a fragment for each octet, empty ones between them",
-     [text(b"", fin=False, **RSV1)] + [f for octet in HELLO for f in (cont(bytes((octet,)), fin=False), cont(fin=False))]
-     + [cont()], b"Hello")
-good("25.1.10", "compressed and not, in turn", [text(HELLO, **RSV1), text(b"plain"), text(HELLO, **RSV1), text(b"plain")],
+     [text(b"", fin=False, **RSV1)]
+     + [f for octet in HELLO for f in (cont(bytes((octet,)), fin=False), cont(fin=False))] + [cont()], b"Hello")
+good("25.1.10", "compressed and not, in turn", [text(HELLO, **RSV1), text(b"plain")] * 2,
      b"Hello", b"plain", b"Hello", b"plain")
 good("25.1.11", "a ping between two compressed fragments",
      [binary(FULL[:9], fin=False, **RSV1), ping(b"between"), cont(FULL[9:])], b"duet" * 4096, opcode=BINARY)
@@ -66,6 +66,7 @@ bad("25.3.4", "a good message, then one that is no stream", [text(HELLO, **RSV1)
     (1007, 1002), [message(TEXT, b"Hello")])
 bad("25.3.5", "text that is not UTF-8 inside", [text(b"\0\x01\0\xfe\xff\xff\0", **RSV1)], 1007)
 
+# RFC-89, RFC-91, RFC-93, RFC-97.
 # 26: the answer keeps what the offer asked for, or there is none.
 for i, (what, offer, fits) in enumerate((
         ("server_no_context_takeover", {SERVER_NO: None}, {SERVER_NO: None}),

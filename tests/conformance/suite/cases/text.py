@@ -19,8 +19,8 @@ MIDDLE = b"middle frame payload"
 add("6.1.1", "empty text", [Send([text()])], [message(TEXT, b"")], timer=shut(1))
 add("6.1.2", "empty text in three empty fragments", [Send([text(fin=False), cont(fin=False), cont()])],
     [message(TEXT, b"")], timer=shut(1))
-add("6.1.3", "three fragments, the first and the last empty", [Send([text(fin=False), cont(MIDDLE, fin=False), cont()])],
-    [message(TEXT, MIDDLE)], timer=shut(1))
+add("6.1.3", "three fragments, the first and the last empty",
+    [Send([text(fin=False), cont(MIDDLE, fin=False), cont()])], [message(TEXT, MIDDLE)], timer=shut(1))
 add("6.2.1", "valid text in a frame", [Send([text(MIXED)])], [message(TEXT, MIXED)], timer=shut(1))
 HALF = len("Hello-µ@ßöä".encode())
 add("6.2.2", "valid text in two fragments", [Send([text(MIXED[:HALF], fin=False), cont(MIXED[HALF:])])],
