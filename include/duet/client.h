@@ -21,6 +21,7 @@ extern "C" {
 #endif
 
 typedef struct duet_client duet_client;
+typedef struct duet_client_group duet_client_group;
 
 /* Why an attempt did not open. Borrowed until the callback returns. */
 typedef struct duet_failure {
@@ -124,6 +125,10 @@ typedef struct duet_client_config {
 
     /* The request and the answer of each attempt, as duet_proto_config has it. */
     void (*trace_head)(duet_client *client, bool sent, const char *head, size_t len);
+
+    /* The address of this machine to come from, such as "127.0.0.2"; only addresses of its family are tried. Copied. */
+    const char *bind_address;
+    duet_client_group *group; /* what it shares with other clients of its loop; NULL: nothing */
 } duet_client_config;
 
 #define DUET_CLIENT_CONFIG_INIT .size = sizeof(duet_client_config)
@@ -138,6 +143,14 @@ DUET_API int duet_connect(duet_client **out, duet_loop *loop, const duet_client_
  * (DUET_ERR_CLOSED) before this returns; nothing is called afterwards. Allowed inside any callback, its own too. Free
  * it before the loop. NULL is fine. */
 DUET_API void duet_client_free(duet_client *client);
+
+/*
+ * What many clients of one loop need but once: buffers, randomness, and the certificates that the first of them trusts,
+ * for all that name the same `ca`: ten thousand clients then read them one time. 0 or DUET_ERR_NOMEM.
+ */
+DUET_API int duet_client_group_new(duet_client_group **out, duet_loop *loop);
+/* Nobody joins it from now on; what its clients use of it stays until they are gone. NULL is fine. */
+DUET_API void duet_client_group_free(duet_client_group *group);
 
 /* The open connection; NULL: there is none now. */
 DUET_API duet_conn *duet_client_conn(const duet_client *client);

@@ -4,10 +4,11 @@
 #include "client/backoff.h"
 #include "net/stream_tls.h"
 #include "proto/handshake.h"
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { WHY = 200, POOL_CHUNKS = 16 };
+enum { WHY = 200 };
 
 static int say(char *why, int error, const char *line)
 {
@@ -36,7 +37,7 @@ static void resolve_config(duet_client_config *c)
 /* The connection's own: masking keys, the handshake's key. */
 static int fill_random(void *arg, void *to, size_t len)
 {
-    return random_fill(&client_of(arg)->random, to, len);
+    return random_fill(&client_of(arg)->group->random, to, len);
 }
 
 static void trace_frame(void *arg, const duet_trace *frame)
@@ -66,7 +67,7 @@ static unsigned decide(duet_client *cl, bool again, unsigned failures)
 {
     uint32_t drawn;
     cl->told = true;
-    cl->again = again && !cl->freed && random_fill(&cl->random, &drawn, sizeof(drawn)) == 0;
+    cl->again = again && !cl->freed && random_fill(&cl->group->random, &drawn, sizeof(drawn)) == 0;
     cl->failures = failures + 1;
     if (!cl->again) {
         cl->state = CLIENT_OVER;
@@ -187,7 +188,7 @@ static void host_init(duet_client *cl)
     proto_config_resolve(&h->proto, &proto);
     h->loop = cl->loop;
     h->on = c->on;
-    h->pool.most = POOL_CHUNKS;
+    h->chunks = &cl->group->pool;
     h->queue_soft = c->queue_soft;
     h->queue_max = c->queue_max == DUET_OFF ? 0 : c->queue_max;
     h->stall_ms = c->stall_ms;
@@ -279,7 +280,33 @@ static int read_tls(duet_client *cl, char *why)
         return 0;
     if ((c->cert == NULL) != (c->key == NULL))
         return say(why, DUET_ERR_INVALID, "a certificate and its key go together");
-    return tls_client_new(&cl->tls, &o, why);
+    return group_tls(cl->group, &cl->tls, &o, why);
+}
+
+static int join_group(duet_client *cl, char *why)
+{
+    duet_client_group *g = cl->config.group;
+    if (g == NULL)
+        return duet_client_group_new(&cl->group, cl->loop);
+    if (g->loop != cl->loop)
+        return say(why, DUET_ERR_INVALID, "the group is of another loop");
+    cl->group = group_ref(g);
+    return 0;
+}
+
+static int read_bind_address(duet_client *cl, char *why)
+{
+    const char *text = cl->config.bind_address;
+    cl->config.bind_address = NULL; /* it may not stay */
+    if (text == NULL)
+        return 0;
+    if (inet_pton(AF_INET, text, cl->bind_to) == 1)
+        cl->bind_family = AF_INET;
+    else if (inet_pton(AF_INET6, text, cl->bind_to) == 1)
+        cl->bind_family = AF_INET6;
+    else
+        return say(why, DUET_ERR_INVALID, "bind_address is no IP address");
+    return 0;
 }
 
 static int init(duet_client *cl, const duet_client_config *config, char *why)
@@ -289,6 +316,10 @@ static int init(duet_client *cl, const duet_client_config *config, char *why)
     for (unsigned i = 0; i < RESOLVE_MOST; i++)
         cl->attempts[i] = (struct attempt){ .watch.fd = -1, .client = cl };
     int rc = read_url(cl, why);
+    if (rc == 0)
+        rc = join_group(cl, why);
+    if (rc == 0)
+        rc = read_bind_address(cl, why);
     if (rc < 0)
         return rc;
     rc = proxy_init(&cl->proxy, &cl->config, &cl->url, why);
@@ -303,11 +334,10 @@ static int init(duet_client *cl, const duet_client_config *config, char *why)
 static void client_fini(struct task *t)
 {
     duet_client *cl = (duet_client *)(void *)((char *)t - offsetof(duet_client, reap));
-    chunk_pool_fini(&cl->host.pool);
     SSL_CTX_free(cl->tls);
     proxy_fini(&cl->proxy);
     buf_fini(&cl->body);
-    explicit_bzero(&cl->random, sizeof(cl->random));
+    duet_client_group_free(cl->group);
     mem_free(cl->home);
     mem_free(cl->home_name);
     mem_free(cl->next_url);

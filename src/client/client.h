@@ -41,6 +41,15 @@ struct attempt {
     struct duet_client *client;
 };
 
+struct duet_client_group {
+    duet_loop *loop;
+    unsigned refs;
+    X509_STORE *trust; /* the first that one of them read, from `ca`; NULL: none yet */
+    char *ca;          /* NULL: what the system trusts */
+    struct chunk_pool pool;
+    struct random random;
+};
+
 struct duet_client {
     struct conn_host host; /* first */
     duet_client_config config; /* every default filled in */
@@ -52,7 +61,9 @@ struct duet_client {
     char host_field[CLIENT_NAME + 16];
     struct proxy proxy;                /* the way to it */
     SSL_CTX *tls;                      /* wss */
-    struct random random;
+    duet_client_group *group;          /* never NULL; the config's, or its own */
+    int bind_family;                   /* 0: the system chooses where it comes from */
+    uint8_t bind_to[16];
     uint8_t state;
     bool freed;
     bool told;         /* of the end of this attempt */
@@ -92,6 +103,11 @@ static inline struct duet_client *client_of(const duet_conn *c)
 {
     return (struct duet_client *)(void *)c->host;
 }
+
+/* group.c */
+duet_client_group *group_ref(duet_client_group *g);
+/* As tls_client_new(), with the certificates of the group where they are what `o` names. */
+int group_tls(duet_client_group *g, SSL_CTX **out, const struct tls_client_options *o, char *why);
 
 /* client.c */
 void client_begin(duet_client *cl); /* an attempt */

@@ -71,6 +71,28 @@ static void attempt_ready(struct watch *w, uint32_t events)
     try_next(cl);
 }
 
+/* To the address of ours that the config names. Its port is picked when the peer is known, so that it need be free
+ * towards that peer only. */
+static int bind_from(const duet_client *cl, int fd, int family)
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_in in;
+        struct sockaddr_in6 in6;
+    } at = { .any.sa_family = (sa_family_t)family };
+    int one = 1;
+    if (cl->bind_family == 0 || family == AF_UNIX)
+        return 0;
+    if (family != cl->bind_family)
+        return -EAFNOSUPPORT;
+    if (family == AF_INET)
+        memcpy(&at.in.sin_addr, cl->bind_to, sizeof(at.in.sin_addr));
+    else
+        memcpy(&at.in6.sin6_addr, cl->bind_to, sizeof(at.in6.sin6_addr));
+    setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
+    return bind(fd, &at.any, family == AF_INET ? sizeof(at.in) : sizeof(at.in6)) < 0 ? -errno : 0;
+}
+
 /* 1: connected; 0: it is on its way; or -errno. */
 static int attempt_start(duet_client *cl, struct attempt *a, const struct sockaddr *to, socklen_t len)
 {
@@ -80,8 +102,10 @@ static int attempt_start(duet_client *cl, struct attempt *a, const struct sockad
         return -errno;
     if (to->sa_family != AF_UNIX)
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-    bool done = connect(fd, to, len) == 0;
-    int rc = done || errno == EINPROGRESS || errno == EINTR ? 0 : -errno;
+    int rc = bind_from(cl, fd, to->sa_family);
+    bool done = rc == 0 && connect(fd, to, len) == 0;
+    if (rc == 0 && !done && errno != EINPROGRESS && errno != EINTR)
+        rc = -errno;
     a->client = cl;
     a->watch = (struct watch){ .fd = fd, .ready = attempt_ready };
     if (rc == 0)

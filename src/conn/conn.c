@@ -40,7 +40,7 @@ duet_conn *conn_new(struct conn_host *host, int fd, const struct stream_ops *ops
     c->timer.due = conn_due;
     c->born_ms = c->since_ms = host->loop->now_ms;
     c->reason = DUET_REASON_other;
-    outq_init(&c->proto.out, &host->pool);
+    outq_init(&c->proto.out, host->chunks);
     return c;
 }
 

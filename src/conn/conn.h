@@ -52,7 +52,7 @@ struct conn_host {
     duet_server *server;
     duet_handler on;
     duet_proto_config proto; /* resolved */
-    struct chunk_pool pool;
+    struct chunk_pool pool, *chunks; /* its own; the one in use, which several hosts of a loop may share */
     struct deflate_pool deflate;
     size_t queue_soft, queue_max;
     unsigned stall_ms, close_ms, messages_per_s;

@@ -207,7 +207,9 @@ static int load(SSL_CTX *c, const struct tls_client_options *o, char *why)
         return rc;
     if (!o->insecure || o->pins != NULL)
         SSL_CTX_set_verify(c, SSL_VERIFY_PEER, on_verify);
-    if (!o->insecure) {
+    if (!o->insecure && o->trust != NULL) {
+        SSL_CTX_set1_cert_store(c, o->trust);
+    } else if (!o->insecure) {
         if (o->ca != NULL && SSL_CTX_load_verify_file(c, o->ca) != 1)
             return blame(why, o->ca, "no certificate could be read");
         if (o->ca == NULL && SSL_CTX_set_default_verify_paths(c) != 1)

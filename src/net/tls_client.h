@@ -20,6 +20,7 @@ struct tls_client_options {
     const char *cert, *key;
     bool insecure;
     const char *const *pins; /* see duet_client_config; NULL: none */
+    X509_STORE *trust; /* instead of reading `ca`; borrowed, and counted while it is used. NULL: none */
 };
 
 /* 0 or a negative error, and then one line naming the file in `why` (200 bytes). For one thread; SSL_CTX_free(). */

@@ -85,6 +85,7 @@ static void host_init(struct server_loop *l)
     h->server = s;
     h->on = c->on;
     h->pool.most = POOL_CHUNKS;
+    h->chunks = &h->pool;
     h->queue_soft = c->queue_soft;
     h->queue_max = c->queue_max == DUET_OFF ? 0 : c->queue_max;
     h->stall_ms = c->stall_ms;
