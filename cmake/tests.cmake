@@ -20,3 +20,7 @@ foreach(source ${unit_sources})
   add_test(NAME unit_${name} COMMAND unit_${name})
 endforeach()
 target_link_libraries(unit_deflate PRIVATE ZLIB::ZLIB)
+# Of the program, not of the library.
+foreach(name histogram order payload)
+  target_sources(unit_${name} PRIVATE ${PROJECT_SOURCE_DIR}/src/cmd/${name}.c)
+endforeach()
