@@ -23,4 +23,4 @@ pkg_check_modules(EDIT REQUIRED IMPORTED_TARGET libedit)
 
 add_executable(duet_program ${program_sources} ${web_source})
 set_target_properties(duet_program PROPERTIES OUTPUT_NAME duet)
-target_link_libraries(duet_program PRIVATE duet_flags duet_static PkgConfig::EDIT)
+target_link_libraries(duet_program PRIVATE duet_flags duet_static PkgConfig::EDIT m)

@@ -9,7 +9,11 @@
 
 #include <stdint.h>
 
-enum { HISTOGRAM_BITS = 7, HISTOGRAM_TOP = 42, HISTOGRAM_BUCKETS = (HISTOGRAM_TOP - HISTOGRAM_BITS + 1) << HISTOGRAM_BITS };
+enum {
+    HISTOGRAM_BITS = 7,
+    HISTOGRAM_TOP = 42,
+    HISTOGRAM_BUCKETS = (HISTOGRAM_TOP - HISTOGRAM_BITS + 1) << HISTOGRAM_BITS
+};
 
 struct histogram {
     uint64_t count, sum, min, max; /* exact; `min` and `max` of an empty one are 0 */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The program: which command it is. */
+#include "cmd/bench.h"
 #include "cmd/connect.h"
 #include "cmd/help.h"
 #include "cmd/pub.h"
@@ -19,6 +20,7 @@ static const struct command {
     { "connect", "Talk to a WebSocket server: lines go out, messages come in", connect_main },
     { "sub", "Print the messages that come, from one URL or several", sub_main },
     { "pub", "Send lines or files as messages", pub_main },
+    { "bench", "Put a load on a server, measure it, and check every message", bench_main },
 };
 
 enum { COMMANDS = sizeof(commands) / sizeof(*commands) };
