@@ -417,9 +417,31 @@ static int recv_short(duet_proto *p, duet_input *in, duet_event *ev)
     return 1;
 }
 
+/* The same in a client's input, where nothing is masked. */
+static int recv_bare(duet_proto *p, duet_input *in, duet_event *ev)
+{
+    enum { HEAD = 2, FINAL_TEXT = 0x80 | FRAME_TEXT, FINAL_BINARY = 0x80 | FRAME_BINARY };
+    if (in->len < HEAD || p->in_frame || p->head_have != 0 || p->type != 0 || p->state != OPEN)
+        return 0;
+    uint8_t *h = in->data, *data = h + HEAD;
+    size_t n = h[1];
+    if ((h[0] != FINAL_TEXT && h[0] != FINAL_BINARY) || n > SHORT_MOST || in->len - HEAD < n)
+        return 0;
+    in->data += HEAD + n;
+    in->len -= HEAD + n;
+    if (h[0] == FINAL_TEXT) {
+        if (!utf8_valid(data, n))
+            return proto_fail(p, DUET_ERR_UTF8, DUET_CODE_INVALID);
+        p->checked = data;
+        p->checked_len = n;
+    }
+    *ev = (duet_event){ .kind = DUET_EVENT_MESSAGE, .type = (duet_type)(h[0] & 0x0f), .data = data, .len = n };
+    return 1;
+}
+
 int message_recv(duet_proto *p, duet_input *in, duet_event *ev)
 {
-    int taken = recv_short(p, in, ev);
+    int taken = p->takes_bare ? recv_bare(p, in, ev) : recv_short(p, in, ev);
     if (taken != 0)
         return taken;
     do {

@@ -71,8 +71,9 @@ static void init(duet_proto *p, const duet_proto_config *config, struct chunk_po
 void proto_trace(duet_proto *p, bool on)
 {
     /* Nobody wants to see its head, or have it in pieces: it can be taken whole. */
-    p->takes_short = p->config->role == DUET_SERVER && !on && !p->config->pieces &&
-                     p->config->message_max >= FRAME_CONTROL_MOST;
+    bool may = !on && !p->config->pieces && p->config->message_max >= FRAME_CONTROL_MOST;
+    p->takes_short = may && p->config->role == DUET_SERVER;
+    p->takes_bare = may && p->config->role == DUET_CLIENT && p->config->trace == NULL; /* a client's is for all of it */
 }
 
 /* The first ping comes after half to one interval, so that a restart does not put all in step (TIM-6). */

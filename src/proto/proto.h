@@ -75,7 +75,8 @@ struct duet_proto {
     uint8_t head[FRAME_HEAD_MOST];
     bool deflated : 1; /* the message that is coming is */
     bool plain : 1;    /* nothing is to be compressed */
-    bool in_frame : 1, final : 1, delivered : 1, piece_said : 1, part_said : 1, pinged : 1, takes_short : 1;
+    bool in_frame : 1, final : 1, delivered : 1, piece_said : 1, part_said : 1, pinged : 1;
+    bool takes_short : 1, takes_bare : 1; /* short frames the short way: as a server, as a client */
 };
 
 /* Fills every default in. */

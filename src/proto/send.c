@@ -165,6 +165,25 @@ static bool send_short(duet_proto *p, unsigned type, const void *data, size_t le
     return true;
 }
 
+/* The same of a client. 1: it is to be sent the long way. */
+static int send_short_masked(duet_proto *p, unsigned type, const void *data, size_t len)
+{
+    uint8_t frame[6 + FRAME_CONTROL_MOST];
+    uint32_t key;
+    if (len > FRAME_CONTROL_MOST || !p->takes_bare)
+        return 1;
+    int rc = p->config->random(p->arg, &key, sizeof(key));
+    if (rc < 0)
+        return rc;
+    frame[0] = (uint8_t)(0x80 | type);
+    frame[1] = (uint8_t)(0x80 | len);
+    memcpy(frame + 2, &key, sizeof(key));
+    if (len > 0)
+        memcpy(frame + 6, data, len);
+    mask_short(frame + 6, len, key);
+    return outq_copy(&p->out, frame, 6 + len, NULL, 0);
+}
+
 /* A message that is encoded already. */
 static int send_encoded(duet_proto *p, duet_shared *s)
 {
@@ -230,6 +249,9 @@ static int send_message(duet_proto *p, unsigned type, const void *data, size_t l
     }
     if (send_short(p, type, data, len))
         return 0;
+    int rc = send_short_masked(p, type, data, len);
+    if (rc <= 0)
+        return rc;
     duet_shared *s = p->gather;
     if (len >= DUET_BORROW && p->delivered && data == s->payload && len == s->len && !proto_masks(p) &&
         (s->type == type || (s->type == 0 && shared_alone(s))))
