@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One process of a load as its own files see it: loader.c opens, turns and ends, messages.c and storm.c are the load. */
+/* One process of a load as its files see it: loader.c opens, turns and ends, messages.c and storm.c are the load. */
 #ifndef CMD_LOADER_H
 #define CMD_LOADER_H
 
