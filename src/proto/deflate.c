@@ -318,7 +318,8 @@ static int feed(struct deflate *d, const uint8_t *data, size_t len, size_t most,
     return 0;
 }
 
-/* Puts the tail back that the sender took off, after which a block must have ended, on a whole byte. */
+/* Puts the tail back that the sender took off, after which a block must have ended, on a whole byte. When that was a
+ * final one, the stream begins anew and has no block yet. */
 static int finish(struct deflate *d, size_t most, duet_shared **out)
 {
     enum { BITS = 63, BETWEEN_BLOCKS = 128 };
@@ -327,7 +328,7 @@ static int finish(struct deflate *d, size_t most, duet_shared **out)
     if (d->whole)
         return 0;
     int rc = feed(d, tail, sizeof(tail), most, out);
-    if (rc == 0 && (d->in->data_type & (BITS | BETWEEN_BLOCKS)) != BETWEEN_BLOCKS)
+    if (rc == 0 && !d->whole && (d->in->data_type & (BITS | BETWEEN_BLOCKS)) != BETWEEN_BLOCKS)
         rc = DUET_ERR_PROTOCOL;
     /* It may be passed on, and wait in queues, which count its length. */
     duet_shared *tight = NULL;

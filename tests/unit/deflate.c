@@ -97,6 +97,11 @@ TEST(deflate, pmd_4_final_blocks_end_no_message)
     EXPECT("message text 'HelloHello'\n", 0xc1, 14, 0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, PACKED_HELLO);
     EXPECT("message text 'Hello'\nmessage text 'Hello'\n", 0xc1, 7, 0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0xc1, 7,
            PACKED_HELLO);
+    /* The block whose last four bytes the sender took off may be the final one itself. */
+    EXPECT("message text 'Hello'\nmessage text 'Hello'\n", 0xc1, 11, 0x00, 0x05, 0x00, 0xfa, 0xff, 'H', 'e', 'l', 'l',
+           'o', 0x01, 0xc1, 7, PACKED_HELLO);
+    EXPECT("message text ''\n", 0xc1, 1, 0x01);
+    EXPECT("send close 1007 ''\nerror PROTOCOL\n", 0xc1, 2, 0x01, 0x01);
     /* The window stays: the second message refers to the first. */
     static const uint8_t back[] = { 0xc1, 8, 0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00,
                                     0xc1, 5, 0xf2, 0x00, 0x11, 0x00, 0x00 };
