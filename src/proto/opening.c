@@ -136,11 +136,11 @@ static int judge_response(duet_proto *p, duet_event *ev)
     o->error = handshake_response(&o->head, o->bytes.at, p->config, o->accept, &subprotocol);
     if (o->error != NULL)
         return proto_fail(p, DUET_ERR_HANDSHAKE, 0);
-    if (subprotocol != NULL && (p->subprotocol = mem_strdup(subprotocol)) == NULL)
-        return proto_fail(p, DUET_ERR_NOMEM, 0);
     int rc = agree(p);
     if (rc < 0)
         return proto_fail(p, rc, 0);
+    if (subprotocol != NULL && (p->subprotocol = mem_strdup(subprotocol)) == NULL)
+        return proto_fail(p, DUET_ERR_NOMEM, 0);
     opening_free(p);
     proto_enter(p, OPEN);
     proto_became_open(p);

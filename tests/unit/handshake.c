@@ -378,6 +378,8 @@ TEST(handshake, cli_1_a_client_believes_only_a_right_answer)
         OK UPGRADE CONNECTION "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nX: %s\r\n",
         OK UPGRADE CONNECTION "Sec-WebSocket-Accept: %s\r\nSec-WebSocket-Accept: x\r\n",
         OK UPGRADE CONNECTION "Sec-WebSocket-Accept: %s\r\nSec-WebSocket-Extensions: permessage-deflate\r\n",
+        OK UPGRADE CONNECTION "Sec-WebSocket-Accept: %s\r\nSec-WebSocket-Protocol: b\r\n"
+                              "Sec-WebSocket-Extensions: x\r\n",
         OK UPGRADE CONNECTION "Sec-WebSocket-Accept: %s\r\nSec-WebSocket-Protocol: c\r\n",
         OK UPGRADE CONNECTION "Sec-WebSocket-Accept: %s\r\nSec-WebSocket-Protocol: A\r\n",
         OK UPGRADE CONNECTION "Sec-WebSocket-Accept: %s\r\nSec-WebSocket-Protocol: a, b\r\n",
@@ -398,6 +400,8 @@ TEST(handshake, cli_1_a_client_believes_only_a_right_answer)
             EXPECT_TRACE(p, i < 3 ? "request\nopen\nmessage text 'Hi'\n" : "request\nerror HANDSHAKE\n");
             if (i == 2)
                 assert_string_equal(duet_proto_subprotocol(p->proto), "b");
+            else
+                assert_null(duet_proto_subprotocol(p->proto));
             peer_free(p);
         }
 }
