@@ -5,6 +5,8 @@ PREFIX ?= /usr/local
 ARGS ?=
 PEERS ?=
 SECONDS_EACH ?= 60
+ENGINE ?= libfuzzer
+TARGETS ?=
 
 SECONDS ?= 60
 
@@ -32,10 +34,10 @@ conformance:      ## every case against Duet and others, in full (PEERS="--quick
 
 prove: test fuzz  ## the test run, then the fuzz targets
 
-fuzz:             ## run each fuzz target for SECONDS_EACH=60
-	@tools/deps build fuzz
-	@tools/build fuzz
-	@tests/fuzz/run $(SECONDS_EACH)
+fuzz:             ## run each fuzz target for SECONDS_EACH=60 (TARGETS="frame head" ENGINE=libfuzzer, msan or afl)
+	@tools/deps build fuzz $(ENGINE)
+	@tools/build $(if $(filter libfuzzer,$(ENGINE)),fuzz,fuzz-$(ENGINE))
+	@ENGINE=$(ENGINE) tests/fuzz/run $(SECONDS_EACH) $(TARGETS)
 
 bench:            ## measure the leaves: unmasking, UTF-8
 	@tools/deps build

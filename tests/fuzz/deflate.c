@@ -13,19 +13,9 @@ static const char request[] = "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r
                               "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
                               "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=9\r\n\r\n";
 
-static uint64_t hashed(uint64_t hash, const void *data, size_t len)
-{
-    const uint8_t *bytes = data;
-    for (size_t i = 0; i < len; i++)
-        hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
-    return hash;
-}
-
 static uint64_t feed(duet_proto *p, const uint8_t *data, size_t len, uint64_t hash)
 {
-    uint8_t *copy = malloc(len + 1);
-    CHECK(copy != NULL);
-    memcpy(copy, data, len);
+    uint8_t *copy = exactly(data, len);
     duet_input in = {copy, len};
     duet_event ev;
     int rc;
