@@ -289,7 +289,8 @@ static uint64_t message_deadline(const duet_proto *p)
 
 static uint64_t ping_deadline(const duet_proto *p)
 {
-    if (p->pinged)
+    /* Data counts as life (FRM-14): from then on silence is measured anew. */
+    if (p->pinged && p->heard_ms < p->since_ms)
         return after(p->since_ms, p->config->pong_ms);
     return after(p->heard_ms, p->config->ping_ms);
 }
@@ -317,7 +318,7 @@ static int tick_open(duet_proto *p)
     if (p->now_ms >= message_deadline(p))
         return proto_fail(p, DUET_ERR_POLICY, DUET_CODE_POLICY);
     if (p->pinged && p->heard_ms >= p->since_ms)
-        p->pinged = false; /* data counts as life (FRM-14) */
+        p->pinged = false;
     if (p->now_ms < ping_deadline(p))
         return 0;
     if (p->pinged)

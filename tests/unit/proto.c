@@ -502,6 +502,23 @@ TEST(proto, frm_14_data_counts_as_life)
     peer_free(p);
 }
 
+/* Also when the wait for a pong is the longer one, and data came in it: silence is measured from the data on. */
+TEST(proto, frm_14_and_net_7_who_vanishes_after_data_is_found_within_ping_and_pong)
+{
+    struct peer *p = peer_open(DUET_SERVER, &(duet_proto_config){ .ping_ms = 1000, .pong_ms = 9000 });
+    uint8_t wire[32];
+    uint64_t first = duet_proto_deadline(p->proto), heard = first + 10;
+    peer_tick(p, first);
+    p->now_ms = heard;
+    peer_feed(p, wire, peer_frame(p, wire, 0x82, "x", 1));
+    assert_int_equal(duet_proto_deadline(p->proto), heard + 1000);
+    peer_tick(p, heard + 1000);
+    assert_int_equal(duet_proto_deadline(p->proto), heard + 1000 + 9000);
+    peer_tick(p, heard + 1000 + 9000);
+    assert_int_equal(p->error, DUET_ERR_TIMEOUT);
+    peer_free(p);
+}
+
 TEST(proto, cls_7_a_close_that_is_not_answered_ends_in_5_s)
 {
     struct peer *p = peer_open(DUET_SERVER, NULL);
