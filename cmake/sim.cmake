@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: MIT
+# The simulations of tests/sim, sim_NAME. What they watch or play themselves is put in place by the linker (--wrap), so
+# that the library is the one that is shipped.
+
+set(sim_dir ${PROJECT_SOURCE_DIR}/tests/sim)
+set(sim_memory mem_alloc mem_zalloc mem_realloc mem_dup mem_strdup mem_free)
+
+function(sim_program name)
+  cmake_parse_arguments(SIM "" "" "SOURCES;WRAPS" ${ARGN})
+  list(TRANSFORM SIM_SOURCES PREPEND ${sim_dir}/)
+  add_executable(sim_${name} ${SIM_SOURCES} ${sim_dir}/sim.c)
+  target_include_directories(sim_${name} PRIVATE ${sim_dir} ${PROJECT_SOURCE_DIR}/tests/unit)
+  target_link_libraries(sim_${name} PRIVATE duet_flags duet_static)
+  list(TRANSFORM SIM_WRAPS PREPEND "-Wl,--wrap=")
+  target_link_options(sim_${name} PRIVATE ${SIM_WRAPS})
+endfunction()
+
+sim_program(pair SOURCES pair.c link.c WRAPS ${sim_memory})
