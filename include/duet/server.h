@@ -132,7 +132,8 @@ DUET_API unsigned duet_server_port(const duet_server *s, unsigned i);
 DUET_API void *duet_server_arg(const duet_server *s);
 
 /* Membership of a topic, any bytes up to 255. Twice is once. 0; DUET_ERR_LIMIT; DUET_ERR_INVALID; DUET_ERR_NOMEM;
- * DUET_ERR_CLOSED. Unsubscribing from what one is no member of is 0. */
+ * DUET_ERR_CLOSED. Unsubscribing from what one is no member of is 0; what was published before is still sent, but for
+ * what waits for the end of a message in parts: that meets `when_full`, as if the queue were full. */
 DUET_API int duet_subscribe(duet_conn *c, const char *topic);
 DUET_API int duet_unsubscribe(duet_conn *c, const char *topic);
 /*

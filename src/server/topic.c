@@ -426,6 +426,16 @@ static void give(struct topic *t, uint32_t index)
         t->least = p->number;
 }
 
+/* It leaves in the middle of a message in parts: what it is due cannot be given any more, and is not lost silently. */
+static void give_up(struct topic *t, uint32_t index)
+{
+    duet_conn *c = t->members[index].conn;
+    for (struct publication *p = t->members[index].next; p != t->tail && c->state == CONN_ACTIVE; p = p->next)
+        if (p->except == 0 || p->except != c->id)
+            refuse(c);
+    t->members[index].next = t->tail;
+}
+
 /* In the walk: what was queued leaves at once, while the connection's memory is at hand. */
 static void visit(struct topic *t, uint32_t index)
 {
@@ -645,6 +655,7 @@ int topic_leave(duet_conn *c, const char *name, size_t len)
         m = find(c, t);
         if (m == NULL)
             return 0;
+        give_up(t, m->index);
     }
     uint32_t index = m->index;
     struct memberships *all = c->members;

@@ -263,6 +263,32 @@ static void trace_all(duet_conn *c)
     duet_conn_trace(c);
 }
 
+/* Found by tests/sim/world.c, seed 5: it was lost without a word. */
+TEST(topic, mem_2_who_leaves_in_the_middle_of_a_message_misses_nothing_silently)
+{
+    begin((duet_server_config){ .when_full = DUET_FULL_REFUSE });
+    struct raw *a = join("t");
+    raw_send(a, "b\np\n!t 1\n!t 2\n-t\n!t 3\ne");
+    static struct raw_frame f;
+    assert_int_equal(raw_read_for(a, &f, RAW_PATIENCE_MS), 1);
+    assert_int_equal(raw_read_for(a, &f, RAW_PATIENCE_MS), 1);
+    assert_true(f.final);
+    raw_expect_nothing(a);
+    assert_int_equal(stats().skipped, 2);
+    raw_close(a);
+    end();
+    begin((duet_server_config){ .when_full = DUET_FULL_CLOSE });
+    a = join("t");
+    raw_send(a, "b\np\n!t 1\n-t");
+    do
+        assert_int_equal(raw_read_for(a, &f, RAW_PATIENCE_MS), 1);
+    while (f.opcode != RAW_CLOSE);
+    assert_int_equal(f.payload[0] << 8 | f.payload[1], 1008);
+    assert_int_equal(stats().skipped, 1);
+    raw_close(a);
+    end();
+}
+
 TEST(topic, a_trace_may_leave_and_publish_within_a_delivery)
 {
     begin((duet_server_config){ .trace = leave_in_trace, .on.open = trace_all });
