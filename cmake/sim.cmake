@@ -16,3 +16,13 @@ function(sim_program name)
 endfunction()
 
 sim_program(pair SOURCES pair.c link.c WRAPS ${sim_memory})
+
+# The simulated kernel, instead of the system's calls.
+set(sim_kernel kernel.c kernel_net.c kernel_raw.c kernel_thread.c kernel_fail.c)
+set(sim_calls
+    socket bind listen connect accept4 recv send sendmsg shutdown setsockopt getsockopt getsockname getpeername
+    epoll_create1 epoll_ctl epoll_wait eventfd read write close open openat syscall fstat lstat unlink pread
+    clock_gettime time getrandom getaddrinfo freeaddrinfo
+    pthread_create pthread_join pthread_cond_wait pthread_cond_signal pthread_cond_broadcast)
+
+sim_program(world SOURCES world.c ${sim_kernel} WRAPS ${sim_memory} ${sim_calls})
