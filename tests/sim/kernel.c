@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 enum { ALARMS = 16, SOCKET_PATHS = 8, REAL_FILES = 1024, BOOT_US = 1000 * 1000 * 1000, EPOCH_S = 1800000000 };
-static const uint64_t never = UINT64_MAX;
+static const uint64_t never = UINT64_MAX, life_us = 3 * 3600 * 1000000ull;
 
 struct kernel kernel;
 
@@ -364,21 +364,24 @@ int __wrap_epoll_wait(int epoll, struct epoll_event *out, int most, int timeout_
 {
     const struct file *e = file_of(epoll);
     uint64_t end = timeout_ms < 0 ? never : kernel.now_us + (uint64_t)timeout_ms * 1000;
-    if (fails(CALL_epoll_wait))
-        return -1;
-    if (dice_one_in(&kernel.dice, kernel.weather.eintr_one_in)) {
-        errno = EINTR;
-        return -1;
-    }
     net_advance();
     for (;;) {
         int n = collect(e, out, most);
         if (n > 0 || kernel.now_us >= end)
             return n;
+        /* As in Linux, only who would wait is interrupted. */
+        if (fails(CALL_epoll_wait))
+            return -1;
+        if (dice_one_in(&kernel.dice, kernel.weather.eintr_one_in)) {
+            errno = EINTR;
+            return -1;
+        }
         uint64_t next = kernel_next_us();
         if (next == never && end == never)
             sim_failed(__FILE__, __LINE__, "what epoll_wait waits for can come");
         kernel_advance(next < end ? next : end);
+        if (kernel.now_us > BOOT_US + life_us)
+            sim_failed(__FILE__, __LINE__, "it ends in bounded time");
         kernel_run_threads();
     }
 }
@@ -498,6 +501,11 @@ void kernel_boot(uint64_t seed, const struct kernel_weather *weather)
         kernel.weather = *weather;
     kernel_no_ipv6 = false;
     threads_boot();
+}
+
+void kernel_turns(const struct kernel_weather *weather)
+{
+    kernel.weather = *weather;
 }
 
 unsigned kernel_open_files(void)

@@ -34,6 +34,8 @@ struct kernel_weather {
 
 /* From now on everything is new; `seed` is all there is of chance. */
 void kernel_boot(uint64_t seed, const struct kernel_weather *weather);
+/* Another weather from now on. */
+void kernel_turns(const struct kernel_weather *weather);
 /* The descriptors that are open now, but for those of raw peers; the threads that wait to run. */
 unsigned kernel_open_files(void);
 unsigned kernel_waiting_threads(void);
@@ -48,6 +50,8 @@ void kernel_advance(uint64_t to_us);
 bool kernel_ready(int epoll);
 /* Runs the threads that are due. */
 void kernel_run_threads(void);
+/* They run only when they are waited for: those of a server that has loops of its own, which would not come back. */
+extern bool kernel_lazy_threads;
 /* `fn` is called at that time, from kernel_advance() or a wait. At most 16 at a time. */
 void kernel_at(uint64_t at_us, void (*fn)(void *arg), void *arg);
 struct dice *kernel_dice(void);

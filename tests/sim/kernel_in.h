@@ -33,7 +33,7 @@ struct sock {
     enum sock_state state;
     struct sockaddr_storage name;
     socklen_t name_len;
-    bool only_six;
+    bool only_six, shares; /* IPV6_V6ONLY, SO_REUSEPORT */
     struct line *line;
     int side;
     struct line *backlog, **backlog_last;

@@ -233,6 +233,13 @@ static int find(const struct sockaddr_storage *to, enum sock_state least)
     return -1;
 }
 
+/* Whether another socket has this address, and does not share it as we do. */
+static bool taken(const struct sock *s)
+{
+    int i = find(&s->name, BOUND);
+    return i >= 0 && !(s->shares && kernel.files[i].sock.shares);
+}
+
 static void arrive_at_listener(struct line *l)
 {
     struct file *f = l->listener >= 0 ? &kernel.files[l->listener] : NULL;
@@ -463,7 +470,7 @@ int __wrap_bind(int fd, const struct sockaddr *to, socklen_t len)
     if (s->family != AF_UNIX && port_of(&s->name) == 0)
         give_port(&s->name);
     else if (s->family == AF_UNIX ? !path_take(((struct sockaddr_un *)&s->name)->sun_path)
-                                  : find(&s->name, BOUND) >= 0) {
+                                  : taken(s)) {
         errno = EADDRINUSE;
         return -1;
     }
@@ -669,6 +676,8 @@ int __wrap_setsockopt(int fd, int level, int option, const void *value, socklen_
         return -1;
     if (level == IPPROTO_IPV6 && option == IPV6_V6ONLY)
         s->only_six = *(const int *)value;
+    if (level == SOL_SOCKET && option == SO_REUSEPORT)
+        s->shares = *(const int *)value;
     return 0;
 }
 

@@ -25,11 +25,14 @@ static struct thread {
 static unsigned count;
 static struct thread *running;
 
+bool kernel_lazy_threads;
+
 void threads_boot(void)
 {
     memset(threads, 0, sizeof(threads));
     count = 0;
     running = NULL;
+    kernel_lazy_threads = false;
 }
 
 static uint64_t soon(void)
@@ -40,6 +43,8 @@ static uint64_t soon(void)
 uint64_t thread_next_us(void)
 {
     uint64_t next = never;
+    if (kernel_lazy_threads)
+        return never;
     for (unsigned i = 0; i < count; i++)
         if (!threads[i].done && threads[i].waits == NULL && threads[i].due_us < next)
             next = threads[i].due_us;
@@ -67,7 +72,7 @@ static void run(struct thread *t)
 
 void kernel_run_threads(void)
 {
-    for (unsigned i = 0; running == NULL && i < count; i++)
+    for (unsigned i = 0; running == NULL && !kernel_lazy_threads && i < count; i++)
         if (!threads[i].done && threads[i].waits == NULL && threads[i].due_us <= kernel.now_us)
             run(&threads[i]);
 }

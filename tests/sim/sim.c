@@ -53,10 +53,14 @@ static void last_words(void)
     fflush(stdout);
 }
 
+int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
+
 _Noreturn void sim_failed(const char *file, int line, const char *claim)
 {
     say("%s:%d: it does not hold that %s", file, line, claim);
     last_words();
+    if (__lsan_do_recoverable_leak_check)
+        __lsan_do_recoverable_leak_check(); /* where it was allocated, if that is what went wrong */
     _exit(1);
 }
 
@@ -101,6 +105,15 @@ static void print_counters(void)
         printf("# %s: %lu\n", counters[i].what, counters[i].n);
 }
 
+void sim_watch(const char *name)
+{
+    program = strrchr(name, '/') ? strrchr(name, '/') + 1 : name;
+    signal(SIGABRT, aborted);
+    signal(SIGPIPE, SIG_IGN);
+    if (__sanitizer_set_death_callback)
+        __sanitizer_set_death_callback(last_words);
+}
+
 /* Nothing but the seed may have a say, or a failure could not be played again. */
 static void play_again(uint64_t seed, void (*play)(uint64_t seed))
 {
@@ -114,11 +127,7 @@ static void play_again(uint64_t seed, void (*play)(uint64_t seed))
 
 int sim_main(int argc, char **argv, bool (*mine)(uint64_t seed), void (*play)(uint64_t seed))
 {
-    program = strrchr(argv[0], '/') ? strrchr(argv[0], '/') + 1 : argv[0];
-    signal(SIGABRT, aborted);
-    signal(SIGPIPE, SIG_IGN);
-    if (__sanitizer_set_death_callback)
-        __sanitizer_set_death_callback(last_words);
+    sim_watch(argv[0]);
     uint64_t from = argc > 1 ? strtoull(argv[1], NULL, 10) : 0;
     uint64_t count = argc > 2 ? strtoull(argv[2], NULL, 10) : 1, played = 0;
     loud = argc == 2;

@@ -22,6 +22,8 @@ void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
     } while (0)
 _Noreturn void sim_failed(const char *file, int line, const char *claim);
 
+/* Whatever ends the program from now on is told with its trace. */
+void sim_watch(const char *name);
 /* Called before a seed is played, so that whatever ends the program names it. */
 void sim_begin(uint64_t seed);
 /* What the library holds now: allocations of mem.h that were not freed. */

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * MEM-1, NET-2: in each scenario each allocation fails, once and then for ever; and each call of the system fails, with
+ * each of the errors that it can give, once and for ever. Whatever comes of it, nothing crashes, hangs, spins or leaks
+ * memory or a descriptor, each end is told once, and the server serves the next one.
+ *
+ *   sim_faults memory|calls|pieces [PART PARTS]
+ */
+#include "base/mem.h"
+#include "stage.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { LEAST = 200, LIMIT = 20000 };
+
+static struct {
+    unsigned long scenarios, runs, failed;
+} count;
+
+static unsigned part, parts = 1, number;
+
+static const struct kernel_weather fair = { .delay_us = 100, .jitter_us = 50, .buffer = 64 * 1024 };
+static const struct kernel_weather in_pieces = {
+    .delay_us = 100, .jitter_us = 50, .buffer = 64 * 1024, .piece = 1, .read_most = 1, .write_most = 1
+};
+static const struct kernel_weather with_signals = { .delay_us = 100,
+                                                    .jitter_us = 50,
+                                                    .buffer = 8 * 1024,
+                                                    .read_most = 700,
+                                                    .write_most = 700,
+                                                    .eintr_one_in = 2,
+                                                    .again_one_in = 3,
+                                                    .spurious_one_in = 3 };
+
+/* One scenario; what fails fails within it, and no longer when its end is judged. Returns what `over` did. */
+static unsigned long play(const struct scenario *s, unsigned how, const struct kernel_weather *weather,
+                          void (*begin)(void), unsigned long (*over)(void))
+{
+    kernel_boot(1, weather);
+    uint8_t *large = stage.large;
+    sim_begin(number);
+    say("%s, %s%s%s", s->name,
+        how & ALONE       ? "alone"
+        : how & OVER_TLS  ? "TLS"
+        : how & OVER_UNIX ? "unix"
+                          : "TCP",
+        how & DEFLATED ? ", deflate" : "", how & KEPT ? ", windows kept" : "");
+    memset(&stage, 0, sizeof(stage));
+    stage.large = large;
+    count.runs++;
+    begin();
+    bool serves = !(how & ALONE) && stage_begin(how) == 0;
+    if (serves || (how & ALONE))
+        s->run();
+    unsigned long n = over();
+    if (kernel_failed())
+        say("%s", kernel_failed_name());
+    kernel_turns(&fair);
+    if (!serves && !(how & ALONE)) {
+        CHECK(kernel_open_files() == 0 && sim_held() == 0);
+        CHECK(stage_begin(how) == 0); /* it can be tried again */
+    }
+    if (how & ALONE)
+        stage_end_alone();
+    else
+        stage_end();
+    kernel_halt();
+    return n;
+}
+
+static struct {
+    unsigned long nth;
+    unsigned which;
+    bool for_ever;
+} fail;
+
+static void begin_nothing(void)
+{
+    kernel_fail(LIMIT * 100ul, 0, false);
+}
+
+static void begin_memory(void)
+{
+    kernel_fail(LIMIT * 100ul, 0, false);
+    mem_fail(fail.nth, fail.for_ever);
+}
+
+static unsigned long over_memory(void)
+{
+    kernel_fail_end();
+    return mem_fail_end();
+}
+
+static void begin_call(void)
+{
+    kernel_fail(fail.nth, fail.which, fail.for_ever);
+}
+
+static void memory(const struct scenario *s, unsigned how)
+{
+    for (int for_ever = 0; for_ever < 2; for_ever++) {
+        fail.for_ever = for_ever;
+        for (fail.nth = 0; play(s, how, &fair, begin_memory, over_memory) > fail.nth; fail.nth++)
+            count.failed++;
+        CHECK(fail.nth > 0 && fail.nth < LIMIT);
+    }
+}
+
+/* Every error of every call. The number of calls is not the same each time: what fails is tried again. */
+static void calls(const struct scenario *s, unsigned how)
+{
+    for (int for_ever = 0; for_ever < 2; for_ever++) {
+        bool more = true;
+        for (fail.nth = 0; more; fail.nth++) {
+            CHECK(fail.nth < LIMIT);
+            fail.for_ever = for_ever;
+            for (fail.which = 0;; fail.which++) {
+                unsigned long asked = play(s, how, &fair, begin_call, kernel_fail_end);
+                more = asked > fail.nth;
+                if (!kernel_failed())
+                    break;
+                count.failed++;
+            }
+        }
+    }
+}
+
+/* Everything a byte at a time; then with signals, and calls that would block. */
+static void pieces(const struct scenario *s, unsigned how)
+{
+    count.failed += play(s, how, &in_pieces, begin_nothing, kernel_fail_end);
+    count.failed += play(s, how, &with_signals, begin_nothing, kernel_fail_end);
+}
+
+static void each(const struct scenario *s, void (*with)(const struct scenario *s, unsigned how))
+{
+    static const unsigned deflates[] = { 0, DEFLATED, KEPT };
+    for (; s->name != NULL; s++) {
+        for (unsigned way = OVER_TCP; way <= ALONE; way <<= 1) {
+            if (!(s->ways & way) || way == IN_PIECES)
+                continue;
+            for (unsigned i = 0; i < s->deflates; i++, number++) {
+                count.scenarios++;
+                if (number % parts == part)
+                    with(s, way | (s->ways & IN_PIECES) | deflates[i]);
+            }
+        }
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static const struct {
+        const char *name, *what;
+        void (*with)(const struct scenario *s, unsigned how);
+    } all[] = { { "memory", "allocations failed", memory },
+                { "calls", "calls failed", calls },
+                { "pieces", "calls in pieces and with signals", pieces } };
+    unsigned which = 0;
+    while (which < 3 && (argc < 2 || strcmp(argv[1], all[which].name) != 0))
+        which++;
+    if (which == 3)
+        return 2;
+    if (argc > 3) {
+        part = (unsigned)strtoul(argv[2], NULL, 10);
+        parts = (unsigned)strtoul(argv[3], NULL, 10);
+    }
+    sim_watch(argv[0]);
+    stage_open_tls();
+    each(websocket_scenarios, all[which].with);
+    each(http_scenarios, all[which].with);
+    each(client_scenarios, all[which].with);
+    each(server_scenarios, all[which].with);
+    stage_close_tls();
+    CHECK(count.scenarios >= LEAST);
+    printf("ok - sim_faults %s: %lu scenarios, %lu runs, %lu %s\n", all[which].name, count.scenarios, count.runs,
+           count.failed, all[which].what);
+    return 0;
+}
