@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "net/random.h"
 #include <duet/error.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -19,10 +20,12 @@ static void init_once(void)
     pthread_atfork(NULL, NULL, in_child);
 }
 
-static int from_system(void *to, size_t len)
+int random_system(void *to, size_t len)
 {
     for (size_t done = 0; done < len;) {
         ssize_t n = getrandom((char *)to + done, len - done, 0);
+        if (n < 0 && errno == EINTR)
+            continue; /* a signal, early after the boot or in the middle of much (TLS-14) */
         if (n <= 0)
             return DUET_ERR_RANDOM;
         done += (size_t)n;
@@ -33,12 +36,12 @@ static int from_system(void *to, size_t len)
 int random_fill(struct random *r, void *to, size_t len)
 {
     if (len > sizeof(r->bytes))
-        return from_system(to, len);
+        return random_system(to, len);
     unsigned generation = atomic_load_explicit(&forks, memory_order_relaxed);
     if (len > r->left || generation != r->generation) {
         pthread_once(&once, init_once);
         r->left = 0;
-        if (from_system(r->bytes, sizeof(r->bytes)) < 0)
+        if (random_system(r->bytes, sizeof(r->bytes)) < 0)
             return DUET_ERR_RANDOM;
         r->left = sizeof(r->bytes);
         r->generation = generation;

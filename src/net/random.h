@@ -17,6 +17,9 @@ struct random {
     uint8_t bytes[RANDOM_BLOCK];
 };
 
+/* Straight from the system, for keys that are made once. 0 or DUET_ERR_RANDOM. */
+int random_system(void *to, size_t len);
+
 /* Fills `to`; `r` was zeroed at first. 0 or DUET_ERR_RANDOM. One thread at a time. */
 int random_fill(struct random *r, void *to, size_t len);
 

@@ -173,7 +173,10 @@ int peer_opening(duet_conn *c)
         return DUET_ERR_FORMAT;
     }
     size_t take = rc == 1 ? header.size - have : (size_t)n;
-    if (recv(c->stream.watch.fd, bytes, take, 0) != (ssize_t)take)
+    do
+        n = recv(c->stream.watch.fd, bytes, take, 0);
+    while (n < 0 && errno == EINTR);
+    if (n != (ssize_t)take)
         return DUET_ERR_EOF;
     return rc == 1 ? take_header(c, p, &header) : 0;
 }

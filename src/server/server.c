@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -213,7 +212,7 @@ static int init(duet_server *s, const duet_server_config *config, char *why)
 {
     pthread_mutex_init(&s->log_lock, NULL);
     pthread_mutex_init(&s->address_lock, NULL);
-    if (getrandom(s->map_key, sizeof(s->map_key), 0) != sizeof(s->map_key))
+    if (random_system(s->map_key, sizeof(s->map_key)) < 0)
         return DUET_ERR_RANDOM;
     map_init(&s->addresses, s->map_key);
     int rc = config_take(s, config, why);
