@@ -9,8 +9,10 @@ ENGINE ?= libfuzzer
 TARGETS ?=
 
 SECONDS ?= 60
+SEEDS ?= 10000
+SEED ?=
 
-.PHONY: all deps run test conformance prove fuzz bench soak install clean help
+.PHONY: all deps run test conformance prove fuzz sim bench soak install clean help
 
 all:              ## build the release into build/release
 	@tools/deps build
@@ -32,7 +34,13 @@ conformance:      ## every case against Duet and others, in full (PEERS="--quick
 	@tools/build release
 	@tests/conformance/everything $(PEERS)
 
-prove: test fuzz  ## the test run, then the fuzz targets
+prove: test fuzz  ## the test run, the fuzz targets, and ten times the seeds
+	@$(MAKE) --no-print-directory sim SEEDS=100000
+
+sim:              ## the simulations: SEEDS=10000 of them, or SEED=n alone with its trace
+	@tools/deps build test
+	@tools/build asan
+	@tests/sim/run $(SEEDS) $(SEED)
 
 fuzz:             ## run each fuzz target for SECONDS_EACH=60 (TARGETS="frame head" ENGINE=libfuzzer, msan or afl)
 	@tools/deps build fuzz $(ENGINE)

@@ -14,7 +14,7 @@
 #include "dice.h"
 #include <sys/socket.h>
 
-enum { KERNEL_FD = 100000, KERNEL_FILES = 512 };
+enum { KERNEL_FD = 100000, KERNEL_FILES = 128 };
 
 /* Zero is fair weather: everything at once and whole, buffers of 256 KiB. */
 struct kernel_weather {
@@ -70,6 +70,7 @@ void kernel_fail(unsigned long nth, unsigned which, bool for_ever);
 unsigned long kernel_fail_end(void);
 /* After kernel_fail(): whether there was such an error of such a call, and its name, "recv: ECONNRESET". */
 bool kernel_failed(void);
+bool kernel_failed_with(int error);
 const char *kernel_failed_name(void);
 
 /* Raw peers: sockets of the test's own, whose calls do not fail and do not count. */

@@ -45,6 +45,11 @@ bool kernel_failed(void)
     return failing.error != 0;
 }
 
+bool kernel_failed_with(int error)
+{
+    return failing.error == error;
+}
+
 const char *kernel_failed_name(void)
 {
     snprintf(failing.name, sizeof(failing.name), "%s: %s", calls[failing.kind].name,

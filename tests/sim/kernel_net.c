@@ -494,7 +494,10 @@ int __wrap_connect(int fd, const struct sockaddr *to, socklen_t len)
 {
     struct sock *s = sock_of(fd);
     struct sockaddr_storage at = { 0 };
-    if (s == NULL || fails(CALL_connect))
+    if (s == NULL)
+        return -1;
+    bool signal = fails(CALL_connect); /* after which the attempt goes on by itself */
+    if (signal && errno != EINTR)
         return -1;
     memcpy(&at, to, len);
     s->line = line_new();
@@ -519,11 +522,11 @@ int __wrap_connect(int fd, const struct sockaddr *to, socklen_t len)
     if (s->family == AF_UNIX || kernel.raw) { /* at once or not at all */
         net_advance();
         s->state = CONNECTED;
-        errno = s->line->error[0];
-        return s->line->fate ? -1 : 0;
+        errno = signal ? EINTR : s->line->error[0];
+        return signal || s->line->fate ? -1 : 0;
     }
     s->line->open_us += kernel.weather.delay_us + dice_below(&kernel.dice, kernel.weather.jitter_us + 1);
-    errno = interrupted() ? EINTR : EINPROGRESS;
+    errno = signal || interrupted() ? EINTR : EINPROGRESS;
     return -1;
 }
 

@@ -7,6 +7,8 @@
  *   deadlines  open, ping, pong, close and message_ms are kept, not before their time and not after it
  *   the end    both agree on how it came, with the right codes; it comes within bounded time; nothing stays allocated
  *
+ * (FRM-9, FRM-14, MSG-3, PMD-10, CLS-5, CLS-7, NET-7)
+ *
  * In some seeds one allocation fails; then all this still holds for what was accepted.
  */
 #include "base/mem.h"

@@ -484,7 +484,7 @@ void stage_open_tls(void)
     mkdir(stage_folder, 0700);
     snprintf(cert, sizeof(cert), "%s/crt", stage_folder);
     snprintf(key, sizeof(key), "%s/key", stage_folder);
-    cert_make(cert, key, "IP:127.0.0.1");
+    cert_make_even(cert, key, "IP:127.0.0.1");
     const char *certs[] = { cert }, *keys[] = { key };
     if (duet_tls_new(&tls, certs, keys, 1, why) < 0) {
         printf("not ok - %s\n", why);

@@ -14,10 +14,10 @@ static inline void cert_write_key(const char *path, EVP_PKEY *key, const char *p
     fclose(f);
 }
 
-/* A self-signed certificate for `names` ("DNS:a.example,IP:127.0.0.1") and its key, for a year either way. */
-static inline void cert_make(const char *cert_path, const char *key_path, const char *names)
+/* A self-signed certificate for `names` ("DNS:a.example,IP:127.0.0.1") and its key (taken), for a year either way. */
+static inline void cert_make_with(EVP_PKEY *key, const EVP_MD *digest, const char *cert_path, const char *key_path,
+                                  const char *names)
 {
-    EVP_PKEY *key = EVP_EC_gen("P-256");
     X509 *x = X509_new();
     X509_set_version(x, 2);
     static long serial = 1;
@@ -31,13 +31,24 @@ static inline void cert_make(const char *cert_path, const char *key_path, const 
     X509_EXTENSION *e = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, names);
     X509_add_ext(x, e, -1);
     X509_EXTENSION_free(e);
-    X509_sign(x, key, EVP_sha256());
+    X509_sign(x, key, digest);
     FILE *f = fopen(cert_path, "w");
     PEM_write_X509(f, x);
     fclose(f);
     cert_write_key(key_path, key, NULL);
     X509_free(x);
     EVP_PKEY_free(key);
+}
+
+static inline void cert_make(const char *cert_path, const char *key_path, const char *names)
+{
+    cert_make_with(EVP_EC_gen("P-256"), EVP_sha256(), cert_path, key_path, names);
+}
+
+/* One whose signatures all have the same length, so that a handshake has, too. */
+static inline void cert_make_even(const char *cert_path, const char *key_path, const char *names)
+{
+    cert_make_with(EVP_PKEY_Q_keygen(NULL, NULL, "ED25519"), NULL, cert_path, key_path, names);
 }
 
 #endif
