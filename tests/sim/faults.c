@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * MEM-1, NET-1 to NET-5, NET-8, TLS-14: in each scenario each allocation fails, once and then for ever; and each call of the system fails, with
- * each of the errors that it can give, once and for ever. Whatever comes of it, nothing crashes, hangs, spins or leaks
- * memory or a descriptor, each end is told once, and the server serves the next one.
+ * MEM-1, NET-1 to NET-5, NET-8, TLS-14: in each scenario each allocation fails, once and then for ever; and each call
+ * of the system, with each of the errors that it can give, once and for ever. Whatever comes of it, nothing crashes,
+ * hangs, spins or leaks memory or a descriptor, each end is told once, and the server serves the next one.
  *
  *   sim_faults memory|calls|all-calls|pieces [PART PARTS]
  *
@@ -131,7 +131,8 @@ static bool as_ever(const struct outcome *plain)
     return memcmp(&outcome, plain, sizeof(outcome)) == 0;
 }
 
-/* Every error of every call. A signal is none (NET-4). The number of calls is not the same each time: what fails is tried again. */
+/* Every error of every call. A signal is none (NET-4). The number of calls is not the same each time: what fails is
+ * tried again. */
 static void calls(const struct scenario *s, unsigned how)
 {
     play(s, how, &fair, begin_nothing, kernel_fail_end);

@@ -31,7 +31,8 @@ static void answered(const char *answer, bool hang)
     }
 
 ANSWER(refused, "HTTP/1.1 403 No\r\nContent-Length: 5\r\n\r\nnever")
-ANSWER(refused_in_chunks, "HTTP/1.1 503 Busy\r\nRetry-After: 2\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n")
+ANSWER(refused_in_chunks,
+       "HTTP/1.1 503 Busy\r\nRetry-After: 2\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n")
 ANSWER(refused_to_the_end, "HTTP/1.1 401 Who\r\n\r\nwho are you?")
 ANSWER(early_hints, "HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\nHTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n")
 ANSWER(wrong_accept, "HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n")

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Raw peers of the server's plain port: HTTP, bodies, streams, files, and upgrades that come in pieces or not at all. */
+/* Raw peers of the plain port: HTTP, bodies, streams, files, and upgrades that come in pieces or not at all. */
 #include "stage.h"
 #include <string.h>
 
@@ -9,8 +9,8 @@
         exchange(first, rest);                                                                                         \
     }
 
-#define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
-#define POST(path, fields) "POST " path " HTTP/1.1\r\nHost: a\r\n" fields "\r\n"
+#define GET(path)             "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
+#define POST(path, fields)    "POST " path " HTTP/1.1\r\nHost: a\r\n" fields "\r\n"
 #define UPGRADE(path, fields) "GET " path " HTTP/1.1\r\nHost: a\r\n" STAGE_UPGRADE fields "\r\n"
 
 EXCHANGE(get, GET("/hello"), NULL)
@@ -24,8 +24,8 @@ EXCHANGE(chunks, POST("/hello", "Transfer-Encoding: chunked\r\n") "3\r\nabc\r\n"
 EXCHANGE(expects, POST("/hello", "Expect: 100-continue\r\nContent-Length: 1\r\n"), "a")
 EXCHANGE(pieces, POST("/pieces", "Content-Length: 6\r\n") "abc", "def")
 EXCHANGE(chunked_pieces, POST("/pieces", "Transfer-Encoding: chunked\r\n") "3\r\nabc\r\n", "0\r\n\r\n")
-EXCHANGE(preflight, "OPTIONS /hello HTTP/1.1\r\nHost: a\r\nOrigin: http://a\r\nAccess-Control-Request-Method: POST\r\n\r\n",
-         NULL)
+EXCHANGE(preflight,
+         "OPTIONS /hello HTTP/1.1\r\nHost: a\r\nOrigin: http://a\r\nAccess-Control-Request-Method: POST\r\n\r\n", NULL)
 EXCHANGE(none, GET("/hello/none"), NULL)
 EXCHANGE(bad, "GET /hello\r\n\r\n", NULL)
 EXCHANGE(streamed, GET("/stream"), NULL)

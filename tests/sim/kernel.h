@@ -19,17 +19,17 @@ enum { KERNEL_FD = 100000, KERNEL_FILES = 128 };
 /* Zero is fair weather: everything at once and whole, buffers of 256 KiB. */
 struct kernel_weather {
     unsigned delay_us, jitter_us;
-    size_t piece;             /* most bytes that arrive together; 0: all of a write */
-    size_t buffer;            /* most bytes of a direction that nobody read yet */
-    unsigned bytes_per_ms;    /* 0: no limit */
-    unsigned still_one_in;    /* pieces, after which nothing comes for up to still_us */
+    size_t piece;          /* most bytes that arrive together; 0: all of a write */
+    size_t buffer;         /* most bytes of a direction that nobody read yet */
+    unsigned bytes_per_ms; /* 0: no limit */
+    unsigned still_one_in; /* pieces, after which nothing comes for up to still_us */
     unsigned still_us;
     size_t read_most, write_most; /* of one call, drawn from 1 on; 0: all there is */
-    unsigned again_one_in;    /* calls that would block though there is something */
-    unsigned eintr_one_in;    /* calls that a signal interrupts */
-    unsigned spurious_one_in; /* epoll says readable though nothing is there */
-    unsigned tick_us;         /* each look at the clock takes up to so long */
-    bool reset_discards;      /* a reset throws away what was not read yet, as on some systems */
+    unsigned again_one_in;        /* calls that would block though there is something */
+    unsigned eintr_one_in;        /* calls that a signal interrupts */
+    unsigned spurious_one_in;     /* epoll says readable though nothing is there */
+    unsigned tick_us;             /* each look at the clock takes up to so long */
+    bool reset_discards;          /* a reset throws away what was not read yet, as on some systems */
 };
 
 /* From now on everything is new; `seed` is all there is of chance. */

@@ -12,18 +12,18 @@ struct pipe;
 /* One TCP connection. Side 0 connected, side 1 was accepted. */
 struct line {
     struct line *next;
-    struct line *waiting;     /* in a backlog */
-    struct pipe *way[2];      /* what side `s` writes */
-    bool gone[2];             /* side `s` has closed */
-    bool dead[2];             /* side `s` knows that it was reset */
-    int error[2];             /* what side `s` is told next */
-    uint64_t reset_us[2];     /* when side `s` learns of a reset */
-    uint64_t open_us;         /* when the connecting side learns of its fate */
-    int fate;                 /* 0, or the errno */
+    struct line *waiting; /* in a backlog */
+    struct pipe *way[2];  /* what side `s` writes */
+    bool gone[2];         /* side `s` has closed */
+    bool dead[2];         /* side `s` knows that it was reset */
+    int error[2];         /* what side `s` is told next */
+    uint64_t reset_us[2]; /* when side `s` learns of a reset */
+    uint64_t open_us;     /* when the connecting side learns of its fate */
+    int fate;             /* 0, or the errno */
     bool open, silent;
     struct sockaddr_storage name[2];
     socklen_t name_len[2];
-    int listener;             /* that is to take it; -1: none */
+    int listener; /* that is to take it; -1: none */
 };
 
 enum sock_state { FRESH, BOUND, LISTENING, CONNECTING, CONNECTED };
@@ -51,8 +51,8 @@ enum file_kind { FREE_FILE, NULL_FILE, EVENT_FILE, EPOLL_FILE, SOCKET_FILE };
 struct file {
     enum file_kind kind;
     bool raw;
-    uint64_t count;              /* EVENT */
-    struct interest *interests;  /* EPOLL */
+    uint64_t count;             /* EVENT */
+    struct interest *interests; /* EPOLL */
     size_t interest_count, interest_cap;
     struct sock sock;
 };
@@ -68,10 +68,10 @@ extern struct kernel {
     bool raw;        /* a raw peer's call is being made */
 } kernel;
 
-struct file *file_of(int fd); /* NULL: not ours, or closed */
+struct file *file_of(int fd);      /* NULL: not ours, or closed */
 int file_new(enum file_kind kind); /* a descriptor; -1 with errno */
 
-bool path_take(const char *path);  /* a file for a unix socket; false: it is there */
+bool path_take(const char *path); /* a file for a unix socket; false: it is there */
 
 /* kernel_thread.c */
 void threads_boot(void);
@@ -116,7 +116,7 @@ enum call {
 #define CALL_ENUM(name, ...) CALL_##name,
     CALLS(CALL_ENUM)
 #undef CALL_ENUM
-    CALL_COUNT
+        CALL_COUNT
 };
 
 /* True: this call is to fail, and errno says how. */

@@ -469,8 +469,7 @@ int __wrap_bind(int fd, const struct sockaddr *to, socklen_t len)
     s->name_len = len;
     if (s->family != AF_UNIX && port_of(&s->name) == 0)
         give_port(&s->name);
-    else if (s->family == AF_UNIX ? !path_take(((struct sockaddr_un *)&s->name)->sun_path)
-                                  : taken(s)) {
+    else if (s->family == AF_UNIX ? !path_take(((struct sockaddr_un *)&s->name)->sun_path) : taken(s)) {
         errno = EADDRINUSE;
         return -1;
     }
@@ -563,8 +562,9 @@ int __wrap_accept4(int fd, struct sockaddr *from, socklen_t *len, int flags)
         return -1;
     }
     struct sock *new = sock_of(own);
-    *new = (struct sock){ .family = s->family, .state = CONNECTED, .line = l, .side = 1, .name = s->name,
-                          .name_len = s->name_len };
+    *new = (struct sock){
+        .family = s->family, .state = CONNECTED, .line = l, .side = 1, .name = s->name, .name_len = s->name_len
+    };
     name_out(&l->name[0], l->name_len[0], from, len);
     return own;
 }

@@ -10,9 +10,9 @@
 
 struct link_weather {
     unsigned delay_ms, jitter_ms;
-    size_t piece;         /* most bytes of a piece */
-    size_t buffer;        /* most bytes on their way and unread */
-    unsigned bytes_a_ms;  /* 0: no limit */
+    size_t piece;          /* most bytes of a piece */
+    size_t buffer;         /* most bytes on their way and unread */
+    unsigned bytes_a_ms;   /* 0: no limit */
     unsigned still_one_in; /* pieces, after which nothing comes for up to still_ms */
     unsigned still_ms;
 };

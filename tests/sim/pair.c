@@ -653,7 +653,8 @@ static void advance(void)
     for (int i = 0; i < 2; i++) {
         struct side *s = &w.side[i];
         plan_tick(s);
-        uint64_t at[] = { s->over ? UINT64_MAX : s->tick_ms, link_next(&s->out), s->over ? UINT64_MAX : s->accept_at_ms };
+        uint64_t at[] = { s->over ? UINT64_MAX : s->tick_ms, link_next(&s->out),
+                          s->over ? UINT64_MAX : s->accept_at_ms };
         for (int k = 0; k < 3; k++)
             next = at[k] < next ? at[k] : next;
     }
@@ -716,7 +717,8 @@ static void begin(uint64_t seed)
         s->patience_ms = (unsigned)dice_size(&w.dice, 300);
         s->accept_at_ms = s->tick_ms = UINT64_MAX;
         const duet_proto_config *c = &s->config;
-        say("%s: open %u ping %u pong %u close %u message %u ms, at most %u bytes%s, deflate %d, ticks up to %u ms late",
+        say("%s: open %u ping %u pong %u close %u message %u ms, at most %u bytes%s, deflate %d, ticks up to %u ms "
+            "late",
             s->name, c->open_ms, c->ping_ms, c->pong_ms, c->close_ms, c->message_ms, c->message_max,
             c->pieces ? " in pieces" : "", c->deflate.on, s->patience_ms);
     }

@@ -219,24 +219,22 @@ static duet_deflate deflate_of(unsigned how)
 int stage_begin(unsigned how)
 {
     static const char *const also[] = { "ws://127.0.0.1:9002", NULL };
-    duet_server_config config = { DUET_SERVER_CONFIG_INIT,
-                                  .listen = listen_url(how),
-                                  .listen_also = also,
-                                  .on = { .upgrade = on_upgrade,
-                                          .open = on_open,
-                                          .message = on_message,
-                                          .close = on_close,
-                                          .gone = on_gone },
-                                  .data_size = sizeof(unsigned),
-                                  .subprotocols = ours,
-                                  .routes = routes,
-                                  .pieces = how & IN_PIECES,
-                                  .queue_soft = 64 * 1024,
-                                  .queue_max = 512 * 1024,
-                                  .drain_ms = DRAIN_MS,
-                                  .memory_mib = DUET_OFF,
-                                  .tls = how & OVER_TLS ? tls : NULL,
-                                  .deflate = deflate_of(how) };
+    duet_server_config config = {
+        DUET_SERVER_CONFIG_INIT,
+        .listen = listen_url(how),
+        .listen_also = also,
+        .on = { .upgrade = on_upgrade, .open = on_open, .message = on_message, .close = on_close, .gone = on_gone },
+        .data_size = sizeof(unsigned),
+        .subprotocols = ours,
+        .routes = routes,
+        .pieces = how & IN_PIECES,
+        .queue_soft = 64 * 1024,
+        .queue_max = 512 * 1024,
+        .drain_ms = DRAIN_MS,
+        .memory_mib = DUET_OFF,
+        .tls = how & OVER_TLS ? tls : NULL,
+        .deflate = deflate_of(how)
+    };
     uint8_t *large = stage.large ? stage.large : calloc(1, STAGE_LARGE);
     stage = (struct stage){ .how = how, .large = large };
     int rc = duet_loop_new(&stage.loop);

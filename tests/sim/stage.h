@@ -48,9 +48,9 @@ void stage_end(void);
 /* The same for those that have no server. */
 void stage_end_alone(void);
 
-void settle(unsigned ms); /* turns until so much time has passed */
+void settle(unsigned ms);                  /* turns until so much time has passed */
 int visit(const duet_client_config *more); /* a client, which gets its time to open; -1: it cannot even begin */
-duet_conn *conn(int i); /* NULL: it is not open */
+duet_conn *conn(int i);                    /* NULL: it is not open */
 void tell(int i, const char *text);
 void tell_bytes(int i, char first, size_t len); /* binary: `first`, then zeros */
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A real server and real clients, each on a loop of its own kind, on the simulated kernel (kernel.h). A seed chooses the
- * weather, TLS, compression and the policy for slow readers, and what everybody does: clients join and leave topics,
- * publish, pause, close, are cut off and come back; the server publishes from callbacks and between turns, sends to
- * one, in parts too, and in the end drains under load. What is checked:
+ * A real server and real clients, each on a loop of its own kind, on the simulated kernel (kernel.h). A seed chooses
+ * the weather, TLS, compression and the policy for slow readers, and what everybody does: clients join and leave
+ * topics, publish, pause, close, are cut off and come back; the server publishes from callbacks and between turns,
+ * sends to one, in parts too, and in the end drains under load. What is checked:
  *
  * (NET-4, NET-5, NET-8, MEM-2, CLS-11, OPS-1)
  *
@@ -289,8 +289,9 @@ static void server_close(duet_conn *c, const duet_closing *why)
     if (why->error == 0 && why->code == DUET_CODE_NORMAL && !p->server_closes && !w.draining)
         CHECK(p->heard == p->said); /* the client's own Close came behind all it had said */
     if (w.calm && !w.cut && why->error != 0)
-        CHECK((why->error == DUET_ERR_TIMEOUT && p->was_paused) || why->error == DUET_ERR_FULL || why->error == DUET_ERR_EOF || why->error == -ECONNRESET ||
-              why->error == DUET_ERR_CLOSED || why->error == -EPIPE);
+        CHECK((why->error == DUET_ERR_TIMEOUT && p->was_paused) || why->error == DUET_ERR_FULL ||
+              why->error == DUET_ERR_EOF || why->error == -ECONNRESET || why->error == DUET_ERR_CLOSED ||
+              why->error == -EPIPE);
 }
 
 /* What the server does by itself, from its timer. */
@@ -378,7 +379,8 @@ static void miss(struct peer *p, size_t upto, const struct due *got)
         if (d->got || d->missed || (d->topic != got->topic && got->topic != DIRECT))
             continue;
         if (w.config.when_full == DUET_FULL_CLOSE)
-            say("connection %zd gets %u of %u before %u of %u", p - w.peers, got->number, got->topic, d->number, d->topic);
+            say("connection %zd gets %u of %u before %u of %u", p - w.peers, got->number, got->topic, d->number,
+                d->topic);
         CHECK(w.config.when_full != DUET_FULL_CLOSE); /* it comes too early, or another one never came */
         d->missed = true;
         sim_count("left out by the policy");
@@ -396,7 +398,7 @@ static void client_message(duet_conn *c, const duet_msg *msg)
     size_t i = p->due_first;
     while (i < p->due_count && (p->due[i].topic != topic || p->due[i].number != r.number))
         i++;
-    CHECK(i < p->due_count);                                 /* it is owed */
+    CHECK(i < p->due_count);                                                 /* it is owed */
     CHECK(!p->due[i].got && !p->due[i].missed && r.number > p->last[topic]); /* once, in order */
     CHECK(p->due[i].len == msg->len);
     p->last[topic] = r.number;
@@ -636,7 +638,7 @@ static void drain(void)
         CHECK(i < STEPS_MOST);
         step();
         CHECK(kernel_now_us() - began < 45u * 1000 * 1000); /* drain_ms, and what lingers */
-        for (unsigned k = 0; k < w.member_count; k++) /* also who came back meanwhile */
+        for (unsigned k = 0; k < w.member_count; k++)       /* also who came back meanwhile */
             if (w.members[k].conn != NULL && w.members[k].paused)
                 duet_resume(w.members[k].conn);
     }
@@ -646,7 +648,8 @@ static void verdict(void)
 {
     static duet_server_stats stats;
     duet_server_read_stats(w.server, &stats);
-    CHECK(stats.connections == 0 && stats.websockets == 0 && stats.subscriptions == 0 && stats.topics == 0); /* CLS-11 */
+    CHECK(stats.connections == 0 && stats.websockets == 0 && stats.subscriptions == 0 &&
+          stats.topics == 0); /* CLS-11 */
     CHECK(stats.opened == 0 || w.opened == w.closed);
     CHECK(w.opened == w.closed);
     unsigned long missed = 0, lossy = 0;
