@@ -6,7 +6,8 @@
  *
  *   sim_faults memory|calls|all-calls|pieces [PART PARTS]
  *
- * `calls` leaves out what makes the same calls as another one, since only its bytes are compressed.
+ * `calls` leaves out what makes the same calls as another one, since only its bytes are compressed, and makes a call fail
+ * for ever with the first of its errors.
  */
 #include "base/mem.h"
 #include "stage.h"
@@ -21,6 +22,7 @@ static struct {
 } count;
 
 static unsigned part, parts = 1, number;
+static bool thorough; /* for ever with each error of a call, not with the first one alone */
 
 static const struct kernel_weather fair = { .delay_us = 100, .jitter_us = 50, .buffer = 64 * 1024 };
 static const struct kernel_weather in_pieces = {
@@ -142,7 +144,7 @@ static void calls(const struct scenario *s, unsigned how)
         for (fail.nth = 0; more; fail.nth++) {
             CHECK(fail.nth < LIMIT);
             fail.for_ever = for_ever;
-            for (fail.which = 0;; fail.which++) {
+            for (fail.which = 0; fail.which == 0 || !for_ever || thorough; fail.which++) {
                 unsigned long asked = play(s, how, &fair, begin_call, kernel_fail_end);
                 more = asked > fail.nth;
                 if (!kernel_failed())
@@ -199,6 +201,7 @@ int main(int argc, char **argv)
         part = (unsigned)strtoul(argv[2], NULL, 10);
         parts = (unsigned)strtoul(argv[3], NULL, 10);
     }
+    thorough = all[which].packed;
     sim_watch(argv[0]);
     stage_open_tls();
     each(websocket_scenarios, all[which].with, all[which].packed);
