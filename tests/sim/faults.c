@@ -6,8 +6,8 @@
  *
  *   sim_faults memory|calls|all-calls|pieces [PART PARTS]
  *
- * `calls` leaves out what makes the same calls as another one, since only its bytes are compressed, and makes a call fail
- * for ever with the first of its errors.
+ * `calls` leaves out what makes the same calls as another one, since only its bytes are compressed, and lets a call
+ * fail for ever with the first of its errors alone.
  */
 #include "base/mem.h"
 #include "stage.h"
