@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LEAST = 200, LIMIT = 20000 };
+enum { LEAST = 200, LIMIT = 20000, PATIENCE = 1000 };
 
 static struct {
     unsigned long scenarios, played, runs, failed;
@@ -57,6 +57,7 @@ static unsigned long play(const struct scenario *s, unsigned how, const struct k
                           void (*begin)(void), unsigned long (*over)(void))
 {
     kernel_boot(1, weather);
+    stage_patience = weather == &fair ? PATIENCE : UINT32_MAX;
     uint8_t *large = stage.large;
     sim_begin(number);
     say("%s, %s%s%s", s->name,
@@ -77,6 +78,7 @@ static unsigned long play(const struct scenario *s, unsigned how, const struct k
     if (kernel_failed())
         say("%s", kernel_failed_name());
     kernel_turns(&fair);
+    stage_patience = UINT32_MAX; /* much may be left to do of what was cut into pieces */
     if (!serves && !(how & ALONE)) {
         CHECK(kernel_open_files() == 0 && sim_held() == 0);
         CHECK(stage_begin(how) == 0); /* it can be tried again */

@@ -7,7 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { TURNS_A_MS = 60, TURNS_MORE = 3000, DRAIN_MS = 2000 };
+enum { DRAIN_MS = 2000 };
+
+unsigned stage_patience;
 
 struct stage stage;
 char stage_folder[64];
@@ -264,11 +266,13 @@ void settle(unsigned ms)
     uint64_t end = kernel_now_us() + (uint64_t)ms * 1000;
     unsigned turns = 0;
     while (kernel_now_us() < end) {
-        CHECK(turns++ < ms * TURNS_A_MS + TURNS_MORE); /* else it turns and turns, and nothing comes of it */
+        CHECK(turns < stage_patience); /* else it turns and turns, and nothing comes of it */
         if (busy()) {
             CHECK(duet_loop_turn(stage.loop, 0) >= 0);
             kernel_advance(kernel_now_us() + 20);
+            turns++;
         } else {
+            turns = 0;
             int wait = duet_loop_wait_ms(stage.loop);
             uint64_t next = kernel_next_us(), due = wait < 0 ? UINT64_MAX : kernel_now_us() + (uint64_t)wait * 1000;
             next = due < next ? due : next;

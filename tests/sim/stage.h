@@ -41,6 +41,9 @@ extern struct stage {
     uint8_t *large; /* STAGE_LARGE bytes */
 } stage;
 
+/* How many turns in a row may have work to do. */
+extern unsigned stage_patience;
+
 /* Makes loop and server; a negative error: nothing is left of it. */
 int stage_begin(unsigned how);
 /* With nothing failing any more: the server serves the next one, drains, and all ends well. Frees it all. */
