@@ -47,11 +47,12 @@ fuzz:             ## run each fuzz target for SECONDS_EACH=60 (TARGETS="frame he
 	@tools/build $(if $(filter libfuzzer,$(ENGINE)),fuzz,fuzz-$(ENGINE))
 	@ENGINE=$(ENGINE) tests/fuzz/run $(SECONDS_EACH) $(TARGETS)
 
-bench:            ## measure the leaves: unmasking, UTF-8
+bench:            ## measure the leaves: unmasking, UTF-8, compressing
 	@tools/deps build
 	@tools/build release
-	@cmake --build --preset release --target bench_leaves >/dev/null
+	@cmake --build --preset release --target bench_leaves bench_deflate >/dev/null
 	@build/release/bench_leaves
+	@build/release/bench_deflate
 
 soak:             ## connections come and go for SECONDS=60 while memory is watched
 	@tools/deps build
