@@ -88,6 +88,7 @@ typedef struct duet_deflate {
     unsigned peer_window_bits; /* of the peer's, 9 to 15: 15; a client that does not know this parameter keeps to 15 */
     unsigned least;            /* bytes: shorter messages go as they are: 126. So do those sent in parts */
     unsigned level;            /* 1 (fast, the default) to 9 */
+    unsigned inflated_per_s;   /* bytes that the peer's messages become, for 10 s: 64 MiB, DUET_OFF; Close 1008 */
 } duet_deflate;
 
 /* Zero is the default everywhere; DUET_OFF turns a limit or timer off. */

@@ -168,6 +168,7 @@ typedef struct duet_server_stats {
     uint64_t reasons[DUET_REASON_COUNT];  /* refusals, failures and drops */
     uint64_t codes[5001];                 /* closes by code as reported; index 0: all others */
     uint64_t loop_lag_us;                 /* the longest turn of the last seconds */
+    uint64_t deflate_bytes;               /* memory of permessage-deflate now, with the windows that are kept */
 } duet_server_stats;
 /* Sums over all loops; any thread. */
 DUET_API void duet_server_read_stats(duet_server *s, duet_server_stats *out);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/mem.h"
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,25 +9,43 @@ static struct {
     unsigned long after, asked;
 } failing;
 
+static struct {
+    bool on;
+    int64_t bytes;
+} counting;
+
 static bool fails(void)
 {
     unsigned long nth = failing.asked++;
     return nth == failing.after || (failing.for_ever && nth > failing.after);
 }
 
+static void *counted(void *p)
+{
+    if (__builtin_expect(counting.on, 0))
+        counting.bytes += (int64_t)malloc_usable_size(p);
+    return p;
+}
+
 void *mem_alloc(size_t size)
 {
-    return __builtin_expect(failing.on, 0) && fails() ? NULL : malloc(size);
+    return __builtin_expect(failing.on, 0) && fails() ? NULL : counted(malloc(size));
 }
 
 void *mem_zalloc(size_t size)
 {
-    return __builtin_expect(failing.on, 0) && fails() ? NULL : calloc(1, size);
+    return __builtin_expect(failing.on, 0) && fails() ? NULL : counted(calloc(1, size));
 }
 
 void *mem_realloc(void *old, size_t size)
 {
-    return __builtin_expect(failing.on, 0) && fails() ? NULL : realloc(old, size);
+    if (__builtin_expect(failing.on, 0) && fails())
+        return NULL;
+    size_t had = __builtin_expect(counting.on, 0) ? malloc_usable_size(old) : 0;
+    void *p = counted(realloc(old, size));
+    if (p != NULL)
+        counting.bytes -= (int64_t)had;
+    return p;
 }
 
 void *mem_dup(const void *from, size_t size)
@@ -44,7 +63,20 @@ char *mem_strdup(const char *s)
 
 void mem_free(void *p)
 {
+    if (__builtin_expect(counting.on, 0))
+        counting.bytes -= (int64_t)malloc_usable_size(p);
     free(p);
+}
+
+void mem_count(bool on)
+{
+    counting.on = on;
+    counting.bytes = 0;
+}
+
+int64_t mem_counted(void)
+{
+    return counting.bytes;
 }
 
 void mem_fail(unsigned long after, bool for_ever)

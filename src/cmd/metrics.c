@@ -37,6 +37,7 @@ static void put_all(struct buf *b, const duet_server_stats *s)
     counter(b, "duet_skipped_total", s->skipped, "Deliveries that a full queue refused.");
     gauge(b, "duet_subscriptions", s->subscriptions, "Memberships of channels now.");
     gauge(b, "duet_topics", s->topics, "Channels with members now, counted once for each loop.");
+    gauge(b, "duet_deflate_bytes", s->deflate_bytes, "Memory of compressing and inflating, kept windows included.");
     head(b, "duet_closed_total", "counter", "Peers refused, failed or dropped, by reason.");
     for (int i = 0; i < DUET_REASON_COUNT; i++)
         buf_printf(b, "duet_closed_total{reason=\"%s\"} %" PRIu64 "\n", duet_reason_text((enum duet_reason)i),

@@ -12,26 +12,49 @@ enum {
     TAIL = 4,
     SLICE = 1 << 30, /* zlib counts in 32 bits */
     SPARE_MOST = 4096,
-    GROWTH_LEAST = 512
+    GROWTH_LEAST = 512,
+    GROWTH_SPARE = 320, /* zlib's fast loop wants room for its longest match */
+    INFLATED_WINDOW_MS = 10000
 };
 
 static const uint8_t tail[TAIL] = { 0x00, 0x00, 0xff, 0xff };
 
 struct deflate {
     struct deflate_pool *pool;
-    z_stream *out, *in;  /* our own, or lent for a message */
-    duet_shared *held;   /* compressed bytes that wait for the end of their message */
-    unsigned least, level;
+    z_stream *out, *in; /* our own, or lent for a message */
+    duet_shared *held;  /* compressed bytes that wait for the end of their message */
+    uint64_t window_ms; /* when `inflated` began to count */
+    uint64_t inflated;
+    unsigned least, level, inflated_per_s;
     struct extension agreed;
     bool stale;   /* the window of `out` is not what the peer has */
     bool feeding; /* `in` is in the middle of a message */
     bool whole;   /* nothing came since the message began or its last final block ended */
 };
 
-static void *stream_alloc(void *unused, unsigned items, unsigned size)
+/* A stream of zlib, with what it takes: zlib keeps all of it until the end. */
+struct counted {
+    z_stream z; /* first */
+    struct deflate_pool *pool;
+    size_t bytes;
+};
+
+static void count(struct deflate_pool *pool, size_t more, size_t less)
 {
-    (void)unused;
-    return mem_alloc((size_t)items * size);
+    if (pool != NULL)
+        __atomic_store_n(&pool->bytes, pool->bytes + more - less, __ATOMIC_RELAXED);
+}
+
+static void *stream_alloc(void *opaque, unsigned items, unsigned size)
+{
+    struct counted *c = opaque;
+    size_t n = (size_t)items * size;
+    void *p = mem_alloc(n);
+    if (p != NULL) {
+        c->bytes += n;
+        count(c->pool, n, 0);
+    }
+    return p;
 }
 
 static void stream_release(void *unused, void *p)
@@ -40,31 +63,43 @@ static void stream_release(void *unused, void *p)
     mem_free(p);
 }
 
-static z_stream *stream_new(void)
+static z_stream *stream_new(struct deflate_pool *pool)
 {
-    z_stream *z = mem_zalloc(sizeof(*z));
-    if (z != NULL) {
-        z->zalloc = stream_alloc;
-        z->zfree = stream_release;
-    }
-    return z;
+    struct counted *c = mem_zalloc(sizeof(*c));
+    if (c == NULL)
+        return NULL;
+    c->pool = pool;
+    c->bytes = sizeof(*c);
+    count(pool, sizeof(*c), 0);
+    c->z.zalloc = stream_alloc;
+    c->z.zfree = stream_release;
+    c->z.opaque = c;
+    return &c->z;
 }
 
-static z_stream *deflater_new(unsigned level, int bits, int memory)
+/* After zlib's own end. */
+static void stream_free(z_stream *z)
 {
-    z_stream *z = stream_new();
+    struct counted *c = (struct counted *)(void *)z;
+    count(c->pool, 0, c->bytes);
+    mem_free(c);
+}
+
+static z_stream *deflater_new(struct deflate_pool *pool, unsigned level, int bits, int memory)
+{
+    z_stream *z = stream_new(pool);
     if (z != NULL && deflateInit2(z, (int)level, Z_DEFLATED, -bits, memory, Z_DEFAULT_STRATEGY) != Z_OK) {
-        mem_free(z);
+        stream_free(z);
         return NULL;
     }
     return z;
 }
 
-static z_stream *inflater_new(int bits)
+static z_stream *inflater_new(struct deflate_pool *pool, int bits)
 {
-    z_stream *z = stream_new();
+    z_stream *z = stream_new(pool);
     if (z != NULL && inflateInit2(z, -bits) != Z_OK) {
-        mem_free(z);
+        stream_free(z);
         return NULL;
     }
     return z;
@@ -72,16 +107,18 @@ static z_stream *inflater_new(int bits)
 
 static void deflater_free(z_stream *z)
 {
-    if (z != NULL)
-        deflateEnd(z);
-    mem_free(z);
+    if (z == NULL)
+        return;
+    deflateEnd(z);
+    stream_free(z);
 }
 
 static void inflater_free(z_stream *z)
 {
-    if (z != NULL)
-        inflateEnd(z);
-    mem_free(z);
+    if (z == NULL)
+        return;
+    inflateEnd(z);
+    stream_free(z);
 }
 
 void deflate_pool_fini(struct deflate_pool *pool)
@@ -100,10 +137,12 @@ struct deflate *deflate_new(const struct extension *agreed, const duet_deflate *
     struct deflate *d = mem_zalloc(sizeof(*d));
     if (d == NULL)
         return NULL;
+    count(pool, sizeof(*d), 0);
     d->pool = pool;
     d->agreed = *agreed;
     d->least = options->least;
     d->level = options->level;
+    d->inflated_per_s = options->inflated_per_s;
     d->whole = true;
     return d;
 }
@@ -115,6 +154,7 @@ void deflate_free(struct deflate *d)
     deflate_drop(d);
     deflater_free(d->out);
     inflater_free(d->in);
+    count(d->pool, 0, sizeof(*d));
     mem_free(d);
 }
 
@@ -141,15 +181,17 @@ static z_stream *deflater(struct deflate *d, size_t len, bool fresh)
             memory = SHORT_MEMORY;
     }
     if (*place == NULL)
-        *place = deflater_new(d->level, bits, memory);
+        *place = deflater_new(d->pool, d->level, bits, memory);
     else if (fresh || d->stale)
         deflateReset(*place);
     return *place;
 }
 
-/* One message by this compressor; 0: it does not get shorter. */
+/* One message by this compressor; 0: it does not get shorter, or there is no memory. */
 static size_t pack(z_stream *z, const uint8_t *data, size_t len, uint8_t *to)
 {
+    if (z == NULL)
+        return 0;
     z->next_in = (uint8_t *)(uintptr_t)data;
     z->avail_in = (uInt)len;
     z->next_out = to;
@@ -165,10 +207,7 @@ size_t deflate_pack(struct deflate *d, const uint8_t *data, size_t len, uint8_t 
 {
     if (len < d->least || len == 0 || len > SLICE)
         return 0;
-    z_stream *z = deflater(d, len, d->agreed.own_reset);
-    if (z == NULL)
-        return 0;
-    size_t n = pack(z, data, len, to);
+    size_t n = pack(deflater(d, len, d->agreed.own_reset), data, len, to);
     d->stale = n == 0;
     return n;
 }
@@ -189,11 +228,10 @@ static duet_shared *version_of(duet_shared *s, unsigned bits)
 /* An empty version says that it does not get shorter. */
 static duet_shared *version_new(struct deflate *d, duet_shared *s)
 {
-    z_stream *z = deflater(d, s->len, true);
-    duet_shared *v = z ? shared_alloc(s->len + DEFLATE_ROOM) : NULL;
+    duet_shared *v = shared_alloc(s->len + DEFLATE_ROOM);
     if (v == NULL)
         return NULL;
-    v->len = pack(z, s->payload, s->len, v->payload);
+    v->len = pack(deflater(d, s->len, true), s->payload, s->len, v->payload);
     v->bits = d->agreed.own_bits;
     duet_shared *tight = shared_grow(v, v->len);
     v = tight ? tight : v;
@@ -230,10 +268,10 @@ duet_shared *deflate_shared(struct deflate *d, duet_shared *s)
 static z_stream *inflater(struct deflate *d)
 {
     if (d->in == NULL && d->pool != NULL && d->agreed.peer_reset) {
-        d->in = d->pool->in_count > 0 ? d->pool->in[--d->pool->in_count] : inflater_new(EXTENSION_BITS_MOST);
+        d->in = d->pool->in_count > 0 ? d->pool->in[--d->pool->in_count] : inflater_new(d->pool, EXTENSION_BITS_MOST);
     } else if (d->in == NULL) {
         int bits = d->agreed.peer_bits; /* a zlib peer with 8 compresses with 9 */
-        d->in = inflater_new(bits < EXTENSION_BITS_LEAST ? EXTENSION_BITS_LEAST : bits);
+        d->in = inflater_new(d->pool, bits < EXTENSION_BITS_LEAST ? EXTENSION_BITS_LEAST : bits);
     }
     if (d->in != NULL && !d->feeding && d->agreed.peer_reset)
         inflateReset(d->in);
@@ -255,11 +293,12 @@ static void inflater_done(struct deflate *d)
     d->in = NULL;
 }
 
-/* Room for more output: at least one byte, or none at the limit. Twice what there was; at first four times `coming`. */
+/* Room for more output: at least one byte, or none at the limit. Twice what there was; at first four times `coming`
+ * and some. */
 static bool grow(duet_shared **out, size_t coming, size_t most)
 {
     size_t cap = *out ? (*out)->cap : 0;
-    size_t want = cap > 0 ? 2 * cap : 4 * coming;
+    size_t want = cap > 0 ? 2 * cap : 4 * coming + GROWTH_SPARE;
     if (want < GROWTH_LEAST)
         want = GROWTH_LEAST;
     if (want > most)
@@ -372,6 +411,18 @@ int deflate_take(struct deflate *d, const uint8_t *data, size_t len, bool last, 
     if (rc == 0 && last)
         inflater_done(d);
     return rc;
+}
+
+bool deflate_allows(struct deflate *d, size_t n, uint64_t now_ms)
+{
+    if (d->inflated_per_s == DUET_OFF)
+        return true;
+    if (now_ms - d->window_ms >= INFLATED_WINDOW_MS) {
+        d->window_ms = now_ms;
+        d->inflated = 0;
+    }
+    d->inflated += n;
+    return d->inflated <= (uint64_t)d->inflated_per_s * (INFLATED_WINDOW_MS / 1000);
 }
 
 void deflate_drop(struct deflate *d)

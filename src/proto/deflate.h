@@ -29,6 +29,7 @@ struct deflate_pool {
     struct z_stream_s *out[2][EXTENSION_BITS_MOST + 1]; /* for short and for long messages, by window */
     struct z_stream_s *in[4];
     unsigned in_count;
+    uint64_t bytes; /* taken by the pool and its connections, kept windows included; any thread may read it */
 };
 
 void deflate_pool_fini(struct deflate_pool *pool);
@@ -55,6 +56,8 @@ duet_shared *deflate_shared(struct deflate *d, duet_shared *s);
  * what is no deflate stream. After an error only deflate_drop() and deflate_free() may come.
  */
 int deflate_take(struct deflate *d, const uint8_t *data, size_t len, bool last, size_t most, duet_shared **out);
+/* Counts `n` more bytes that came out. False: they are more than the options' `inflated_per_s` (PMD-2). */
+bool deflate_allows(struct deflate *d, size_t n, uint64_t now_ms);
 void deflate_drop(struct deflate *d); /* lets go what a message that will not end holds */
 
 #endif

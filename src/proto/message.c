@@ -360,9 +360,12 @@ static int recv_deflated(duet_proto *p, uint8_t *data, size_t n, duet_event *ev)
     bool last = p->final && p->left == 0;
     if (p->left == 0)
         p->in_frame = false;
+    size_t had = p->gather ? p->gather->len : 0;
     int rc = deflate_take(p->deflate, data, n, last, (size_t)message_most(p), &p->gather);
     if (rc < 0)
         return fail_deflated(p, rc);
+    if (p->gather != NULL && !deflate_allows(p->deflate, p->gather->len - had, p->now_ms))
+        return proto_fail(p, DUET_ERR_POLICY, DUET_CODE_POLICY);
     if (!last)
         return 0;
     if (p->type == FRAME_TEXT && !utf8_valid(p->gather->payload, p->gather->len))

@@ -14,7 +14,8 @@ enum {
     MESSAGE_MS = 60000,
     CONTROL_PER_S = 1000,
     DEFLATE_LEAST = FRAME_CONTROL_MOST + 1, /* what the shortest head can say goes the shortest way */
-    DEFLATE_LEVEL = 1
+    DEFLATE_LEVEL = 1,
+    INFLATED_PER_S = 64 * 1024 * 1024
 };
 
 /* Only asserts look at it. */
@@ -53,6 +54,7 @@ void proto_config_resolve(duet_proto_config *out, const duet_proto_config *in)
     default_to(&out->control_per_s, CONTROL_PER_S);
     default_to(&out->deflate.least, DEFLATE_LEAST);
     default_to(&out->deflate.level, DEFLATE_LEVEL);
+    default_to(&out->deflate.inflated_per_s, INFLATED_PER_S);
     if (out->pieces)
         out->deflate.on = false;
 }

@@ -19,6 +19,7 @@ static void add_loop(const struct server_loop *l, duet_server_stats *out)
     out->bytes_in += get(&l->host.bytes_in);
     out->bytes_out += get(&l->host.bytes_out);
     out->skipped += get(&l->host.skipped);
+    out->deflate_bytes += get(&l->host.deflate.bytes);
     out->subscriptions += get(&l->topics.subscriptions);
     out->topics += get(&l->topics.count);
     out->published += get(&l->topics.published);

@@ -10,7 +10,7 @@ build=${BUILD:-build/release}
 allowed='
 memcpy memmove memset memcmp memchr memrchr memmem
 str(len|nlen|cmp|ncmp|casecmp|ncasecmp|chr|rchr|chrnul|str|spn|cspn|pbrk) strto(ul|ull|l|ll|imax|umax) strerror
-malloc calloc realloc free qsort bsearch abort
+malloc calloc realloc free malloc_usable_size qsort bsearch abort
 v?snprintf __v?snprintf_chk __mem(cpy|move|set)_chk __stack_chk_fail __assert_fail __isoc(99|23)_strto(ul|ull|l|ll)
 inet_(pton|ntop)
 __cpu_model __cpu_indicator_init _GLOBAL_OFFSET_TABLE_ __tls_get_addr __errno_location

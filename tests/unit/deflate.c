@@ -380,7 +380,7 @@ TEST(deflate, pmd_10_connections_of_one_pool_do_not_mix)
     size_t begun[PEERS] = { 0 };
     static uint8_t rest[PEERS][BIG], whole[PEERS][BIG];
     static size_t rest_len[PEERS], whole_len[PEERS];
-    duet_deflate options = { .on = true, .least = 126, .level = 1 };
+    duet_deflate options = { .on = true, .least = 126, .level = 1, .inflated_per_s = DUET_OFF };
     state = 2;
     for (unsigned i = 0; i < PEERS; i++) {
         struct extension e = { i != 3, i != 4, (uint8_t)(9 + i), 15, false, false };
@@ -423,12 +423,13 @@ TEST(deflate, pmd_13_no_message_reaches_back_to_another_without_takeover)
     static const uint8_t back[] = { 0xc1, 5, 0xf2, 0x00, 0x11, 0x00, 0x00 };
     struct extension e = { true, true, 15, 15, false, false };
     struct deflate_pool pool = { 0 };
+    duet_deflate options = { .on = true, .least = 126, .level = 1, .inflated_per_s = DUET_OFF };
     for (int mode = 0; mode < 3; mode++) {
         struct peer *a = peer_open(DUET_SERVER, NULL), *b = mode == 0 ? a : peer_open(DUET_SERVER, NULL);
         uint8_t bytes[64];
-        proto_deflate(a->proto, deflate_new(&e, &reset.deflate, &pool));
+        proto_deflate(a->proto, deflate_new(&e, &options, &pool));
         if (b != a)
-            proto_deflate(b->proto, deflate_new(&e, &reset.deflate, &pool));
+            proto_deflate(b->proto, deflate_new(&e, &options, &pool));
         const uint8_t *first = mode == 2 ? part : hello;
         peer_feed(a, bytes, wire_of(a, first, sizeof(hello), bytes));
         if (mode == 2)
@@ -479,6 +480,48 @@ TEST(deflate, pmd_1_a_bomb_takes_no_more_than_the_limit)
     feed_zeros(p, 16 << 20, 700);
     EXPECT_TRACE(p, "send close 1009 ''\nerror TOO_BIG\n");
     assert_null(p->proto->gather);
+    peer_free(p);
+}
+
+TEST(deflate, pmd_2_what_small_messages_become_together_has_a_limit)
+{
+    for (int mode = 0; mode < 4; mode++)
+        for (size_t more = 0; more < 3; more++) {
+            duet_proto_config config = mode & 1 ? kept : reset;
+            config.deflate.inflated_per_s = 1000; /* 10,000 bytes in 10 s */
+            struct peer *p = open_role(mode & 2 ? DUET_CLIENT : DUET_SERVER, &config);
+            for (int i = 0; i < 9; i++)
+                feed_zeros(p, 1000, 1 << 20);
+            assert_int_equal(p->error, 0);
+            p->now_ms += 9999;
+            feed_zeros(p, 999 + more, 1 << 20);
+            assert_int_equal(p->error, more == 2 ? DUET_ERR_POLICY : 0);
+            assert_int_equal(strstr(p->trace, "send close 1008 ''\nerror POLICY\n") != NULL, more == 2);
+            assert_int_equal(strstr(p->trace, "binary (1001)") != NULL, 0); /* nobody gets it */
+            peer_free(p);
+        }
+}
+
+TEST(deflate, pmd_2_the_count_begins_again_after_10_s_and_can_be_off)
+{
+    duet_proto_config config = reset;
+    config.deflate.inflated_per_s = 1000;
+    struct peer *p = open_role(DUET_SERVER, &config);
+    for (int i = 0; i < 5; i++) {
+        feed_zeros(p, 10000, 700);
+        assert_int_equal(p->error, 0);
+        p->now_ms += 10000;
+    }
+    feed_zeros(p, 10000, 700);
+    p->now_ms += 9999;
+    feed_zeros(p, 1, 700);
+    assert_int_equal(p->error, DUET_ERR_POLICY);
+    peer_free(p);
+    config.deflate.inflated_per_s = DUET_OFF;
+    p = open_role(DUET_SERVER, &config);
+    for (int i = 0; i < 100; i++)
+        feed_zeros(p, 1000000, 1 << 20);
+    assert_int_equal(p->error, 0);
     peer_free(p);
 }
 

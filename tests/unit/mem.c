@@ -24,3 +24,17 @@ TEST(mem, fails_for_ever_from_where_it_was_told_to)
     assert_null(c);
     mem_free(a);
 }
+
+TEST(mem, counts_what_is_taken_less_what_is_given_back)
+{
+    mem_count(true);
+    char *a = mem_alloc(1000), *b = mem_zalloc(500);
+    int64_t both = mem_counted();
+    assert_in_range(both, 1500, 1600);
+    b = mem_realloc(b, 5000);
+    assert_in_range(mem_counted() - both, 4400, 4600);
+    mem_free(a);
+    mem_free(b);
+    assert_int_equal(mem_counted(), 0);
+    mem_count(false);
+}
