@@ -15,7 +15,8 @@ from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFact
 
 EXAMPLES = pathlib.Path(os.environ.get("DUET_BUILD", pathlib.Path(__file__).parents[2] / "build/release")) / "examples"
 PATIENCE = 120
-COMBINATIONS = list(itertools.product((False, True), (False, True), (None, 9, 12, 15), (None, 9, 12, 15)))
+WINDOWS = [(None, None)] + [(bits, 24 - bits) for bits in range(9, 16)]
+COMBINATIONS = [(*takeover, *windows) for takeover in itertools.product((False, True), repeat=2) for windows in WINDOWS]
 
 
 def messages():
@@ -62,7 +63,7 @@ async def as_client(mode):
     assert await server.wait() == 0, "the server ends with 0"
 
 
-async def as_server(_):
+async def as_server(mode):
     for own, theirs, server_bits, client_bits in COMBINATIONS:
         done = asyncio.get_running_loop().create_future()
 
@@ -78,15 +79,15 @@ async def as_server(_):
         async with websockets.serve(serve, "127.0.0.1", 0, extensions=[factory], compression=None,
                                     max_size=None) as server:
             port = server.sockets[0].getsockname()[1]
-            client = await asyncio.create_subprocess_exec(EXAMPLES / "echo-client", "--deflate",
-                                                          f"ws://127.0.0.1:{port}/")
+            client = await asyncio.create_subprocess_exec(EXAMPLES / "echo-client", mode, f"ws://127.0.0.1:{port}/")
             await asyncio.wait_for(done, PATIENCE)
             assert await asyncio.wait_for(client.wait(), PATIENCE) == 0, "the client ends with 0"
 
 
 async def main():
     failed = 0
-    for run, how in ((as_client, "--deflate"), (as_client, "--keep-window"), (as_server, "--deflate")):
+    for run, how in ((as_client, "--deflate"), (as_client, "--keep-window"), (as_server, "--deflate"),
+                     (as_server, "--keep-window")):
         claim = f"websockets {run.__name__.replace('_', ' ')}, {how}: every takeover and window"
         try:
             await run(how)
