@@ -22,6 +22,8 @@ static const struct cmdline_option table[] = {
       offsetof(struct options, proxy_protocol) },
     { "--admin-listen", "URL", "Serve /metrics on this address only, and /health here, too", CMDLINE_TEXT,
       offsetof(struct options, admin) },
+    { "--deflate", "on|off", "Compress messages for peers that offer it (on)", CMDLINE_CHOICE,
+      offsetof(struct options, deflate), .choices = "on off" },
     { "--log", "FORMAT", "json or human (human on a terminal, else json)", CMDLINE_CHOICE,
       offsetof(struct options, log), .choices = "json human" },
     { "--help", "", "Print this", CMDLINE_FLAG, offsetof(struct options, help) },

@@ -6,6 +6,7 @@
 #include "cmd/cmdline.h"
 
 enum options_log { OPTIONS_LOG_BY_TTY, OPTIONS_LOG_JSON, OPTIONS_LOG_HUMAN };
+enum options_deflate { OPTIONS_DEFLATE_NOT_SAID, OPTIONS_DEFLATE_ON, OPTIONS_DEFLATE_OFF };
 
 /* The strings are the arguments' own. */
 struct options {
@@ -14,6 +15,7 @@ struct options {
     const char *root, *admin; /* NULL: none */
     long threads; /* 0: not said */
     int log; /* enum options_log */
+    int deflate; /* enum options_deflate */
     bool proxy_protocol, help;
 };
 

@@ -222,6 +222,7 @@ static int make_server(struct site *site, duet_route routes[ROUTES])
         .log = log_event,
         .trace = demo_frame,
         .trace_head = demo_head,
+        .deflate.on = o->deflate != OPTIONS_DEFLATE_OFF,
     };
     config.on.open = opened;
     config.on.close = closed;

@@ -109,6 +109,7 @@ for threads in 0 257 -1 4x '' 99999999999999999999; do
     fails 2 '--threads (takes a number from 1 to 256|needs a value)' serve --threads "$threads"
 done
 fails 2 '--log takes json or human' serve --log xml
+fails 2 '--deflate takes on or off' serve --deflate maybe
 fails 2 'needs its --tls-key' serve --tls-cert cert.pem
 fails 2 'needs its --tls-cert' serve --tls-key key.pem
 fails 2 'ftp://x.*ws: wss:' serve --listen ftp://x
