@@ -5,47 +5,47 @@
 #include <string.h>
 
 static struct {
-    bool on, for_ever;
+    bool fails, for_ever, counts;
     unsigned long after, asked;
-} failing;
-
-static struct {
-    bool on;
     int64_t bytes;
-} counting;
+} watch;
+
+/* The one thing that is looked at when nothing is watched. */
+static bool watched;
 
 static bool fails(void)
 {
-    unsigned long nth = failing.asked++;
-    return nth == failing.after || (failing.for_ever && nth > failing.after);
+    if (!watch.fails)
+        return false;
+    unsigned long nth = watch.asked++;
+    return nth == watch.after || (watch.for_ever && nth > watch.after);
 }
 
-static void *counted(void *p)
+/* What realloc() or calloc() does, watched. */
+static void *take(void *old, size_t size, bool zeroed)
 {
-    if (__builtin_expect(counting.on, 0))
-        counting.bytes += (int64_t)malloc_usable_size(p);
+    if (fails())
+        return NULL;
+    size_t had = watch.counts ? malloc_usable_size(old) : 0;
+    void *p = zeroed ? calloc(1, size) : realloc(old, size);
+    if (watch.counts && p != NULL)
+        watch.bytes += (int64_t)malloc_usable_size(p) - (int64_t)had;
     return p;
 }
 
 void *mem_alloc(size_t size)
 {
-    return __builtin_expect(failing.on, 0) && fails() ? NULL : counted(malloc(size));
+    return __builtin_expect(watched, 0) ? take(NULL, size, false) : malloc(size);
 }
 
 void *mem_zalloc(size_t size)
 {
-    return __builtin_expect(failing.on, 0) && fails() ? NULL : counted(calloc(1, size));
+    return __builtin_expect(watched, 0) ? take(NULL, size, true) : calloc(1, size);
 }
 
 void *mem_realloc(void *old, size_t size)
 {
-    if (__builtin_expect(failing.on, 0) && fails())
-        return NULL;
-    size_t had = __builtin_expect(counting.on, 0) ? malloc_usable_size(old) : 0;
-    void *p = counted(realloc(old, size));
-    if (p != NULL)
-        counting.bytes -= (int64_t)had;
-    return p;
+    return __builtin_expect(watched, 0) ? take(old, size, false) : realloc(old, size);
 }
 
 void *mem_dup(const void *from, size_t size)
@@ -63,32 +63,35 @@ char *mem_strdup(const char *s)
 
 void mem_free(void *p)
 {
-    if (__builtin_expect(counting.on, 0))
-        counting.bytes -= (int64_t)malloc_usable_size(p);
+    if (__builtin_expect(watched, 0) && watch.counts)
+        watch.bytes -= (int64_t)malloc_usable_size(p);
     free(p);
-}
-
-void mem_count(bool on)
-{
-    counting.on = on;
-    counting.bytes = 0;
-}
-
-int64_t mem_counted(void)
-{
-    return counting.bytes;
 }
 
 void mem_fail(unsigned long after, bool for_ever)
 {
-    failing.on = true;
-    failing.for_ever = for_ever;
-    failing.after = after;
-    failing.asked = 0;
+    watch.fails = true;
+    watch.for_ever = for_ever;
+    watch.after = after;
+    watch.asked = 0;
+    watched = true;
 }
 
 unsigned long mem_fail_end(void)
 {
-    failing.on = false;
-    return failing.asked;
+    watch.fails = false;
+    watched = watch.counts;
+    return watch.asked;
+}
+
+void mem_count(bool on)
+{
+    watch.counts = on;
+    watch.bytes = 0;
+    watched = on || watch.fails;
+}
+
+int64_t mem_counted(void)
+{
+    return watch.bytes;
 }

@@ -21,13 +21,13 @@ void mem_free(void *p); /* NULL is fine */
 /* From now on `after` allocations succeed and the next fails, alone or with all that follow. */
 void mem_fail(unsigned long after, bool for_ever);
 
+/* Back to normal. Returns how many allocations were asked for since mem_fail() (failed ones included), so
+ * that a loop knows when a scenario had no allocation left to fail. */
+unsigned long mem_fail_end(void);
+
 /* From now on what is taken and given back is counted, by one thread; off by default, since it costs. */
 void mem_count(bool on);
 /* Bytes taken since then less those given back. */
 int64_t mem_counted(void);
-
-/* Back to normal. Returns how many allocations were asked for since mem_fail() (failed ones included), so
- * that a loop knows when a scenario had no allocation left to fail. */
-unsigned long mem_fail_end(void);
 
 #endif
