@@ -12,6 +12,15 @@ if(TARGET duet_program)
   install(TARGETS duet_program)
 endif()
 
+# What a static link needs of igzip.
+if(TARGET PkgConfig::ISAL)
+  set(igzip_found TRUE)
+  set(igzip_required ", libisal")
+else()
+  set(igzip_found FALSE)
+  set(igzip_required "")
+endif()
+
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/duet)
 install(EXPORT duet NAMESPACE duet:: FILE duet-targets.cmake DESTINATION ${package_dir})
 configure_package_config_file(packaging/duet-config.cmake.in duet-config.cmake

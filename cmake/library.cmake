@@ -5,18 +5,28 @@
 file(GLOB core_sources CONFIGURE_DEPENDS src/base/*.c src/http/*.c src/proto/*.c)
 file(GLOB upper_sources CONFIGURE_DEPENDS src/net/*.c src/conn/*.c src/server/*.c src/client/*.c)
 
+# What compresses: a choice of files.
+list(FILTER core_sources EXCLUDE REGEX "/pack_[a-z]+[.]c$")
+set(compression ZLIB::ZLIB)
+if(TARGET PkgConfig::ISAL)
+  list(APPEND core_sources ${PROJECT_SOURCE_DIR}/src/proto/pack_igzip.c)
+  list(APPEND compression PkgConfig::ISAL)
+else()
+  list(APPEND core_sources ${PROJECT_SOURCE_DIR}/src/proto/pack_none.c)
+endif()
+
 set(duet_objects "")
 foreach(part core upper)
   if(${part}_sources)
     add_library(duet_${part} OBJECT ${${part}_sources})
-    target_link_libraries(duet_${part} PRIVATE duet_flags OpenSSL::SSL ZLIB::ZLIB)
+    target_link_libraries(duet_${part} PRIVATE duet_flags OpenSSL::SSL ${compression})
     list(APPEND duet_objects $<TARGET_OBJECTS:duet_${part}>)
   endif()
 endforeach()
 
 add_library(duet_static STATIC ${duet_objects})
 set_target_properties(duet_static PROPERTIES OUTPUT_NAME duet EXPORT_NAME static)
-target_link_libraries(duet_static PUBLIC OpenSSL::SSL OpenSSL::Crypto ZLIB::ZLIB Threads::Threads)
+target_link_libraries(duet_static PUBLIC OpenSSL::SSL OpenSSL::Crypto ${compression} Threads::Threads)
 target_include_directories(duet_static PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
                                               $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 
@@ -49,7 +59,7 @@ if(NOT DUET_SANITIZE)
   add_library(duet_shared SHARED ${duet_objects})
   set_target_properties(duet_shared PROPERTIES OUTPUT_NAME duet EXPORT_NAME duet VERSION ${PROJECT_VERSION}
                                                SOVERSION ${PROJECT_VERSION_MAJOR} LINK_DEPENDS ${export_map})
-  target_link_libraries(duet_shared PRIVATE OpenSSL::SSL OpenSSL::Crypto ZLIB::ZLIB Threads::Threads)
+  target_link_libraries(duet_shared PRIVATE OpenSSL::SSL OpenSSL::Crypto ${compression} Threads::Threads)
   target_link_options(duet_shared PRIVATE -Wl,--version-script=${export_map} -Wl,-z,defs)
   target_include_directories(duet_shared PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
                                                 $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)

@@ -19,7 +19,9 @@ foreach(source ${unit_sources})
   target_link_libraries(unit_${name} PRIVATE unit_main duet_static)
   add_test(NAME unit_${name} COMMAND unit_${name})
 endforeach()
-target_link_libraries(unit_deflate PRIVATE ZLIB::ZLIB)
+foreach(name deflate pack)
+  target_link_libraries(unit_${name} PRIVATE ZLIB::ZLIB) # the peer
+endforeach()
 # Of the program, not of the library.
 foreach(name histogram order payload)
   target_sources(unit_${name} PRIVATE ${PROJECT_SOURCE_DIR}/src/cmd/${name}.c)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "proto/deflate.h"
 #include "base/mem.h"
+#include "proto/pack.h"
 #include <string.h>
 #include <zlib.h>
 
@@ -22,6 +23,7 @@ static const uint8_t tail[TAIL] = { 0x00, 0x00, 0xff, 0xff };
 struct deflate {
     struct deflate_pool *pool;
     z_stream *out, *in; /* our own, or lent for a message */
+    struct pack *pack;  /* our own; NULL where there is a pool */
     duet_shared *held;  /* compressed bytes that wait for the end of their message */
     uint64_t window_ms; /* when `inflated` began to count */
     uint64_t inflated;
@@ -127,6 +129,7 @@ void deflate_pool_fini(struct deflate_pool *pool)
         deflater_free(pool->out[0][bits]);
         deflater_free(pool->out[1][bits]);
     }
+    pack_free(pool->pack);
     while (pool->in_count > 0)
         inflater_free(pool->in[--pool->in_count]);
     memset(pool, 0, sizeof(*pool));
@@ -153,6 +156,7 @@ void deflate_free(struct deflate *d)
         return;
     deflate_drop(d);
     deflater_free(d->out);
+    pack_free(d->pack);
     inflater_free(d->in);
     count(d->pool, 0, sizeof(*d));
     mem_free(d);
@@ -188,7 +192,7 @@ static z_stream *deflater(struct deflate *d, size_t len, bool fresh)
 }
 
 /* One message by this compressor; 0: it does not get shorter, or there is no memory. */
-static size_t pack(z_stream *z, const uint8_t *data, size_t len, uint8_t *to)
+static size_t pack_zlib(z_stream *z, const uint8_t *data, size_t len, uint8_t *to)
 {
     if (z == NULL)
         return 0;
@@ -203,11 +207,24 @@ static size_t pack(z_stream *z, const uint8_t *data, size_t len, uint8_t *to)
     return n < len ? n : 0;
 }
 
+/* One message from an empty window. */
+static size_t pack_alone(struct deflate *d, const uint8_t *data, size_t len, uint8_t *to)
+{
+    if (!pack_does(d->level))
+        return pack_zlib(deflater(d, len, true), data, len, to);
+    struct pack **place = d->pool != NULL ? &d->pool->pack : &d->pack;
+    if (*place == NULL && (*place = pack_new()) != NULL)
+        count(d->pool, pack_size(), 0);
+    return *place != NULL ? pack_message(*place, data, len, d->agreed.own_bits, to) : 0;
+}
+
 size_t deflate_pack(struct deflate *d, const uint8_t *data, size_t len, uint8_t *to)
 {
     if (len < d->least || len == 0 || len > SLICE)
         return 0;
-    size_t n = pack(deflater(d, len, d->agreed.own_reset), data, len, to);
+    if (d->agreed.own_reset)
+        return pack_alone(d, data, len, to);
+    size_t n = pack_zlib(deflater(d, len, false), data, len, to);
     d->stale = n == 0;
     return n;
 }
@@ -231,7 +248,7 @@ static duet_shared *version_new(struct deflate *d, duet_shared *s)
     duet_shared *v = shared_alloc(s->len + DEFLATE_ROOM);
     if (v == NULL)
         return NULL;
-    v->len = pack(deflater(d, s->len, true), s->payload, s->len, v->payload);
+    v->len = pack_alone(d, s->payload, s->len, v->payload);
     v->bits = d->agreed.own_bits;
     duet_shared *tight = shared_grow(v, v->len);
     v = tight ? tight : v;

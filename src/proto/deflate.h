@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * permessage-deflate's payloads (RFC 7692 7.2), by zlib.
+ * permessage-deflate's payloads (RFC 7692 7.2): by zlib, and by pack.h where that has a faster way.
  *
  * Without context takeover a compressor or decompressor is needed for the length of a message only: those of a loop are
  * in a pool. A compressor does a message at once. A decompressor is lent to a connection: compressed bytes that come in
@@ -17,16 +17,18 @@
 #include "proto/shared.h"
 
 struct z_stream_s;
+struct pack;
 
 enum {
     DEFLATE_HELD = 8 * 1024,
-    DEFLATE_ROOM = 16, /* more than a message's length, so that what does not get shorter is seen */
+    DEFLATE_ROOM = 16, /* more than a message's length, so that what does not get shorter is seen; PACK_ROOM, too */
     DEFLATE_RSV = 0x40 /* RSV1, the mark of a compressed message, in a frame's first byte */
 };
 
 /* What the connections of one loop share; zeroed is empty. Outlives their `struct deflate`. */
 struct deflate_pool {
     struct z_stream_s *out[2][EXTENSION_BITS_MOST + 1]; /* for short and for long messages, by window */
+    struct pack *pack;
     struct z_stream_s *in[4];
     unsigned in_count;
     uint64_t bytes; /* taken by the pool and its connections, kept windows included; any thread may read it */
