@@ -28,6 +28,7 @@ typedef struct duet_route {
     void (*piece)(duet_http *x, const void *data, size_t len, bool last);
     bool trace;          /* websocket with an exact path: its heads go to the config's `trace_head` */
     const char *root;    /* instead of `http`: files of this folder; the route's path is not part of their names */
+    bool no_deflate;     /* permessage-deflate is declined here: frames hold what was sent, in both directions */
 } duet_route;
 
 /* Zero is the default everywhere; DUET_OFF turns a limit or timer off where that is said. Strings and arrays are copied

@@ -119,7 +119,8 @@ static void ticks(duet_http *x, const duet_request *r)
 
 static const duet_route common_routes[] = {
     { .path = PLAIN_PATH, .websocket = true, .upgrade = plain_upgrade },
-    { .path = DEMO_ECHO, .websocket = true, .upgrade = demo_upgrade, .trace = true },
+    { .path = DEMO_ECHO, .websocket = true, .upgrade = demo_upgrade, .trace = true,
+      .no_deflate = true }, /* the home page shows what is in frames */
     { .path = DEMO_TRACE, .http = demo_trace },
     { .path = "/demo/ticks", .http = ticks },
     { .path = "/health", .http = health },

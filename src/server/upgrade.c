@@ -97,7 +97,8 @@ int duet_http_upgrade(duet_http *x, const char *subprotocol, const duet_header *
     struct extension agreed;
     struct deflate *deflate = NULL; /* without memory for it, the offer is declined */
     const duet_deflate *options = &c->host->proto.deflate;
-    if (extension_choose(x->head, x->request.data, options, &agreed))
+    bool declined = x->route != NULL && x->route->no_deflate;
+    if (!declined && extension_choose(x->head, x->request.data, options, &agreed))
         deflate = deflate_new(&agreed, options, &c->host->deflate);
     struct handshake_terms terms = { subprotocol, headers, deflate ? &agreed : NULL };
     int rc = handshake_answer(&b, x->head, x->request.data, &terms);

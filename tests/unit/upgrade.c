@@ -226,3 +226,32 @@ TEST(upgrade, one_whose_peer_left_is_gone)
     assert_null(duet_http_find(server, id));
     serve_no_more();
 }
+
+TEST(upgrade, pmd_12_a_route_declines_permessage_deflate)
+{
+    static const char *const paths[] = { "/plain", "/packed" };
+    static const duet_route routes[] = {
+        { .path = "/plain", .websocket = true, .no_deflate = true },
+        { .path = "/packed", .websocket = true },
+        { .path = NULL },
+    };
+    static struct client c;
+    duet_server_config config = { .routes = routes, .deflate = { .on = true } };
+    serve(&config);
+    for (int i = 0; i < 2; i++) {
+        char request[512];
+        snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: h\r\n" UPGRADE
+                 "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n", paths[i]);
+        dial(&c);
+        say(&c, request);
+        expect(&c, "\r\n\r\n");
+        assert_memory_equal(c.got, "HTTP/1.1 101 ", 13);
+        assert_int_equal(strstr(c.got, "permessage-deflate") != NULL, i);
+        /* A frame with RSV1 is what was agreed on, or 1002. */
+        say(&c, "\xc1\x87\x01\x01\x01\x01\xf3\x49\xcc\xc8\xc8\x06\x01");
+        say(&c, "\x89\x80\x01\x01\x01\x01");
+        expect_bytes(&c, i ? "\x8a\0" : "\x88\x02\x03\xea", i ? 2 : 4);
+        close(c.fd);
+    }
+    serve_no_more();
+}
