@@ -55,7 +55,8 @@ async def deliver(place, ws, message):
     elif place.how == "swap":
         place.held = message
     elif place.how == "change":
-        await ws.send(message[:-1] + ("!" if isinstance(message, str) else b"!"))
+        # A text of bench has no "!"; among bytes there is none that never stands there.
+        await ws.send(message[:-1] + ("!" if isinstance(message, str) else bytes([message[-1] ^ 1])))
     elif place.how == "head":
         await ws.send("!" + message[1:])
     elif place.how == "short":
