@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/jsonwalk.h"
+#include "base/hex.h"
 #include "base/utf8.h"
 #include <stdint.h>
 #include <string.h>
@@ -60,10 +61,7 @@ static size_t number(const char *begin, const char *end)
 
 static bool is_hex(const char *at, const char *end)
 {
-    for (int i = 0; i < 4; i++, at++)
-        if (!is_digit(at, end) && !(at < end && (*at | 0x20) >= 'a' && (*at | 0x20) <= 'f'))
-            return false;
-    return true;
+    return end - at >= 4 && hex_pair(at) >= 0 && hex_pair(at + 2) >= 0;
 }
 
 static size_t string(const char *begin, const char *end)

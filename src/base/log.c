@@ -4,6 +4,7 @@
  * not fit ends the line there. Room for the longest end ("..." and the closing quote, brace and newline) is set aside
  * from the start, so that a line cut anywhere is as valid as a whole one.
  */
+#include "base/hex.h"
 #include "base/utf8.h"
 #include <duet/log.h>
 #include <inttypes.h>
@@ -81,14 +82,6 @@ static size_t put_character(struct line *l, const char *s)
     return len ? len : 1;
 }
 
-static int hex(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* If a query key whose value is a secret stands at `s`: its length with the "=". It counts as the server will read it,
  * so "%74oken" is "token". */
 static size_t secret_key(const char *s)
@@ -97,8 +90,8 @@ static size_t secret_key(const char *s)
     char name[16];
     size_t len = 0, i = 0;
     for (; s[i] != '=' && s[i] != '\0' && len < sizeof(name) - 1; len++) {
-        if (s[i] == '%' && hex(s[i + 1]) >= 0 && hex(s[i + 2]) >= 0) {
-            name[len] = (char)(hex(s[i + 1]) << 4 | hex(s[i + 2]));
+        if (s[i] == '%' && hex_pair(s + i + 1) >= 0) {
+            name[len] = (char)hex_pair(s + i + 1);
             i += 3;
         } else {
             name[len] = s[i++];

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmd/feed.h"
 #include "base/buf.h"
+#include "base/hex.h"
 #include "base/mem.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -84,11 +85,6 @@ static bool settled(struct feed *f, int rc)
     return true;
 }
 
-static int digit(char c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
-}
-
 ssize_t feed_from_hex(void *to, const char *text, size_t len)
 {
     char *out = to;
@@ -96,11 +92,10 @@ ssize_t feed_from_hex(void *to, const char *text, size_t len)
     for (size_t i = 0; i < len; i++) {
         if (text[i] == ' ' || text[i] == '\t' || text[i] == '\r')
             continue;
-        int high = digit(text[i]);
-        int low = i + 1 < len ? digit(text[i + 1]) : -1;
-        if (high < 0 || low < 0)
+        int byte = i + 1 < len ? hex_pair(text + i) : -1;
+        if (byte < 0)
             return -1;
-        out[n++] = (char)(high << 4 | low);
+        out[n++] = (char)byte;
         i++;
     }
     return (ssize_t)n;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "http/chunk.h"
+#include "base/hex.h"
 
 /*
  *  SIZE -> SIZE_LF -> DATA -> DATA_CR -> DATA_LF -+        a chunk; the last one has size 0:
@@ -21,23 +22,15 @@ static bool is_text(char c)
     return c == '\t' || ((unsigned char)c >= ' ' && c != 0x7f);
 }
 
-static int hex(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* 1*HEXDIG, then nothing or an extension, which is not looked into. Sizes stop at 2^63-1. */
 static bool judge_size(struct http_chunk *c)
 {
     unsigned n = 0;
     c->left = 0;
-    for (; n < c->line_len && hex(c->line[n]) >= 0; n++) {
+    for (; n < c->line_len && hex_digit(c->line[n]) >= 0; n++) {
         if (c->left > (uint64_t)INT64_MAX >> 4)
             return false;
-        c->left = c->left << 4 | (uint64_t)hex(c->line[n]);
+        c->left = c->left << 4 | (uint64_t)hex_digit(c->line[n]);
     }
     if (n == 0 || n == c->line_len)
         return n > 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "http/host.h"
-
+#include "base/hex.h"
 #include <arpa/inet.h>
 #include <string.h>
 #include <strings.h>
@@ -8,11 +8,6 @@
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';
-}
-
-static bool is_hex(char c)
-{
-    return is_digit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
 }
 
 static bool is_name_char(char c)
@@ -26,7 +21,7 @@ static size_t name_len(const char *s, size_t len)
 {
     size_t n = 0;
     while (n < len && s[n] != ':') {
-        if (s[n] == '%' && len - n > 2 && is_hex(s[n + 1]) && is_hex(s[n + 2]))
+        if (s[n] == '%' && len - n > 2 && hex_pair(s + n + 1) >= 0)
             n += 3;
         else if (is_name_char(s[n]))
             n++;

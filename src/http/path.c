@@ -1,15 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "http/path.h"
-
+#include "base/hex.h"
 #include <string.h>
-
-static int hex(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
 
 /* The byte at the front of `s`, decoded, and how many bytes it took; -1 when it may not be there. */
 static int decode(const char *s, size_t len, size_t *used)
@@ -18,11 +10,11 @@ static int decode(const char *s, size_t len, size_t *used)
     unsigned char c = (unsigned char)*s;
     if (c != '%')
         return c == 0 || c >= 0x80 ? -1 : c;
-    if (len < 3 || hex(s[1]) < 0 || hex(s[2]) < 0)
+    int value = len < 3 ? -1 : hex_pair(s + 1);
+    if (value <= 0)
         return -1;
     *used = 3;
-    int value = hex(s[1]) << 4 | hex(s[2]);
-    return value == 0 ? -1 : value;
+    return value;
 }
 
 /* The start of the segment before the one that starts at `segment`; the root is its own parent. */

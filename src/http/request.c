@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "http/request.h"
+#include "base/hex.h"
 #include "base/mem.h"
 #include "http/field.h"
 #include "http/path.h"
@@ -71,22 +72,14 @@ const char *duet_request_query(const duet_request *r)
     return r->query;
 }
 
-static int hex(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Decodes one value of a query (a plus is a blank, as forms send it). */
 static long decode(const char *from, size_t len, char *out, size_t cap)
 {
     size_t n = 0;
     for (size_t i = 0; i < len && n + 1 < cap; i++) {
         char c = from[i] == '+' ? ' ' : from[i];
-        if (c == '%' && i + 2 < len && hex(from[i + 1]) >= 0 && hex(from[i + 2]) >= 0) {
-            c = (char)(hex(from[i + 1]) * 16 + hex(from[i + 2]));
+        if (c == '%' && i + 2 < len && hex_pair(from + i + 1) >= 0) {
+            c = (char)hex_pair(from + i + 1);
             i += 2;
         }
         out[n++] = c;

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "http/url.h"
-
+#include "base/hex.h"
+#include "http/host.h"
 #include <stdio.h>
 #include <string.h>
-
-#include "http/host.h"
 
 enum { SOCKET_FILE_MOST = 107 }; /* sun_path with its terminating zero is 108 */
 
@@ -52,11 +51,6 @@ static bool parse_file(struct http_text rest, struct http_url *url, const char *
     return true;
 }
 
-static bool is_hex(char c)
-{
-    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
-}
-
 /* A character of a path or query, percent-encoded ones apart. */
 static bool is_target_char(char c)
 {
@@ -72,7 +66,7 @@ static bool parse_user(struct http_text *authority, struct http_url *url, const 
         return true;
     struct http_text info = { authority->at, (size_t)(at - authority->at) };
     for (size_t i = 0; i < info.len; i++) {
-        if (info.at[i] == '%' && info.len - i > 2 && is_hex(info.at[i + 1]) && is_hex(info.at[i + 2]))
+        if (info.at[i] == '%' && info.len - i > 2 && hex_pair(info.at + i + 1) >= 0)
             i += 2;
         else if (!is_target_char(info.at[i]) || strchr("@/?", info.at[i]) != NULL)
             return refuse(why, "a character in the user name or password that has to be percent-encoded");
@@ -127,7 +121,7 @@ static bool parse_target(struct http_text target, enum http_url_use use, struct 
     for (size_t i = 0; i < target.len; i++) {
         if (target.at[i] == '#')
             return refuse(why, "a fragment (#) has no meaning here; in a path it is written %23");
-        if (target.at[i] == '%' && target.len - i > 2 && is_hex(target.at[i + 1]) && is_hex(target.at[i + 2]))
+        if (target.at[i] == '%' && target.len - i > 2 && hex_pair(target.at + i + 1) >= 0)
             i += 2;
         else if (!is_target_char(target.at[i]))
             return refuse(why, "a character in the path that has to be percent-encoded");
@@ -159,18 +153,13 @@ bool http_url_parse(const char *s, size_t len, enum http_url_use use, struct htt
            parse_target((struct http_text){ rest.at + n, rest.len - n }, use, url, why);
 }
 
-static int hex_value(char c)
-{
-    return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10;
-}
-
 int http_url_decode(struct http_text text, char *out, size_t cap)
 {
     size_t n = 0;
     for (size_t i = 0; i < text.len; i++) {
         int c = (unsigned char)text.at[i];
         if (c == '%') { /* the parser saw two digits behind it */
-            c = hex_value(text.at[i + 1]) << 4 | hex_value(text.at[i + 2]);
+            c = hex_pair(text.at + i + 1);
             i += 2;
         }
         if (c < 0x20 || c == 0x7f || n + 1 >= cap)
