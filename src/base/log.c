@@ -38,23 +38,6 @@ static void put_end(struct line *l, const char *end)
     l->at += len;
 }
 
-/* The bytes of the character at `s`, 0 if they are not valid UTF-8; its code point. */
-static size_t character(const char *s, uint32_t *point)
-{
-    static const uint8_t lead_bits[] = { 0, 0x7F, 0x1F, 0x0F, 0x07 };
-    uint32_t state = UTF8_ACCEPT;
-    size_t len = 0;
-    do
-        state = utf8_next(state, (const uint8_t *)s + len++, 1);
-    while (state != UTF8_ACCEPT && state != UTF8_REJECT);
-    if (state == UTF8_REJECT)
-        return 0;
-    *point = (uint8_t)s[0] & lead_bits[len];
-    for (size_t i = 1; i < len; i++)
-        *point = *point << 6 | ((uint8_t)s[i] & 0x3F);
-    return len;
-}
-
 /* What could end a line, drive a terminal, or make a line read otherwise than it is: control characters of both sets,
  * line separators, and the marks that turn the direction of writing. */
 static bool must_be_escaped(uint32_t point)
@@ -68,7 +51,7 @@ static size_t put_character(struct line *l, const char *s)
 {
     char escape[8];
     uint32_t point = 0;
-    size_t len = character(s, &point);
+    size_t len = utf8_character(s, strnlen(s, UTF8_MOST), &point);
     if (len == 0 && !l->json)
         put(l, escape, (size_t)snprintf(escape, sizeof(escape), "\\x%02x", (unsigned)(uint8_t)*s));
     else if (len == 0) /* JSON has no escape for a byte that is no character */

@@ -83,6 +83,18 @@ bool utf8_valid(const void *data, size_t len)
     return utf8_next(UTF8_ACCEPT, data, len) == UTF8_ACCEPT;
 }
 
+size_t utf8_character(const void *data, size_t len, uint32_t *point)
+{
+    const uint8_t *at = data;
+    size_t n = at[0] < 0x80 ? 1 : at[0] < 0xE0 ? 2 : at[0] < 0xF0 ? 3 : 4;
+    if (n > len || !utf8_valid(at, n))
+        return 0;
+    *point = n == 1 ? at[0] : at[0] & (0x7Fu >> n);
+    for (size_t i = 1; i < n; i++)
+        *point = *point << 6 | (at[i] & 0x3F);
+    return n;
+}
+
 size_t utf8_cut(const char *data, size_t len)
 {
     for (size_t back = 1; back <= 3 && back <= len; back++) {

@@ -11,10 +11,16 @@
  * anything else inside a character. */
 enum { UTF8_ACCEPT = 0, UTF8_REJECT = 1 };
 
+enum { UTF8_MOST = 4 }; /* bytes of a character */
+
 /* The state after `len` more bytes. An error is seen at the first byte that no valid text can have there. */
 uint32_t utf8_next(uint32_t state, const uint8_t *data, size_t len);
 
 bool utf8_valid(const void *data, size_t len);
+
+/* The character at the front of `len` bytes, one at least: how many bytes it takes, and which it is. 0: no valid one,
+ * or not all of it, is there. */
+size_t utf8_character(const void *data, size_t len, uint32_t *point);
 
 /* The largest number of bytes, at most `len`, that does not end inside a character. */
 size_t utf8_cut(const char *data, size_t len);

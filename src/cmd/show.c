@@ -17,42 +17,28 @@ bool show_init(void)
     return !ascii_only;
 }
 
-/* Bytes of the character at `at`; 0: no valid one begins here. */
-static size_t character(const uint8_t *at, size_t len)
-{
-    size_t n = at[0] < 0x80 ? 1 : at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : 4;
-    return n <= len && utf8_valid(at, n) ? n : 0;
-}
-
-/* C1 controls, the marks that turn writing round (U+061C, U+200E, U+200F, U+202A-202E, U+2066-2069), ends of lines, and
+/* Of what is not ASCII: C1 controls, the marks that turn writing round (U+061C, U+200E, U+200F, U+202A-202E, U+2066-2069), ends of lines, and
  * what hides (U+206A-206F, U+FEFF, U+FFF9-FFFB, the tags U+E0000-E007F). To a terminal without UTF-8 each byte from
  * 0x80 on may be a control, also in the middle of a character. */
-static bool is_harmful(const uint8_t *at, size_t n)
+static bool is_harmful(uint32_t c)
 {
-    if (n > 1 && ascii_only)
-        return true;
-    if (n == 2)
-        return (at[0] == 0xc2 && at[1] < 0xa0) || (at[0] == 0xd8 && at[1] == 0x9c);
-    if (n == 4)
-        return at[0] == 0xf3 && at[1] == 0xa0 && at[2] <= 0x81;
-    if (n != 3)
-        return false;
-    unsigned c = (at[0] & 0x0fu) << 12 | (at[1] & 0x3fu) << 6 | (at[2] & 0x3fu);
-    return c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x206f) || c == 0xfeff ||
-           (c >= 0xfff9 && c <= 0xfffb);
+    return ascii_only || c < 0xa0 || c == 0x061c || c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e) ||
+           (c >= 0x2066 && c <= 0x206f) || c == 0xfeff || (c >= 0xfff9 && c <= 0xfffb) ||
+           (c >= 0xe0000 && c <= 0xe007f);
 }
 
 void show_safe(FILE *to, const void *data, size_t len)
 {
     const uint8_t *at = data;
     for (size_t used; len > 0; at += used, len -= used) {
-        size_t n = character(at, len);
+        uint32_t c;
+        size_t n = utf8_character(at, len, &c);
         used = n > 0 ? n : 1;
         if (n == 1 && (at[0] == '\n' || at[0] == '\r'))
             fputs(at[0] == '\n' ? "\\n" : "\\r", to);
         else if (n == 0 || (n == 1 && ((at[0] < 0x20 && at[0] != '\t') || at[0] == 0x7f)))
             fprintf(to, "\\x%02x", at[0]);
-        else if (is_harmful(at, n))
+        else if (n > 1 && is_harmful(c))
             for (size_t i = 0; i < n; i++)
                 fprintf(to, "\\x%02x", at[i]);
         else

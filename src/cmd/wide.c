@@ -5,16 +5,10 @@
 
 int wide_take(const void *from, size_t len, wchar_t *to)
 {
-    const uint8_t *at = from;
-    size_t n = at[0] < 0x80 ? 1 : at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : 4;
-    uint32_t state = utf8_next(UTF8_ACCEPT, at, len < n ? len : n);
-    if (state == UTF8_REJECT)
-        return -1;
-    if (len < n)
-        return 0;
-    uint32_t c = n == 1 ? at[0] : at[0] & (0x7fu >> n);
-    for (size_t i = 1; i < n; i++)
-        c = c << 6 | (at[i] & 0x3fu);
+    uint32_t c;
+    size_t n = utf8_character(from, len, &c);
+    if (n == 0) /* it may only be cut off */
+        return utf8_next(UTF8_ACCEPT, from, len < UTF8_MOST ? len : UTF8_MOST) == UTF8_REJECT ? -1 : 0;
     *to = (wchar_t)c;
     return (int)n;
 }

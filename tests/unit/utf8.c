@@ -133,6 +133,37 @@ TEST(utf8, text_that_ends_inside_a_character_is_not_valid)
     assert_true(utf8_valid("", 0));
 }
 
+TEST(utf8, a_character_is_what_its_bytes_say)
+{
+    static const struct {
+        const char *text;
+        size_t len;
+        uint32_t point;
+    } cases[] = {
+        { "a", 1, 'a' },
+        { "\x7f.", 1, 0x7f },
+        { "\xc2\x80.", 2, 0x80 },
+        { "\xdf\xbf", 2, 0x7ff },
+        { "\xe0\xa0\x80.", 3, 0x800 },
+        { "\xef\xbf\xbf", 3, 0xffff },
+        { "\xf0\x90\x80\x80.", 4, 0x10000 },
+        { "\xf4\x8f\xbf\xbf", 4, 0x10ffff },
+    };
+    uint32_t point;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        assert_int_equal(utf8_character(cases[i].text, strlen(cases[i].text), &point), cases[i].len);
+        assert_int_equal(point, cases[i].point);
+        for (size_t cut = 1; cut < cases[i].len; cut++)
+            assert_int_equal(utf8_character(cases[i].text, cut, &point), 0);
+    }
+    assert_int_equal(utf8_character("", 1, &point), 1);
+    assert_int_equal(point, 0);
+    assert_int_equal(utf8_character("\x80", 1, &point), 0);
+    assert_int_equal(utf8_character("\xc1\x80", 2, &point), 0);
+    assert_int_equal(utf8_character("\xed\xa0\x80", 3, &point), 0);
+    assert_int_equal(utf8_character("\xf8\x90\x80\x80", 4, &point), 0);
+}
+
 TEST(utf8, cut_never_ends_inside_a_character)
 {
     static const char text[] = "a\xC3\xA4\xE2\x82\xAC\xF0\x9F\x98\x80z";
