@@ -78,8 +78,9 @@ typedef struct duet_client_config {
      * Another attempt after one that failed or was lost, with full jitter (RFC 6455 7.2.3): a random wait up to
      * `retry_first_ms`, which doubles up to `retry_most_ms` while attempts fail; after Retry-After at least that. None
      * after duet_close() and duet_abort(), the peer's Close 1000 or 1008, an HTTP answer below 500 but 408, 425 and
-     * 429 (the server's or a proxy's), a SOCKS5 proxy's own refusal, and a certificate that does not verify. TLS then
-     * goes on from the session before (duet_tls_resumed()) if the server can, never with early data.
+     * 429 (the server's or a proxy's), a SOCKS5 proxy's own refusal, a certificate that does not verify, and a redirect
+     * to where nothing can connect. TLS then goes on from the session before (duet_tls_resumed()) if the server can,
+     * never with early data.
      */
     bool retry;
     unsigned retry_first_ms; /* 5 s */
@@ -98,10 +99,11 @@ typedef struct duet_client_config {
      */
     const char *proxy;
     /*
-     * Without `proxy`: as the environment of duet_connect() says. wss: https_proxy or HTTPS_PROXY, ws: http_proxy, and
-     * never HTTP_PROXY, which a CGI program has from the request (httpoxy); then all_proxy or ALL_PROXY. "host:port" is
-     * an HTTP proxy, an empty variable is none. no_proxy or NO_PROXY lists whom to reach straight: "example.com" and
-     * ".example.com" (with all below it), addresses, "10.0.0.0/8", "*"; with ":port" that port only.
+     * Without `proxy`: as the environment says, in duet_connect() and again where redirects lead. wss: https_proxy or
+     * HTTPS_PROXY, ws: http_proxy, and never HTTP_PROXY, which a CGI program has from the request (httpoxy); then
+     * all_proxy or ALL_PROXY. "host:port" is an HTTP proxy, an empty variable is none. no_proxy or NO_PROXY lists whom
+     * to reach straight: "example.com" and ".example.com" (with all below it), addresses, "10.0.0.0/8", "*"; with
+     * ":port" that port only.
      */
     bool proxy_env;
 
@@ -118,7 +120,7 @@ typedef struct duet_client_config {
      * How many redirects of one attempt are followed (301, 302, 303, 307 and 308): none, at most 5. `http` and `https`
      * mean ws and wss; TLS is never given up, nor is a socket file the way to or from. Once they lead to another origin
      * (scheme, host or port), there go of `headers` only User-Agent and Accept-Language, and not `cert`, however they
-     * lead on; `ca`, `pins`, `insecure`, `origin`, `subprotocols` and the proxy stay. `tls_name` is for the URL's own
+     * lead on; `ca`, `pins`, `insecure`, `origin`, `subprotocols` and `proxy` stay. `tls_name` is for the URL's own
      * host. The next attempt begins with `url` again.
      */
     unsigned redirects;

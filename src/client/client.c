@@ -85,7 +85,7 @@ static bool worth_another(const duet_client *cl, int error, unsigned status)
 {
     if (status != 0 && error != DUET_ERR_NOMEM)
         return status >= 500 || status == 408 || status == 425 || status == 429;
-    return !cl->hopeless && cl->verdict.error == 0 && error != DUET_ERR_INVALID;
+    return !cl->hopeless && cl->verdict.error == 0 && error != DUET_ERR_INVALID && error != DUET_ERR_URL;
 }
 
 void client_failed(duet_client *cl, int error, const char *detail)
@@ -134,27 +134,35 @@ static void stream_unopened(duet_conn *c)
         snprintf(cl->detail, sizeof(cl->detail), "TLS failed: %s", reason);
 }
 
-void client_go(duet_client *cl)
+/* What the hop or attempt before left. */
+static void forget(duet_client *cl)
 {
     buf_fini(&cl->body);
-    cl->refused = false;
+    cl->refused = cl->hopeless = false;
     cl->proxy_status = 0;
     cl->detail[0] = 0;
     cl->verdict = (struct tls_verdict){ 0 };
     cl->retry_after_s = 0;
     cl->error = 0;
+}
+
+void client_go(duet_client *cl)
+{
+    forget(cl);
     connect_begin(cl);
 }
 
 void client_begin(duet_client *cl)
 {
+    char why[WHY] = "";
     cl->told = cl->again = false;
     cl->began_ms = cl->loop->now_ms;
-    int rc = redirect_home(cl);
+    forget(cl);
+    int rc = redirect_home(cl, why);
     if (rc < 0)
-        client_failed(cl, rc, NULL);
+        client_failed(cl, rc, why);
     else
-        client_go(cl);
+        connect_begin(cl);
 }
 
 static void start(struct task *t)
@@ -323,6 +331,7 @@ static int init(duet_client *cl, const duet_client_config *config, char *why)
     if (rc < 0)
         return rc;
     rc = proxy_init(&cl->proxy, &cl->config, &cl->url, why);
+    cl->config.proxy_env &= cl->config.proxy == NULL;
     cl->config.proxy = NULL; /* borrowed until now */
     if (rc < 0)
         return rc;

@@ -126,7 +126,7 @@ void connect_stop(duet_client *cl);
 /* redirect.c: a refusal was read. True: it is followed, and the connection is dead. Else `detail` may say why not. */
 bool redirect_take(duet_client *cl, duet_conn *c);
 void redirect_go(duet_client *cl);   /* it has ended */
-int redirect_home(duet_client *cl);  /* a new attempt; 0 or a negative error */
+int redirect_home(duet_client *cl, char *why); /* a new attempt; as client_set_url() */
 
 /* opening.c: a socket that is connected to the server, taken */
 void opening_start(duet_client *cl, int fd);

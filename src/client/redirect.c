@@ -79,9 +79,19 @@ static void keep_plain_headers(duet_client *cl)
     cl->host.proto.headers = cl->plain;
 }
 
+/* The environment may name another proxy for the new URL, or none. As client_set_url(). */
+static int lead_to(duet_client *cl, const char *to, const char *tls_name, char *why)
+{
+    int rc = client_set_url(cl, to, tls_name, why);
+    if (rc < 0 || !cl->config.proxy_env)
+        return rc;
+    proxy_fini(&cl->proxy);
+    return proxy_init(&cl->proxy, &cl->config, &cl->url, why);
+}
+
 static void hop(duet_client *cl, char *to)
 {
-    char why[200];
+    char why[200] = "";
     const char *line;
     struct http_url home, next;
     if (!http_url_parse(cl->home, strlen(cl->home), HTTP_URL_CONNECT, &home, &line) ||
@@ -94,9 +104,9 @@ static void hop(duet_client *cl, char *to)
     }
     cl->hops++;
     cl->moved = true;
-    int rc = client_set_url(cl, to, own_name ? cl->home_name : NULL, why);
+    int rc = lead_to(cl, to, own_name ? cl->home_name : NULL, why);
     if (rc < 0)
-        client_failed(cl, rc, NULL);
+        client_failed(cl, rc, why);
     else
         client_go(cl);
 }
@@ -117,13 +127,12 @@ void redirect_go(duet_client *cl)
     timer_arm(&cl->loop->wheel, &cl->timer, cl->loop->now_ms);
 }
 
-int redirect_home(duet_client *cl)
+int redirect_home(duet_client *cl, char *why)
 {
-    char why[200];
     cl->hops = 0;
     cl->strayed = false;
     cl->host.proto.headers = cl->config.headers;
-    int rc = cl->moved ? client_set_url(cl, cl->home, cl->home_name, why) : 0;
+    int rc = cl->moved ? lead_to(cl, cl->home, cl->home_name, why) : 0;
     if (rc == 0)
         cl->moved = false;
     return rc;

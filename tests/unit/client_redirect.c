@@ -10,6 +10,7 @@
 #include "cert.h"
 #include "client/client.h"
 #include <duet/duet.h>
+#include <errno.h>
 #include <openssl/sha.h>
 #include <unistd.h>
 
@@ -177,16 +178,22 @@ static duet_client_config config(const char *from, unsigned redirects)
                                  .redirects = redirects };
 }
 
-static void follow(duet_client_config *c)
+/* Of the attempt. */
+static void turn_to_the_end(void)
 {
-    char why[200];
-    if (duet_connect(&client, loop, c, why) < 0)
-        fail_msg("%s", why);
     uint64_t until = loop_clock_us() / 1000 + 10000;
     while (!told.opened && !told.failed) {
         assert_true(loop_clock_us() / 1000 < until);
         duet_loop_turn(loop, 10);
     }
+}
+
+static void follow(duet_client_config *c)
+{
+    char why[200];
+    if (duet_connect(&client, loop, c, why) < 0)
+        fail_msg("%s", why);
+    turn_to_the_end();
 }
 
 #define ALL "+auth+cookie+key+agent"
@@ -516,6 +523,56 @@ TEST(client_redirect, mem_1_each_allocation_fails_once)
             client = NULL;
         else if (!told.opened) /* the second attempt is whole */
             fail_msg("allocation %lu: %s", after, told.detail);
+        end();
+    }
+}
+
+/* The way to A is straight, to B through a proxy that nobody listens for; the next attempt is at A again. */
+TEST(client_redirect, each_hop_has_the_proxy_that_the_environment_names)
+{
+    static const struct answer answers[] = { { "/", 302, "ws://@B/x", NULL }, { NULL } };
+    char straight[32];
+    begin(answers);
+    snprintf(straight, sizeof(straight), "127.0.0.1:%u", port(0));
+    setenv("http_proxy", "http://127.0.0.1:1", 1);
+    setenv("no_proxy", straight, 1);
+    duet_client_config c = config("ws://@A/", 3);
+    c.proxy_env = c.retry = true;
+    c.retry_first_ms = c.retry_most_ms = 1;
+    follow(&c);
+    assert_int_equal(told.error, -ECONNREFUSED);
+    assert_non_null(strstr(told.detail, "the proxy 127.0.0.1"));
+    assert_false(told.final);
+    told.failed = 0;
+    turn_to_the_end();
+    assert_string_equal(trace, "A/" ALL " A/" ALL);
+    unsetenv("http_proxy");
+    unsetenv("no_proxy");
+    end();
+}
+
+/* One that is no way to go stays none: it is not tried again. */
+TEST(client_redirect, a_proxy_or_a_host_that_cannot_be_is_final)
+{
+    static char far[300] = "ws://";
+    static const struct answer answers[][2] = { { { "/", 302, "ws://@B/x", NULL }, { NULL } },
+                                                { { "/", 302, far, NULL }, { NULL } } };
+    memset(far + 5, 'h', 256);
+    for (int i = 0; i < 2; i++) {
+        char straight[32];
+        begin(answers[i]);
+        snprintf(straight, sizeof(straight), "127.0.0.1:%u", port(0));
+        setenv("http_proxy", "ftp://me:secret@127.0.0.1", 1);
+        setenv("no_proxy", straight, 1);
+        duet_client_config c = config("ws://@A/", 3);
+        c.proxy_env = c.retry = true;
+        follow(&c);
+        assert_int_equal(told.error, DUET_ERR_URL);
+        assert_non_null(strstr(told.detail, i == 0 ? "http_proxy in the environment" : "longer than 255"));
+        assert_null(strstr(told.detail, "secret"));
+        assert_true(told.final);
+        unsetenv("http_proxy");
+        unsetenv("no_proxy");
         end();
     }
 }
