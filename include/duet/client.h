@@ -86,7 +86,8 @@ typedef struct duet_client_config {
     unsigned retry_first_ms; /* 5 s */
     unsigned retry_most_ms;  /* 60 s */
 
-    /* Each frame's head, in both directions. */
+    /* Each frame's head, in both directions. What is traced is not done yet: neither here nor in `trace_head` may the
+     * connection be closed or aborted, or the client freed; sending is allowed. */
     void (*trace)(duet_conn *c, const duet_trace *frame);
 
     duet_deflate deflate; /* permessage-deflate is offered: off; never with `pieces` */
@@ -125,7 +126,7 @@ typedef struct duet_client_config {
      */
     unsigned redirects;
 
-    /* The request and the answer of each attempt, as duet_proto_config has it. */
+    /* The request and the answer of each attempt (of each hop of it), as duet_proto_config has it. */
     void (*trace_head)(duet_client *client, bool sent, const char *head, size_t len);
 
     /* The address of this machine to come from, such as "127.0.0.2"; only addresses of its family are tried. Copied. */
@@ -142,8 +143,8 @@ typedef struct duet_client_config {
  */
 DUET_API int duet_connect(duet_client **out, duet_loop *loop, const duet_client_config *config, char *why);
 /* Ends it in whatever state it is. An attempt that is under way ends now, with its `close` or with `failed`
- * (DUET_ERR_CLOSED) before this returns; nothing is called afterwards. Allowed inside any callback, its own too. Free
- * it before the loop. NULL is fine. */
+ * (DUET_ERR_CLOSED) before this returns; nothing is called afterwards. Allowed inside any callback but `trace` and
+ * `trace_head`, its own too. Free it before the loop. NULL is fine. */
 DUET_API void duet_client_free(duet_client *client);
 
 /*

@@ -108,7 +108,8 @@ typedef struct duet_proto_config {
     /* Fills `to` with `len` unpredictable bytes: masking keys and the client's key; the phase of the first ping. 0 or a
      * negative error. Required for clients. */
     int (*random)(void *arg, void *to, size_t len);
-    /* Each frame's head, in both directions. NULL costs one branch. */
+    /* Each frame's head, in both directions; NULL costs one branch. Inside, as in `trace_head`, the object may be asked
+     * and sent on, not closed or freed. */
     void (*trace)(void *arg, const duet_trace *frame);
     void *arg; /* for all of them; duet_proto_set_arg() gives one object another */
 

@@ -92,7 +92,7 @@ typedef struct duet_server_config {
     /* Every refusal, failure and drop, at most 10 a second for each reason. Any loop's thread, one at a time. NULL:
      * nothing but duet_serve()'s own line. */
     void (*log)(void *arg, const duet_log_event *event);
-    /* Frames' heads of connections that asked for it with duet_conn_trace(). */
+    /* Frames' heads of connections that asked for it with duet_conn_trace(). No place to close or abort one. */
     void (*trace)(duet_conn *c, const duet_trace *frame);
     /* The upgrade request and the 101 of a route with `trace`, as they were on the wire, just before `open`. */
     void (*trace_head)(duet_conn *c, bool sent, const char *head, size_t len);
