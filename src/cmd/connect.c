@@ -212,7 +212,7 @@ static void closed(duet_conn *c, const duet_closing *why)
 {
     struct connect *me = connect_of(c);
     struct tool *t = &me->tool;
-    bool again = t->args.retry && !me->leaving && why->sent != DUET_CODE_NORMAL && why->code != DUET_CODE_NORMAL &&
+    bool again = t->args.retry && !me->leaving && !t->left && why->code != DUET_CODE_NORMAL &&
                  why->code != DUET_CODE_POLICY;
     bool enough = t->args.count != ARGS_UNSET && !wants_more(me);
     tool_closed(c, NULL, why, false);

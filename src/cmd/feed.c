@@ -167,13 +167,15 @@ static bool next_piece(struct feed *f, size_t from, struct piece *m)
         return false;
     size_t skip = f->scanned > from ? f->scanned - from : 0;
     const char *mark = memchr(at + skip, f->config.form == FEED_NULL ? 0 : '\n', have - skip);
-    if (mark == NULL && !f->at_end) {
-        f->scanned = f->held.len;
-        if (have > MESSAGE_MOST)
-            end(f, "a line is over 16 MiB; --binary sends any length");
+    size_t len = mark ? (size_t)(mark - at) : have;
+    if (len > MESSAGE_MOST) {
+        end(f, "a line is over 16 MiB; --binary sends any length");
         return false;
     }
-    size_t len = mark ? (size_t)(mark - at) : have;
+    if (mark == NULL && !f->at_end) {
+        f->scanned = f->held.len;
+        return false;
+    }
     *m = (struct piece){ at, len, len + (mark != NULL) };
     return true;
 }

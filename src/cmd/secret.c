@@ -11,7 +11,8 @@
 #include <termios.h>
 #include <unistd.h>
 
-enum { PASSWORD_MOST = 1000, CTRL_C = 3, CTRL_D = 4, CTRL_H = 8, CTRL_U = 0x15, ERASE = 0x7f };
+enum { PASSWORD_MOST = 1000, PASSWORD_ROOM = PASSWORD_MOST + 2 }; /* one more byte, to see that it is too long */
+enum { CTRL_C = 3, CTRL_D = 4, CTRL_H = 8, CTRL_U = 0x15, ERASE = 0x7f };
 
 static int say(char *why, const char *line)
 {
@@ -19,10 +20,16 @@ static int say(char *why, const char *line)
     return DUET_ERR_INVALID;
 }
 
+/* The first line, which a pipe may bring in pieces. */
 static int from_file(char *to, const char *file, char *why)
 {
     int fd = open(file, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, to, PASSWORD_MOST);
+    size_t len = 0;
+    ssize_t n = fd < 0 ? -1 : 1;
+    while (n > 0 && len + 1 < PASSWORD_ROOM && memchr(to, '\n', len) == NULL) {
+        n = read(fd, to + len, PASSWORD_ROOM - 1 - len);
+        len += n > 0 ? (size_t)n : 0;
+    }
     int error = errno;
     if (fd >= 0)
         close(fd);
@@ -30,7 +37,7 @@ static int from_file(char *to, const char *file, char *why)
         snprintf(why, CMDLINE_WHY, "cannot read %.120s: %s", file, strerror(error));
         return -error;
     }
-    to[n] = 0;
+    to[len] = 0;
     to[strcspn(to, "\r\n")] = 0;
     return 0;
 }
@@ -49,7 +56,7 @@ static bool typed(int fd, char *to)
             n -= n > 0;
         else if (c == CTRL_U)
             n = 0;
-        else if (n < PASSWORD_MOST)
+        else if (n + 1 < PASSWORD_ROOM)
             to[n++] = c;
     }
     return false;
@@ -87,29 +94,26 @@ static int find_password(char *to, const char *auth, size_t user_len, const char
         return from_file(to, file, why);
     if (given == NULL)
         return from_terminal(to, auth, user_len, why);
-    if (strlen(given) > PASSWORD_MOST)
-        return say(why, "the password is over 1000 bytes");
-    memcpy(to, given, strlen(given) + 1);
+    snprintf(to, PASSWORD_ROOM, "%s", given);
     return 0;
 }
 
 int secret_basic(char **out, const char *auth, const char *file, char why[CMDLINE_WHY])
 {
     static const char scheme[] = "Basic ";
-    char password[PASSWORD_MOST + 1], pair[2 * PASSWORD_MOST];
+    char password[PASSWORD_ROOM] = "", pair[2 * PASSWORD_MOST];
     size_t user_len = strcspn(auth, ":");
     if (user_len + 1 >= sizeof(pair) - PASSWORD_MOST)
         return say(why, "the user's name of --auth is over 998 bytes");
     int rc = find_password(password, auth, user_len, file, why);
-    if (rc < 0)
-        return rc;
+    if (rc == 0 && strlen(password) > PASSWORD_MOST)
+        rc = say(why, "the password is over 1000 bytes");
     size_t len = (size_t)snprintf(pair, sizeof(pair), "%.*s:%s", (int)user_len, auth, password);
-    *out = mem_alloc(sizeof(scheme) + 4 * ((len + 2) / 3));
-    if (*out != NULL) {
+    if (rc == 0 && (*out = mem_alloc(sizeof(scheme) + 4 * ((len + 2) / 3))) == NULL)
+        rc = say(why, "out of memory");
+    if (rc == 0) {
         memcpy(*out, scheme, sizeof(scheme));
         base64_encode(*out + sizeof(scheme) - 1, pair, len);
-    } else {
-        rc = say(why, "out of memory");
     }
     explicit_bzero(password, sizeof(password));
     explicit_bzero(pair, sizeof(pair));

@@ -49,6 +49,7 @@ static void do_close(struct tool *t, duet_conn *c, const char *rest)
         show_line(t->name, "this code may not be sent; take 1000, 1001, 1003, 1007 to 1014, or 3000 to 4999");
     else
         say_result(t, rc);
+    t->left |= rc == 0;
 }
 
 /* Reads a regular file, whole. 0 or -errno. */

@@ -33,6 +33,7 @@ struct tool {
     duet_watch *signal_watch;
     struct prompt *prompt; /* lines are typed at a terminal; NULL: they are not. The tool's own */
     bool asked_rtt;        /* the next round trip is to be told */
+    bool left;             /* /close was typed: no other connection follows */
     struct tally tally;
     struct frames frames;
     /* What is wrong with the arguments, as one line; NULL: nothing. May be NULL. */

@@ -257,6 +257,14 @@ verdict "--trace does not show it" "$(timeout 20 "$duet" connect --trace --auth 
 printf 'from file\nmore\n' >"$work/password"
 connect "its password from a file" 0 "$(basic 'me:from file')" 'closed with 1000' --auth me --password-file "$work/password" \
     --count 1 "$python/auth"
+long=$(printf '%01000d' 7)
+printf '%s\r\n' "$long" >"$work/password"
+connect "a password of 1000 bytes" 0 "$(echo "Basic $(printf %s "me:$long" | base64 -w 0)")\n" 'closed with 1000' --auth me \
+    --password-file "$work/password" --count 1 "$python/auth"
+echo "${long}8" >"$work/password"
+connect "and not of more" 2 '' 'the password is over 1000 bytes' --auth me --password-file "$work/password" "$python/auth"
+connect "in pieces" 0 "$(basic me:slow)" 'closed with 1000' --auth me --password-file <(printf sl; sleep 0.1; echo ow) --count 1 \
+    "$python/auth"
 DUET_PASSWORD=env connect "its password from the environment" 0 "$(basic me:env)" 'closed with 1000' --auth me --count 1 \
     "$python/auth"
 setsid -w "$duet" connect --auth me "$python/auth" <"$work/in" >"$work/out" 2>"$work/err"

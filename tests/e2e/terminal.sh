@@ -383,3 +383,7 @@ entered 'found words'
 shows "to go on" '^< found words$'
 keys C-d
 exited "to its end" 0 'closed with 1000'
+started "--retry at a prompt, and /close" '$duet connect --retry $url'
+entered '/close 4001 enough'
+exited "which ends it" 0 'closed with 4001'
+verdict "and does not say that it goes on" "$(pane | grep 'tried again')"
