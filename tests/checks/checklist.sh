@@ -4,6 +4,7 @@
 # rule that is not there yet is named by none. The last table of docs/conformance.md is that list: `checklist.sh
 # --table` prints it, `checklist.sh --write` puts it there.
 cd "$(dirname "$0")/../.." || exit 1
+. tests/tap.bash
 list=tests/conformance/rfc.txt
 paper=docs/conformance.md
 
@@ -73,15 +74,6 @@ case $1 in
     exit
     ;;
 esac
-
-verdict() {
-    if [ -z "$2" ]; then
-        echo "ok - $1"
-    else
-        echo "$2" | sed 's/^/# /'
-        echo "not ok - $1"
-    fi
-}
 
 have=$(named | cut -d' ' -f1 | sort -u)
 due=$(rules | awk -F'|' '$3 !~ /-/ { print $1 }' | sort)

@@ -3,17 +3,9 @@
 # tools/deps, once everything is there, installs nothing, asks for nothing and says nothing, within a second; and names
 # what is missing, with the reason, when something is not there.
 cd "$(dirname "$0")/../.." || exit 1
+. tests/tap.bash
 fake=$(mktemp -d)
 trap 'rm -rf "$fake"' EXIT
-
-verdict() {
-    if [ -z "$2" ]; then
-        echo "ok - $1"
-    else
-        echo "$2" | sed 's/^/# /'
-        echo "not ok - $1"
-    fi
-}
 
 for name in apt-get sudo npm; do
     printf '#!/bin/sh\necho "%s was called"\nexit 1\n' $name >"$fake/$name"

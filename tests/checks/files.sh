@@ -2,29 +2,20 @@
 # SPDX-License-Identifier: MIT
 # What holds for each file: a licence line, line length, no tabs in C, lock files that name no registry.
 cd "$(dirname "$0")/../.." || exit 1
-
-# claim CLAIM OFFENDERS: one TAP line.
-claim() {
-    if [ -z "$2" ]; then
-        echo "ok - $1"
-    else
-        echo "$2" | sed 's/^/# /'
-        echo "not ok - $1"
-    fi
-}
+. tests/tap.bash
 
 mapfile -t code < <(git ls-files -- '*.c' '*.h' '*.mjs' '*.js' '*.css' '*.py' '*.sh' '*.cmake' '*.txt' Makefile)
 mapfile -t c < <(git ls-files -- '*.c' '*.h')
 mapfile -t all < <(git ls-files)
-claim "each source file names its licence" "$(for f in "${code[@]}"; do
+verdict "each source file names its licence" "$(for f in "${code[@]}"; do
     [ -f "$f" ] && ! head -3 "$f" | grep -q 'SPDX-License-Identifier: MIT' && echo "$f"
 done)"
-claim "no line of C is over 120 columns" "$(grep -nE '^.{121,}' "${c[@]}" /dev/null | cut -c1-80)"
-claim "no tab stands in C" "$(grep -nP '\t' "${c[@]}" /dev/null | cut -c1-80)"
-claim "no line ends in blanks" "$(grep -nIE '[[:blank:]]+$' "${c[@]}" /dev/null | cut -c1-80)"
-claim "no file holds a conflict of git" "$(grep -nIE '^(<{7}|>{7}) ' "${all[@]}" /dev/null | cut -c1-80)"
-claim "lock files name no registry" "$(for f in "${all[@]}"; do
+verdict "no line of C is over 120 columns" "$(grep -nE '^.{121,}' "${c[@]}" /dev/null | cut -c1-80)"
+verdict "no tab stands in C" "$(grep -nP '\t' "${c[@]}" /dev/null | cut -c1-80)"
+verdict "no line ends in blanks" "$(grep -nIE '[[:blank:]]+$' "${c[@]}" /dev/null | cut -c1-80)"
+verdict "no file holds a conflict of git" "$(grep -nIE '^(<{7}|>{7}) ' "${all[@]}" /dev/null | cut -c1-80)"
+verdict "lock files name no registry" "$(for f in "${all[@]}"; do
     case $f in *package-lock.json) grep -n '"resolved"' "$f" | head -3 ;; esac
 done)"
-claim "allocation goes through base/mem.h" \
+verdict "allocation goes through base/mem.h" \
     "$(grep -nE '\b(malloc|calloc|realloc|strdup|strndup|free)\(' -r src --include='*.c' | grep -v '^src/base/mem.c:')"

@@ -4,6 +4,7 @@
 # each other. A public header belongs to the room that implements it, and counts like that room's own.
 #   cmd > wire, engine > hub > server, client > conn > proto, net > http > base
 cd "$(dirname "$0")/../.." || exit 1
+. tests/tap.bash
 
 declare -A floor=([base]=0 [http]=1 [proto]=2 [net]=2 [conn]=3 [server]=4 [client]=4 [all]=5 [hub]=5 [wire]=6
     [engine]=6 [cmd]=7)
@@ -34,15 +35,6 @@ offenders() {
         include=${include#*[\"<]}
         may_include "$room" "${include%%[\">]*}" || echo "$file:$line: ${include%%[\">]*}"
     done < <(grep -nE '^[[:blank:]]*#[[:blank:]]*include[[:blank:]]*("|<duet/)' "$@" /dev/null)
-}
-
-verdict() {
-    if [ -z "$2" ]; then
-        echo "ok - $1"
-    else
-        echo "$2" | sed 's/^/# /'
-        echo "not ok - $1"
-    fi
 }
 
 # The rule itself, or the verdicts below would prove nothing.

@@ -2,18 +2,10 @@
 # SPDX-License-Identifier: MIT
 # The manual pages are well formed, and name what the program and the headers have.
 cd "$(dirname "$0")/../.." || exit 1
-
-claim() {
-    if [ -z "$2" ]; then
-        echo "ok - $1"
-    else
-        echo "$2" | sed 's/^/# /'
-        echo "not ok - $1"
-    fi
-}
+. tests/tap.bash
 
 for page in packaging/man/*.[1-8]; do
-    claim "${page##*/} is well formed" "$(mandoc -Tlint -Wwarning "$page" 2>&1 | grep -vE 'referenced manual not found')"
+    verdict "${page##*/} is well formed" "$(mandoc -Tlint -Wwarning "$page" 2>&1 | grep -vE 'referenced manual not found')"
 done
 
 # missing PAGE WORD...: the words that the page does not have.
@@ -27,10 +19,10 @@ missing() {
 }
 
 # shellcheck disable=SC2046
-claim "libduet(3) has every error" \
+verdict "libduet(3) has every error" \
     "$(missing packaging/man/libduet.3 $(sed -n 's/^    X(\([A-Z0-9_]*\), -1[0-9]*,.*/DUET_ERR_\1/p' include/duet/error.h))"
 # shellcheck disable=SC2046
-claim "libduet(3) has every header" "$(missing packaging/man/libduet.3 $(cd include && ls duet/*.h))"
+verdict "libduet(3) has every header" "$(missing packaging/man/libduet.3 $(cd include && ls duet/*.h))"
 # Declarations as one line each: "int duet_send(duet_conn *c, ...)"; the page's, and all that there are.
 declared=$(cat include/duet/*.h | tr '\n' ' ' | tr -s ' ' | grep -oE 'DUET_API [^;]*;' | sed 's/^DUET_API //; s/;$//')
 page=$(awk '$1 == ".Ft" { sub(/^\.Ft /, ""); type = $0 (/\*$/ ? "" : " ") }
@@ -38,12 +30,12 @@ page=$(awk '$1 == ".Ft" { sub(/^\.Ft /, ""); type = $0 (/\*$/ ? "" : " ") }
         name = $2; sub(/^[^"]*"/, ""); sub(/"$/, ""); gsub(/" "/, ", ")
         print type name "(" $0 ")"
     }' packaging/man/libduet.3)
-claim "libduet(3) declares functions as the headers do" "$(grep -vxF "$declared" <<<"$page")"
-claim "libduet(3) names no function that is not there" "$(grep -oE '^\.Fn duet_[a-z_]+' packaging/man/libduet.3 |
+verdict "libduet(3) declares functions as the headers do" "$(grep -vxF "$declared" <<<"$page")"
+verdict "libduet(3) names no function that is not there" "$(grep -oE '^\.Fn duet_[a-z_]+' packaging/man/libduet.3 |
     cut -c 5- | sort -u | while read -r name; do grep -qF "$name(" <<<"$declared" || echo "$name"; done)"
 [ ! -x build/release/duet ] || for page in packaging/man/duet-*.1; do
     tool=$(basename "$page" .1)
     # shellcheck disable=SC2046
-    claim "$tool(1) has every option of duet ${tool#duet-} --help" "$(missing "$page" \
+    verdict "$tool(1) has every option of duet ${tool#duet-} --help" "$(missing "$page" \
         $(build/release/duet "${tool#duet-}" --help 2>&1 | grep -oE -e '--[a-z-]+' | grep -vx -e --help -e --version | sort -u))"
 done

@@ -5,6 +5,7 @@
 #   <!-- part of examples/chat.c -->    lines that stand together in the file
 # The block in libduet(3) is examples/hello.c.
 cd "$(dirname "$0")/../.." || exit 1
+. tests/tap.bash
 blocks=$(mktemp -d)
 trap 'rm -rf "$blocks"' EXIT
 
@@ -28,22 +29,12 @@ split() {
         { before = $0 }' "$1"
 }
 
-verdict() {
-    local claim=$1 difference=$2
-    if [ -z "$difference" ]; then
-        echo "ok - $claim"
-    else
-        echo "$difference"
-        echo "not ok - $claim"
-    fi
-}
-
 # holds FILE BLOCK: nothing, or what is wrong.
 holds() {
     local file block
     file=$'\n'$(cat "$1")$'\n'
     block=$'\n'$(cat "$2")$'\n'
-    [[ $file == *"$block"* ]] || echo "# these lines do not stand together in $1:"$'\n'"$(sed 's/^/# /' "$2")"
+    [[ $file == *"$block"* ]] || echo "these lines do not stand together in $1:"$'\n'"$(cat "$2")"
 }
 
 # judge PAPER BLOCK
@@ -56,7 +47,7 @@ judge() {
         verdict "$paper quotes ${BASH_REMATCH[1]}: $(head -n 1 "$block")" \
             "$(holds "${BASH_REMATCH[1]}" "$block" 2>&1)"
     else
-        verdict "each C block of $paper says where it is from" "# this one does not: $(head -n 1 "$block")"
+        verdict "each C block of $paper says where it is from" "this one does not: $(head -n 1 "$block")"
     fi
 }
 
@@ -69,4 +60,4 @@ done
 verdict "libduet(3) quotes examples/hello.c" "$(diff <(program_of examples/hello.c) \
     <(sed -n '/^#include <duet\/duet.h>/,/^\.Ed/p' packaging/man/libduet.3 | sed '/^\.Ed/d'))"
 verdict "examples/hello.c is 15 lines of code" \
-    "$(program_of examples/hello.c | awk 'NF { n++ } END { if (n > 15) print "# " n " lines" }')"
+    "$(program_of examples/hello.c | awk 'NF { n++ } END { if (n > 15) print n " lines" }')"

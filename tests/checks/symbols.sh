@@ -4,6 +4,7 @@
 # list. What reads the environment (getenv, gmtime_r by way of TZ) is not on it, and of OpenSSL only digests are.
 # BUILD=DIR: where the objects are.
 cd "$(dirname "$0")/../.." || exit 1
+. tests/tap.bash
 build=${BUILD:-build/release}
 
 # Each word is a whole symbol, as a pattern of grep -E.
@@ -25,15 +26,6 @@ foreign() {
     own=$(nm --defined-only "$@" | awk 'NF == 3 && $2 ~ /[A-Z]/ { print $3 }' | sort -u)
     # shellcheck disable=SC2086
     comm -23 <(echo "$asked") <(echo "$own") | grep -vxE -f <(printf '%s\n' $allowed)
-}
-
-verdict() {
-    if [ -z "$2" ]; then
-        echo "ok - $1"
-    else
-        echo "$2" | sed 's/^/# /'
-        echo "not ok - $1"
-    fi
 }
 
 # The list itself must refuse these, or the verdict on the core would prove nothing.

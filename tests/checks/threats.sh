@@ -3,6 +3,7 @@
 # Every row of docs/threats.md that code or a test names is there, and every row there, but for
 # those of its last section, is named by a test.
 cd "$(dirname "$0")/../.." || exit 1
+. tests/tap.bash
 kinds='NET|TLS|HTTP|UPG|CLI|FRM|MSG|PMD|CLS|TIM|MEM|WEB|OPS'
 
 # The rows that the files below some folders name: HTTP-5 in a comment, http_5_ or http_3_and_4_ in a test's name.
@@ -10,15 +11,6 @@ named() {
     git grep -ohE "\b($kinds)-[0-9]+\b" -- "$@"
     git grep -ohiE "\b($kinds)(_[0-9]+)(_and_[0-9]+)*_" -- "$@" | sed 's/_and//g' | awk -F_ '{
         for (i = 2; i < NF; i++) print toupper($1) "-" $i }'
-}
-
-verdict() {
-    if [ -z "$2" ]; then
-        echo "ok - $1"
-    else
-        echo "$2" | sed 's/^/# /'
-        echo "not ok - $1"
-    fi
 }
 
 rows() {

@@ -3,30 +3,12 @@
 # `duet bench` with servers that work and servers that do not. Counts are compared, never times: what a rate makes due
 # is known to the message. DUET_BUILD=DIR: which program.
 cd "$(dirname "$0")/../.." || exit 1
+. tests/tap.bash
 build=$(realpath "${DUET_BUILD:-build/release}")
 duet=$build/duet
 work=$(mktemp -d)
 pids=()
 trap 'kill -CONT "${pids[@]}" 2>/dev/null; kill -9 "${pids[@]}" 2>/dev/null; wait 2>/dev/null; rm -rf "$work"' EXIT
-
-verdict() {
-    if [ -z "$2" ]; then
-        echo "ok - $1"
-    else
-        echo "$2" | head -40 | sed 's/^/# /'
-        echo "not ok - $1"
-    fi
-}
-
-# until_true SECONDS COMMAND...
-until_true() {
-    local end=$((SECONDS + $1))
-    shift
-    until "$@"; do
-        [ $SECONDS -lt $end ] || return 1
-        sleep 0.02
-    done
-}
 
 # bench ARGUMENT...: as JSON into $work/out; $rc. It sleeps when there is nothing to do: others test on this machine.
 bench() {

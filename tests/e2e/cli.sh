@@ -3,19 +3,11 @@
 # What `duet` says on its command line (OPS-8): bad input gets one line that says what to do, and its exit code; signals, the
 # log and closed descriptors do as the manual page says. DUET_BUILD=DIR: which program.
 cd "$(dirname "$0")/../.." || exit 1
+. tests/tap.bash
 duet=${DUET_BUILD:-build/release}/duet
 work=$(mktemp -d)
 pids=()
 trap 'kill -9 "${pids[@]}" 2>/dev/null; rm -rf "$work"' EXIT
-
-verdict() {
-    if [ -z "$2" ]; then
-        echo "ok - $1"
-    else
-        echo "$2" | sed 's/^/# /'
-        echo "not ok - $1"
-    fi
-}
 
 # fails CODE PATTERN ARGUMENT...: ends by itself with this code, nothing on standard output, and one line.
 fails() {
@@ -42,21 +34,6 @@ says() {
     else
         verdict "duet $* says ${pattern//\\/}" "exit $rc: $(cat "$work/err" "$work/out")"
     fi
-}
-
-# until_true SECONDS COMMAND...
-until_true() {
-    local end=$((SECONDS + $1))
-    shift
-    until "$@"; do
-        [ $SECONDS -lt $end ] || return 1
-        sleep 0.02
-    done
-}
-
-# The port of a server that picked it, out of its log.
-port_of() {
-    grep -oE '(127\.0\.0\.1|localhost):[0-9]+' "$1" | head -1 | cut -d: -f2
 }
 
 # start LOG ARGUMENT...: a server on a free port; sets pid and port.

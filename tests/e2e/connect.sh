@@ -3,19 +3,11 @@
 # `duet connect` in pipes and on a terminal, against duet serve, npm's ws and Python's websockets.
 # DUET_BUILD=DIR: which program.
 cd "$(dirname "$0")/../.." || exit 1
+. tests/tap.bash
 duet=$(realpath "${DUET_BUILD:-build/release}/duet")
 work=$(mktemp -d)
 pids=()
 trap 'kill -9 "${pids[@]}" 2>/dev/null; wait 2>/dev/null; rm -rf "$work"' EXIT
-
-verdict() {
-    if [ -z "$2" ]; then
-        echo "ok - $1"
-    else
-        echo "$2" | sed 's/^/# /'
-        echo "not ok - $1"
-    fi
-}
 
 # connect CLAIM CODE OUTPUT PATTERN ARGUMENT...: standard input comes from $work/in; what goes to standard output is OUTPUT
 # as printf writes it, and standard error has PATTERN.
@@ -39,30 +31,6 @@ refused() {
     : >"$work/in"
     connect "duet connect ${*:3} ends with $code: ${pattern//\\/}" "$code" '' "^duet connect: .*($pattern)" "${@:3}"
     verdict "in one line" "$(sed 1d "$work/err")"
-}
-
-# until_true SECONDS COMMAND...
-until_true() {
-    local end=$((SECONDS + $1))
-    shift
-    until "$@"; do
-        [ $SECONDS -lt $end ] || return 1
-        sleep 0.02
-    done
-}
-
-# background LOG PATTERN COMMAND...: until its log has the pattern.
-background() {
-    local log=$1 pattern=$2
-    shift 2
-    : >"$log"
-    "$@" </dev/null >"$log" 2>&1 &
-    pids+=($!)
-    until_true 20 grep -qE "$pattern" "$log"
-}
-
-port_of() {
-    grep -oE '(127\.0\.0\.1|localhost):[0-9]+' "$1" | sed -n "${2:-1}p" | cut -d: -f2
 }
 
 input() {

@@ -3,6 +3,7 @@
 # The examples as a user meets them: each is started, talked to by curl or Python's websockets, and ended by SIGTERM.
 # What was seen is compared with what the example's text promises. DUET_BUILD=DIR: where they are.
 cd "$(dirname "$0")/../.." || exit 1
+. tests/tap.bash
 examples=${DUET_BUILD:-build/release}/examples
 folder=$(mktemp -d)
 server=
@@ -19,10 +20,6 @@ claim() {
     diff <(echo "$2") <(echo "$3") | sed 's/^/# /'
     echo "not ok $tests - $1"
     failed=$((failed + 1))
-}
-
-free_port() {
-    /usr/bin/python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
 
 answers() {

@@ -3,6 +3,7 @@
 # NET-2, NET-5: each system call of the loop fails now and then, one kind at a time, under `duet serve`. A connection may be
 # lost by it; the server may not end, spin or stop serving. DUET_BUILD=DIR: which program.
 cd "$(dirname "$0")/../.." || exit 1
+. tests/tap.bash
 duet=${DUET_BUILD:-build/release}/duet
 folder=$(mktemp -d)
 server=
@@ -15,10 +16,6 @@ if ! strace -o /dev/null true 2>/dev/null; then
 fi
 # A sanitizer's own calls would fail as well.
 case $duet in *asan*|*tsan*) echo "ok - # SKIP not under a sanitizer"; exit 0 ;; esac
-
-free_port() {
-    /usr/bin/python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
-}
 
 # Seconds of CPU the server has used.
 cpu() {

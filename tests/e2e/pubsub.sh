@@ -2,29 +2,11 @@
 # SPDX-License-Identifier: MIT
 # `duet sub` and `duet pub` with duet serve and Python's websockets. DUET_BUILD=DIR: which program.
 cd "$(dirname "$0")/../.." || exit 1
+. tests/tap.bash
 duet=$(realpath "${DUET_BUILD:-build/release}/duet")
 work=$(mktemp -d)
 pids=()
 trap 'kill -9 "${pids[@]}" 2>/dev/null; wait 2>/dev/null; rm -rf "$work"' EXIT
-
-verdict() {
-    if [ -z "$2" ]; then
-        echo "ok - $1"
-    else
-        echo "$2" | sed 's/^/# /'
-        echo "not ok - $1"
-    fi
-}
-
-# until_true SECONDS COMMAND...
-until_true() {
-    local end=$((SECONDS + $1))
-    shift
-    until "$@"; do
-        [ $SECONDS -lt $end ] || return 1
-        sleep 0.02
-    done
-}
 
 # ended CLAIM CODE PATTERN: the program of $pid, whose standard error is $work/err.
 ended() {
@@ -130,6 +112,8 @@ printf '\0\0' >"$work/lines"
 pub "a length that is cut" 1 "the input ends within a message's length" --framed "$url/f" "$work/lines"
 printf '\1\0\0\1' >"$work/lines"
 pub "a framed message of 16 MiB and a byte" 1 'over 16 MiB' --framed "$url/f" "$work/lines"
+{ head -c 16777217 /dev/zero | tr '\0' a; echo; } >"$work/lines"
+pub "a line of 16 MiB and a byte" 1 'a line is over 16 MiB' "$url/f" "$work/lines"
 pub "--framed and --null" 2 'of --null, --framed and --hex only one' --framed --null "$url/f"
 "$duet" sub --framed --json "$url/f" >"$work/out" 2>"$work/err"
 verdict "sub --framed --json" "$([ $? = 2 ] && grep -q 'as they came' "$work/err" || cat "$work/err")"

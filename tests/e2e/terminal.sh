@@ -3,6 +3,7 @@
 # `duet connect` at a terminal, which is tmux's: what a person types, and what stands on the screen. DUET_BUILD=DIR:
 # which program. Nothing here waits for a time; each step waits for what the screen shows.
 cd "$(dirname "$0")/../.." || exit 1
+. tests/tap.bash
 duet=$(realpath "${DUET_BUILD:-build/release}/duet")
 work=$(mktemp -d)
 pids=()
@@ -10,25 +11,6 @@ screen() {
     command tmux -u -S "$work/tmux" -f /dev/null "$@"
 }
 trap 'screen kill-server 2>/dev/null; kill -9 "${pids[@]}" 2>/dev/null; wait 2>/dev/null; rm -rf "$work"' EXIT
-
-verdict() {
-    if [ -z "$2" ]; then
-        echo "ok - $1"
-    else
-        echo "$2" | sed 's/^/# /'
-        echo "not ok - $1"
-    fi
-}
-
-# until_true SECONDS COMMAND...
-until_true() {
-    local end=$((SECONDS + $1))
-    shift
-    until "$@"; do
-        [ $SECONDS -lt $end ] || return 1
-        sleep 0.02
-    done
-}
 
 # What is on the screen and above it, wrapped lines joined.
 pane() {

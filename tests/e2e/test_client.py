@@ -3,17 +3,14 @@
 """Python's websockets as the server of examples/echo-client, over ws, wss and a unix socket."""
 import asyncio
 import contextlib
-import os
-import pathlib
 import random
 import ssl
-import subprocess
 import sys
 import tempfile
 
 import websockets
+from tools.local import BUILD, make_certificate
 
-BUILD = pathlib.Path(os.environ.get("DUET_BUILD", pathlib.Path(__file__).parents[2] / "build/release"))
 # A sanitizer makes everything some ten times slower.
 PATIENCE = 120
 
@@ -61,10 +58,7 @@ async def pings(ws):
 
 
 def certificate(folder):
-    cert, key = f"{folder}/cert.pem", f"{folder}/key.pem"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-                    "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key,
-                    "-out", cert], check=True, capture_output=True)
+    cert, key = make_certificate(folder)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert, key)
     return cert, context

@@ -4,16 +4,14 @@
 import asyncio
 import itertools
 import json
-import os
-import pathlib
 import random
-import socket
 import sys
 
 import websockets
+from tools.local import BUILD, free_port
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory, ServerPerMessageDeflateFactory
 
-EXAMPLES = pathlib.Path(os.environ.get("DUET_BUILD", pathlib.Path(__file__).parents[2] / "build/release")) / "examples"
+EXAMPLES = BUILD / "examples"
 PATIENCE = 120
 WINDOWS = [(None, None)] + [(bits, 24 - bits) for bits in range(9, 16)]
 COMBINATIONS = [(*takeover, *windows) for takeover in itertools.product((False, True), repeat=2) for windows in WINDOWS]
@@ -35,12 +33,6 @@ async def exchange(ws):
         assert await asyncio.wait_for(ws.recv(), PATIENCE) == message, f"{len(message)} came back otherwise"
     await ws.send([MESSAGES[10], MESSAGES[12], MESSAGES[10]])  # fragments
     assert await asyncio.wait_for(ws.recv(), PATIENCE) == MESSAGES[10] + MESSAGES[12] + MESSAGES[10]
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 async def as_client(mode):

@@ -14,8 +14,8 @@ import sys
 import tempfile
 
 import websockets
+from tools.local import BUILD, free_port, make_certificate
 
-BUILD = pathlib.Path(os.environ.get("DUET_BUILD", pathlib.Path(__file__).parents[2] / "build/release"))
 PATIENCE = 60
 
 NGINX = """
@@ -61,12 +61,6 @@ frontend in
 backend duet
     server duet 127.0.0.1:{backend} {send_proxy}
 """
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def answers(port):
@@ -187,11 +181,8 @@ TESTS = (members_hear_each_other, a_foreign_origin_is_refused, a_refused_upgrade
          the_log_names_the_client)
 
 
-def make_certificate(folder):
-    cert, key = f"{folder}/cert.pem", f"{folder}/key.pem"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-                    "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key,
-                    "-out", cert], check=True, capture_output=True)
+def both_in_one(folder):
+    cert, key = make_certificate(folder)
     pathlib.Path(folder, "both.pem").write_text(pathlib.Path(cert).read_text() + pathlib.Path(key).read_text())
     return ssl.create_default_context(cafile=cert)
 
@@ -242,7 +233,7 @@ async def main():
         site = pathlib.Path(folder, "site")
         site.mkdir()
         (site / "secret").write_text("hidden from outside\n")
-        context = make_certificate(folder)
+        context = both_in_one(folder)
         failed = sum(await asyncio.gather(
             run("nginx", folder, context),
             run("haproxy", folder, context),

@@ -4,26 +4,18 @@
 import asyncio
 import contextlib
 import os
-import pathlib
 import random
 import signal
-import socket
 import ssl
 import subprocess
 import sys
 import tempfile
 
 import websockets
+from tools.local import BUILD, free_port, make_certificate
 
-BUILD = pathlib.Path(os.environ.get("DUET_BUILD", pathlib.Path(__file__).parents[2] / "build/release"))
 # A sanitizer makes everything some ten times slower.
 PATIENCE = 120
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 class Server:
@@ -37,10 +29,7 @@ class Server:
         if how == "wss":
             cert, key = f"{folder}/cert.pem", f"{folder}/key.pem"
             if not os.path.exists(cert):
-                subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-                                "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext",
-                                "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert],
-                               check=True, capture_output=True)
+                make_certificate(folder)
             command += ["--tls-cert", cert, "--tls-key", key]
             self.ssl = ssl.create_default_context(cafile=cert)
         command.append(f"unix:{self.path}" if how == "unix" else self.url)

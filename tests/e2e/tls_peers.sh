@@ -4,42 +4,13 @@
 # `openssl s_server`. Certificates, sessions that are resumed, pins, redirects; and libwebsockets' test server.
 # DUET_BUILD=DIR: which programs.
 cd "$(dirname "$0")/../.." || exit 1
+. tests/tap.bash
 build=$(realpath "${DUET_BUILD:-build/release}")
 duet=$build/duet
 work=$(mktemp -d)
 chmod 755 "$work"
 pids=()
 trap 'kill -9 "${pids[@]}" 2>/dev/null; wait 2>/dev/null; rm -rf "$work"' EXIT
-
-verdict() {
-    if [ -z "$2" ]; then
-        echo "ok - $1"
-    else
-        echo "$2" | sed 's/^/# /'
-        echo "not ok - $1"
-    fi
-}
-
-# until_true SECONDS COMMAND...
-until_true() {
-    local end=$((SECONDS + $1))
-    shift
-    until "$@"; do
-        [ $SECONDS -lt $end ] || return 1
-        sleep 0.02
-    done
-}
-
-# background LOG PATTERN COMMAND...: until its log has the pattern. `pid` is its.
-background() {
-    local log=$1 pattern=$2
-    shift 2
-    : >"$log"
-    "$@" <"${input:-/dev/null}" >"$log" 2>&1 &
-    pid=$!
-    pids+=($pid)
-    until_true 30 grep -qE "$pattern" "$log"
-}
 
 # end PID
 end() {

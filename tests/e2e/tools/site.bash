@@ -1,14 +1,11 @@
 # SPDX-License-Identifier: MIT
 # For tests with curl: `site FOLDER` serves a folder by examples/site, `claim WORDS COMMAND...` is one TAP line.
 cd "$(dirname "${BASH_SOURCE[0]}")/../../.." || exit 1
+. tests/tap.bash
 build=${DUET_BUILD:-$PWD/build/release}
 work=$(mktemp -d -t duet-e2e-XXXXXX)
 server=""
 failed=0
-
-free_port() {
-    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
-}
 
 # serve COMMAND...: in the background, until something listens at `host:port` or the path $at.
 serve() {
