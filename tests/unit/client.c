@@ -7,6 +7,7 @@
 #include "client/backoff.h"
 #include "client/client.h"
 #include "proto/handshake.h"
+#include "turn.h"
 #include <arpa/inet.h>
 #include <dlfcn.h>
 #include <duet/duet.h>
@@ -16,8 +17,6 @@
 #include <poll.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-enum { PATIENCE_MS = 10000 };
 
 static duet_loop *loop;
 static duet_server *server;
@@ -118,16 +117,6 @@ static void connect_to(const duet_client_config *c)
     if (duet_connect(&client, loop, c, why) < 0)
         fail_msg("%s", why);
 }
-
-/* Turns until the condition holds. */
-#define TURN_UNTIL(condition)                                                                                \
-    do {                                                                                                     \
-        uint64_t until_ = loop_clock_us() / 1000 + PATIENCE_MS;                                              \
-        while (!(condition)) {                                                                               \
-            assert_true(loop_clock_us() / 1000 < until_);                                                    \
-            duet_loop_turn(loop, 10);                                                                        \
-        }                                                                                                    \
-    } while (0)
 
 static void open_to_own_server(void)
 {

@@ -3,6 +3,7 @@
 #include "test.h"
 #include "cert.h"
 #include "client/client.h"
+#include "turn.h"
 #include <arpa/inet.h>
 #include <duet/duet.h>
 #include <errno.h>
@@ -242,15 +243,6 @@ static duet_client_config config(void)
         .queue_soft = 32 * 1024, /* `drain` comes after `large` */
     };
 }
-
-#define TURN_UNTIL(condition)                                                                                          \
-    do {                                                                                                               \
-        uint64_t until_ = loop_clock_us() / 1000 + 10000;                                                              \
-        while (!(condition)) {                                                                                         \
-            assert_true(loop_clock_us() / 1000 < until_);                                                              \
-            duet_loop_turn(loop, 10);                                                                                  \
-        }                                                                                                              \
-    } while (0)
 
 static void act_once(enum kind kind)
 {

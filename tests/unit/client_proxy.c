@@ -9,6 +9,7 @@
 #include "cert.h"
 #include "client/client.h"
 #include "proto/handshake.h"
+#include "turn.h"
 #include <arpa/inet.h>
 #include <dlfcn.h>
 #include <duet/duet.h>
@@ -17,8 +18,6 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <unistd.h>
-
-enum { PATIENCE_MS = 10000 };
 
 static duet_loop *loop;
 static duet_server *server;
@@ -84,16 +83,6 @@ static void server_message(duet_conn *c, const duet_msg *m)
 {
     duet_send(c, m->type, m->data, m->len);
 }
-
-/* Turns until the condition holds. */
-#define TURN_UNTIL(condition)                                                                                \
-    do {                                                                                                     \
-        uint64_t until_ = loop_clock_us() / 1000 + PATIENCE_MS;                                              \
-        while (!(condition)) {                                                                               \
-            assert_true(loop_clock_us() / 1000 < until_);                                                    \
-            duet_loop_turn(loop, 1);                                                                         \
-        }                                                                                                    \
-    } while (0)
 
 /* A loop and a proxy that listens; `form` is its URL with the port left open. */
 static void begin(const char *form)

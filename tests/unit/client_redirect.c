@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "cert.h"
 #include "client/client.h"
+#include "turn.h"
 #include <duet/duet.h>
 #include <errno.h>
 #include <openssl/sha.h>
@@ -178,22 +179,12 @@ static duet_client_config config(const char *from, unsigned redirects)
                                  .redirects = redirects };
 }
 
-/* Of the attempt. */
-static void turn_to_the_end(void)
-{
-    uint64_t until = loop_clock_us() / 1000 + 10000;
-    while (!told.opened && !told.failed) {
-        assert_true(loop_clock_us() / 1000 < until);
-        duet_loop_turn(loop, 10);
-    }
-}
-
 static void follow(duet_client_config *c)
 {
     char why[200];
     if (duet_connect(&client, loop, c, why) < 0)
         fail_msg("%s", why);
-    turn_to_the_end();
+    TURN_UNTIL(told.opened || told.failed);
 }
 
 #define ALL "+auth+cookie+key+agent"
@@ -544,7 +535,7 @@ TEST(client_redirect, each_hop_has_the_proxy_that_the_environment_names)
     assert_non_null(strstr(told.detail, "the proxy 127.0.0.1"));
     assert_false(told.final);
     told.failed = 0;
-    turn_to_the_end();
+    TURN_UNTIL(told.opened || told.failed);
     assert_string_equal(trace, "A/" ALL " A/" ALL);
     unsetenv("http_proxy");
     unsetenv("no_proxy");

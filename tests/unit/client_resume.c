@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "cert.h"
 #include "client/client.h"
+#include "turn.h"
 #include <duet/duet.h>
 #include <malloc.h>
 #include <openssl/err.h>
@@ -114,15 +115,6 @@ static duet_client_config config(void)
                                  .ca = cert_path,
                                  .tls_name = "a.test" };
 }
-
-#define TURN_UNTIL(condition)                                                                                          \
-    do {                                                                                                               \
-        uint64_t until_ = loop_clock_us() / 1000 + 10000;                                                              \
-        while (!(condition)) {                                                                                         \
-            assert_true(loop_clock_us() / 1000 < until_);                                                              \
-            duet_loop_turn(loop, 10);                                                                                  \
-        }                                                                                                              \
-    } while (0)
 
 /* How often a client that is lost three times resumes. */
 static void come_back(int version, bool insecure)
