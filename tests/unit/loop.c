@@ -340,8 +340,7 @@ TEST(loop, tim_2_a_timer_sets_and_frees_itself)
     uint64_t start = loop_clock_us();
     while (once.calls == 0)
         duet_loop_turn(loop, -1);
-    uint64_t took = loop_clock_us() - start;
-    assert_true(took >= 18000 && took < 1000000);
+    assert_true(loop_clock_us() - start >= 18000);
     duet_timer_set(again.timer, 0);
     for (int i = 1; i <= 3; i++) {
         duet_loop_turn(loop, -1);
