@@ -7,7 +7,7 @@
 #include "client/backoff.h"
 #include "client/client.h"
 #include "proto/handshake.h"
-#include "turn.h"
+#include "played.h"
 #include <arpa/inet.h>
 #include <dlfcn.h>
 #include <duet/duet.h>
@@ -18,7 +18,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static duet_loop *loop;
 static duet_server *server;
 static duet_client *client;
 static char url[200];
@@ -129,22 +128,14 @@ static void open_to_own_server(void)
 
 /* A socket that answers as a test says. */
 
-static int listener, accepted;
 static char asked[8192];
 static size_t asked_len;
 
 static unsigned listen_raw(void)
 {
-    struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    socklen_t len = sizeof(at);
-    accepted = -1;
     asked_len = 0;
     memset(asked, 0, sizeof(asked));
-    listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    assert_int_equal(bind(listener, (struct sockaddr *)&at, sizeof(at)), 0);
-    assert_int_equal(listen(listener, 16), 0);
-    assert_int_equal(getsockname(listener, (struct sockaddr *)&at, &len), 0);
-    return ntohs(at.sin_port);
+    return played_listen();
 }
 
 /* Takes the client's request, whole. */
@@ -176,17 +167,6 @@ static void accept_text(char out[32])
     handshake_accept_text(out, key + 19, 24);
 }
 
-static void answer(const void *data, size_t len)
-{
-    for (size_t done = 0; done < len;) {
-        ssize_t n = send(accepted, (const char *)data + done, len - done, MSG_NOSIGNAL);
-        if (n < 0 && (errno == EPIPE || errno == ECONNRESET))
-            return;
-        done += n > 0 ? (size_t)n : 0;
-        duet_loop_turn(loop, 0);
-    }
-}
-
 /* Begins a client to a raw socket and takes its request. */
 static void open_raw(void)
 {
@@ -199,15 +179,6 @@ static void open_raw(void)
     c.headers = headers;
     connect_to(&c);
     take_request();
-}
-
-/* Nothing came from the client since, and it closed. */
-static void expect_silent_end(void)
-{
-    char byte;
-    ssize_t n = -1;
-    TURN_UNTIL((n = recv(accepted, &byte, 1, 0)) >= 0 || errno != EAGAIN);
-    assert_true(n <= 0);
 }
 
 TEST(client, speaks_with_a_server_in_the_same_loop)
@@ -360,12 +331,12 @@ TEST(client, cli_1_a_wrong_answer_fails_and_names_the_field)
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
         int n = snprintf(text, sizeof(text), rows[i].answer, accept);
 #pragma GCC diagnostic pop
-        answer(text, (size_t)n);
+        played_say(text, (size_t)n);
         TURN_UNTIL(told.failed);
         assert_int_equal(told.error, DUET_ERR_HANDSHAKE);
         if (strstr(told.detail, rows[i].says) == NULL)
             fail_msg("row %u: %s", i, told.detail);
-        expect_silent_end();
+        played_silent_end();
         end_raw();
         assert_int_equal(told.opened, 0);
         assert_int_equal(told.failed, 1);
@@ -377,7 +348,7 @@ static void answer_rightly(const char *more)
     char accept[32], text[512];
     accept_text(accept);
     int n = snprintf(text, sizeof(text), GOOD "%s\r\n", accept, more);
-    answer(text, (size_t)n);
+    played_say(text, (size_t)n);
 }
 
 /* RFC-26. */
@@ -387,7 +358,7 @@ TEST(client, frames_behind_the_answer_in_one_piece_are_read)
     open_raw();
     accept_text(accept);
     int n = snprintf(text, sizeof(text), GOOD "Sec-WebSocket-Protocol: b\r\n\r\n\x81\x02hi\x88\x02\x03\xe8", accept);
-    answer(text, (size_t)n);
+    played_say(text, (size_t)n);
     TURN_UNTIL(told.closed);
     assert_string_equal(told.last, "hi");
     assert_int_equal(told.code, 1000);
@@ -415,7 +386,7 @@ TEST(client, rfc_81_the_end_of_tcp_is_left_to_the_server)
     open_raw();
     answer_rightly("");
     TURN_UNTIL(told.opened);
-    answer("\x88\x02\x03\xe8", 4);
+    played_say("\x88\x02\x03\xe8", 4);
     ssize_t n = 0;
     TURN_UNTIL((n = recv(accepted, answered, sizeof(answered), 0)) > 0);
     assert_int_equal(n, 2 + 4 + 2);
@@ -449,7 +420,7 @@ TEST(client, cli_2_a_refusal_comes_with_status_and_body)
         open_raw();
         /* In single bytes, too. */
         for (const char *at = rows[i].answer; *at != 0 && !told.failed; at++)
-            answer(at, 1);
+            played_say(at, 1);
         TURN_UNTIL(told.failed);
         assert_int_equal(told.error, DUET_ERR_HANDSHAKE);
         assert_int_equal(told.status, rows[i].status);
@@ -465,7 +436,7 @@ TEST(client, cli_2_eight_interim_answers_are_passed_over_and_no_more)
     for (int count = 8; count <= 9; count++) {
         open_raw();
         for (int i = 0; i < count; i++)
-            answer(early, sizeof(early) - 1);
+            played_say(early, sizeof(early) - 1);
         if (count == 8)
             answer_rightly("");
         TURN_UNTIL(told.opened || told.failed);
@@ -480,9 +451,9 @@ TEST(client, cli_2_a_body_is_cut_at_64_kib)
     static char body[4096];
     memset(body, 'b', sizeof(body));
     open_raw();
-    answer(head, sizeof(head) - 1);
+    played_say(head, sizeof(head) - 1);
     for (int i = 0; i < 40 && !told.failed; i++)
-        answer(body, sizeof(body));
+        played_say(body, sizeof(body));
     TURN_UNTIL(told.failed);
     assert_int_equal(told.status, 500);
     assert_int_equal(told.len, 64 * 1024);
@@ -529,9 +500,9 @@ TEST(client, cli_5_an_endless_head_ends_at_its_limit)
     memcpy(line, "X: ", 3);
     memcpy(line + sizeof(line) - 2, "\r\n", 2);
     open_raw();
-    answer("HTTP/1.1 101 x\r\n", 16);
+    played_say("HTTP/1.1 101 x\r\n", 16);
     for (int i = 0; i < 200 && !told.failed; i++)
-        answer(line, sizeof(line));
+        played_say(line, sizeof(line));
     TURN_UNTIL(told.failed);
     assert_int_equal(told.error, DUET_ERR_HANDSHAKE);
     end_raw();
@@ -548,7 +519,7 @@ TEST(client, cli_5_200_fields_are_taken_and_201_are_not)
         char accept[32], text[5000];
         accept_text(accept);
         int len = snprintf(text, sizeof(text), GOOD "%s\r\n", accept, more);
-        answer(text, (size_t)len);
+        played_say(text, (size_t)len);
         TURN_UNTIL(told.opened || told.failed);
         assert_int_equal(told.opened, count <= 197);
         end_raw();
@@ -563,7 +534,7 @@ TEST(client, cli_5_a_server_that_never_answers_is_given_up)
     c.open_ms = 60;
     connect_to(&c);
     take_request();
-    answer("HTTP/1.1 101 x\r\n", 16);
+    played_say("HTTP/1.1 101 x\r\n", 16);
     TURN_UNTIL(told.failed);
     assert_int_equal(told.error, DUET_ERR_TIMEOUT);
     end_raw();
@@ -1113,7 +1084,7 @@ TEST(client, cli_10_each_busy_answer_may_say_when)
         take_request();
         int n = snprintf(text, sizeof(text), "HTTP/1.1 %u x\r\nRetry-After: 77\r\nContent-Length: 0\r\n\r\n",
                          statuses[i]);
-        answer(text, (size_t)n);
+        played_say(text, (size_t)n);
         TURN_UNTIL(told.failed);
         assert_false(told.final);
         assert_in_range(told.retry_ms, 77000, 77020);
@@ -1166,7 +1137,7 @@ TEST(client, cli_10_it_comes_back_after_a_failure_and_waits_as_it_was_told)
     char first_key[25] = "";
     memcpy(first_key, strstr(asked, "-Key: ") + 6, 24);
     uint64_t from = loop_clock_us();
-    answer(busy, sizeof(busy) - 1);
+    played_say(busy, sizeof(busy) - 1);
     TURN_UNTIL(told.failed == 1);
     assert_false(told.final);
     assert_in_range(told.retry_ms, 1000, 1020);
@@ -1180,7 +1151,7 @@ TEST(client, cli_10_it_comes_back_after_a_failure_and_waits_as_it_was_told)
     TURN_UNTIL(told.closed == 1);
     assert_int_equal(told.code, DUET_CODE_LOST); /* RFC-82 */
     take_request();
-    answer("HTTP/1.1 404 x\r\nContent-Length: 0\r\n\r\n", 37);
+    played_say("HTTP/1.1 404 x\r\nContent-Length: 0\r\n\r\n", 37);
     TURN_UNTIL(told.failed == 2);
     assert_true(told.final);
     for (int i = 0; i < 10; i++)

@@ -9,7 +9,7 @@
 #include "cert.h"
 #include "client/client.h"
 #include "proto/handshake.h"
-#include "turn.h"
+#include "played.h"
 #include <arpa/inet.h>
 #include <dlfcn.h>
 #include <duet/duet.h>
@@ -19,11 +19,10 @@
 #include <netinet/in.h>
 #include <unistd.h>
 
-static duet_loop *loop;
 static duet_server *server;
 static duet_client *client;
 static char proxy_url[200];
-static int listener, accepted, onward; /* the proxy's sockets, to the server, too */
+static int onward = -1; /* the proxy's socket to the server */
 static char got[70000];
 static size_t got_len;
 
@@ -87,21 +86,15 @@ static void server_message(duet_conn *c, const duet_msg *m)
 /* A loop and a proxy that listens; `form` is its URL with the port left open. */
 static void begin(const char *form)
 {
-    struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    socklen_t len = sizeof(at);
     memset(&told, 0, sizeof(told));
     client = NULL;
     server = NULL;
-    accepted = onward = -1;
+    onward = -1;
     got_len = 0;
     assert_int_equal(duet_loop_new(&loop), 0);
-    listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    assert_int_equal(bind(listener, (struct sockaddr *)&at, sizeof(at)), 0);
-    assert_int_equal(listen(listener, 16), 0);
-    assert_int_equal(getsockname(listener, (struct sockaddr *)&at, &len), 0);
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    snprintf(proxy_url, sizeof(proxy_url), form, ntohs(at.sin_port));
+    snprintf(proxy_url, sizeof(proxy_url), form, played_listen());
 #pragma GCC diagnostic pop
 }
 
@@ -182,27 +175,7 @@ static void expect(const void *bytes, size_t len)
 
 #define EXPECT(bytes) expect(bytes, sizeof(bytes) - 1)
 
-static void say(const void *data, size_t len)
-{
-    for (size_t done = 0; done < len;) {
-        ssize_t n = send(accepted, (const char *)data + done, len - done, MSG_NOSIGNAL);
-        if (n < 0 && (errno == EPIPE || errno == ECONNRESET))
-            return;
-        done += n > 0 ? (size_t)n : 0;
-        duet_loop_turn(loop, 0);
-    }
-}
-
-#define SAY(bytes) say(bytes, sizeof(bytes) - 1)
-
-/* The client closed, and said nothing before. */
-static void expect_silent_end(void)
-{
-    char byte;
-    ssize_t n = -1;
-    TURN_UNTIL((n = recv(accepted, &byte, 1, 0)) >= 0 || errno != EAGAIN);
-    assert_true(n <= 0);
-}
+#define SAY(bytes) played_say(bytes, sizeof(bytes) - 1)
 
 /* The handshake with a server that the proxy plays; `host` is its Host field. */
 static void serve_request(const char *host)
@@ -221,7 +194,7 @@ static void serve_request(const char *host)
                      "\x81\x02hi",
                      accept);
     got_len = 0;
-    say(text, (size_t)n);
+    played_say(text, (size_t)n);
     TURN_UNTIL(told.messages);
     assert_string_equal(told.last, "hi");
 }
@@ -306,7 +279,7 @@ TEST(client_proxy, cli_11_an_http_answer_means_what_it_says)
         open_through(HTTP_USER, "ws://a.invalid");
         TURN_UNTIL((hear(), got_len > 0));
         got_len = 0;
-        say(rows[i].answer, len);
+        played_say(rows[i].answer, len);
         if (rows[i].says == NULL) {
             serve_request("a.invalid");
         } else {
@@ -316,7 +289,7 @@ TEST(client_proxy, cli_11_an_http_answer_means_what_it_says)
                 fail_msg("row %u: %s", i, told.detail);
             assert_int_equal(told.proxy_status, rows[i].status);
             assert_int_equal(told.status, 0);
-            expect_silent_end();
+            played_silent_end();
         }
         end();
         assert_int_equal(told.opened, rows[i].says == NULL);
@@ -331,16 +304,16 @@ TEST(client_proxy, cli_11_an_http_answer_comes_in_any_two_pieces_and_in_single_b
         TURN_UNTIL((hear(), got_len > 0));
         got_len = 0;
         for (size_t i = 0; cut == 0 && i < sizeof(answer) - 1; i++)
-            say(answer + i, 1);
+            played_say(answer + i, 1);
         if (cut > 0) {
-            say(answer, cut);
+            played_say(answer, cut);
             for (int i = 0; i < 2; i++)
                 duet_loop_turn(loop, 0);
             if (cut < sizeof(answer) - 1) {
                 hear();
                 assert_int_equal(got_len, 0);
             }
-            say(answer + cut, sizeof(answer) - 1 - cut);
+            played_say(answer + cut, sizeof(answer) - 1 - cut);
         }
         serve_request("a.invalid");
         end();
@@ -360,7 +333,7 @@ TEST(client_proxy, cli_11_and_cli_5_a_head_has_64_kib_and_200_fields)
         open_through(HTTP, "ws://a.invalid");
         TURN_UNTIL((hear(), got_len > 0));
         got_len = 0;
-        say(text, len);
+        played_say(text, len);
         TURN_UNTIL(told.failed || (hear(), got_len > 0));
         assert_int_equal(told.failed, more > 0);
         if (told.failed)
@@ -375,7 +348,7 @@ TEST(client_proxy, cli_11_and_cli_5_a_head_has_64_kib_and_200_fields)
         open_through(HTTP, "ws://a.invalid");
         TURN_UNTIL((hear(), got_len > 0));
         got_len = 0;
-        say(text, len);
+        played_say(text, len);
         TURN_UNTIL(told.failed || (hear(), got_len > 0));
         assert_int_equal(told.failed, count > 200);
         end();
@@ -389,7 +362,7 @@ TEST(client_proxy, cli_11_a_head_without_end_and_interim_answers_end)
     open_through(HTTP, "ws://a.invalid");
     SAY("HTTP/1.1 200 x\r\nX: ");
     for (int i = 0; i < 100 && !told.failed; i++)
-        say(line, sizeof(line));
+        played_say(line, sizeof(line));
     TURN_UNTIL(told.failed);
     assert_int_equal(told.error, DUET_ERR_PROXY);
     end();
@@ -494,7 +467,7 @@ TEST(client_proxy, cli_11_socks5_answers_come_in_single_bytes)
     static const char reply[] = "\5\0\0\3\7gateway\x12\x34";
     for (size_t i = 0; i < sizeof(reply) - 1; i++) {
         EXPECT("");
-        say(reply + i, 1);
+        played_say(reply + i, 1);
     }
     serve_request("a.invalid");
     end();
@@ -538,14 +511,14 @@ TEST(client_proxy, cli_11_a_socks5_answer_means_what_it_says)
             TURN_UNTIL((hear(), got_len > 0));
             got_len = 0;
             bool last = k == 2 || (answers[k + 1] == NULL && (k == 1 || answers[2] == NULL));
-            say(answers[k], last ? rows[i].len : 2);
+            played_say(answers[k], last ? rows[i].len : 2);
         }
         TURN_UNTIL(told.failed);
         assert_int_equal(told.error, DUET_ERR_PROXY);
         if (strstr(told.detail, rows[i].says) == NULL || told.final != rows[i].final)
             fail_msg("row %u: %s", i, told.detail);
         assert_int_equal(told.status + told.proxy_status, 0);
-        expect_silent_end();
+        played_silent_end();
         end();
         assert_int_equal(told.opened, 0);
     }
@@ -1012,7 +985,7 @@ TEST(client_proxy, cli_13_it_may_free_itself_when_the_proxy_refuses)
         c.failed = free_on_failed;
         connect_to(&c);
         accept_client();
-        say(answers[i], strlen(answers[i]));
+        played_say(answers[i], strlen(answers[i]));
         TURN_UNTIL(told.failed);
         duet_loop_turn(loop, 0);
         end();
