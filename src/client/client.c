@@ -51,11 +51,13 @@ static void trace_head(void *arg, bool sent, const char *head, size_t len)
     cl->config.trace_head(cl, sent, head, len);
 }
 
+static void begin(duet_client *cl);
+
 static void retry_due(struct timer *t)
 {
     duet_client *cl = (duet_client *)(void *)((char *)t - offsetof(duet_client, timer));
     if (cl->conn == NULL) {
-        client_begin(cl);
+        begin(cl);
         return;
     }
     conn_kill(cl->conn, 0); /* it lingers still; its end was told */
@@ -152,7 +154,8 @@ void client_go(duet_client *cl)
     connect_begin(cl);
 }
 
-void client_begin(duet_client *cl)
+/* An attempt. */
+static void begin(duet_client *cl)
 {
     char why[WHY] = "";
     cl->told = cl->again = false;
@@ -167,7 +170,7 @@ void client_begin(duet_client *cl)
 
 static void start(struct task *t)
 {
-    client_begin((duet_client *)(void *)((char *)t - offsetof(duet_client, start)));
+    begin((duet_client *)(void *)((char *)t - offsetof(duet_client, start)));
 }
 
 static void host_init(duet_client *cl)

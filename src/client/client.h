@@ -110,8 +110,7 @@ duet_client_group *group_ref(duet_client_group *g);
 int group_tls(duet_client_group *g, SSL_CTX **out, const struct tls_client_options *o, char *why);
 
 /* client.c */
-void client_begin(duet_client *cl); /* an attempt */
-void client_go(duet_client *cl);    /* to where it leads now */
+void client_go(duet_client *cl); /* to where the attempt leads now */
 /* Where the client goes from now on, and the name to verify there (NULL: its host's). 0; DUET_ERR_URL with a line in
  * `why` (200 bytes), or DUET_ERR_NOMEM: then it goes nowhere. */
 int client_set_url(duet_client *cl, const char *text, const char *tls_name, char *why);

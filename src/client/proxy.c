@@ -110,7 +110,8 @@ void proxy_fini(struct proxy *p)
     explicit_bzero(p, sizeof(*p));
 }
 
-void proxy_stop(duet_client *cl)
+/* The attempt is over: what it kept is freed. */
+static void stop(duet_client *cl)
 {
     if (cl->talk != NULL)
         buf_fini(&cl->talk->bytes);
@@ -293,7 +294,7 @@ static void take_input(duet_conn *c, duet_input *in)
     if (rc == 1 && (in->len > 0 || conn_queued(c) > 0)) {
         refuse(cl, c, "it spoke before it was asked");
     } else if (rc == 1) {
-        proxy_stop(cl);
+        stop(cl);
         opening_through(cl, c);
     }
     in->len = 0;
@@ -334,7 +335,7 @@ static void when_ended(duet_conn *c, int error)
         snprintf(line, sizeof(line), "%s", detail);
         detail = line;
     }
-    proxy_stop(cl); /* `failed` may free the client */
+    stop(cl); /* `failed` may free the client */
     client_failed(cl, error, detail);
 }
 
@@ -363,7 +364,7 @@ void proxy_start(duet_client *cl, int fd)
     begin_head(cl->talk);
     int rc = conn_start(c, &proxy_phase);
     if (rc < 0) { /* it is freed, and has told nobody */
-        proxy_stop(cl);
+        stop(cl);
         client_failed(cl, rc, NULL);
         return;
     }

@@ -34,7 +34,5 @@ struct duet_client;
 
 /* A socket that is connected to the proxy, taken. */
 void proxy_start(struct duet_client *cl, int fd);
-/* The attempt is over: what it kept is freed. */
-void proxy_stop(struct duet_client *cl);
 
 #endif

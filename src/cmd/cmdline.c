@@ -25,20 +25,13 @@ static const struct cmdline_option *find_in(const struct cmdline_option *o, cons
     return NULL;
 }
 
-/* Digits only: strtol() would take spaces and signs, too. False also for what is out of range. */
-static bool read_number(long *to, const char *value, char **end, long least, long most)
-{
-    errno = 0;
-    long n = value[0] >= '0' && value[0] <= '9' ? strtol(value, end, 10) : -1;
-    *to = n;
-    return n >= least && n <= most && errno == 0;
-}
-
+/* Digits only: strtol() would take spaces and signs, too. */
 static int take_number(long *to, const struct cmdline_option *o, const char *value, char *why)
 {
     char *end;
-    long n;
-    if (!read_number(&n, value, &end, o->least, o->most) || *end != 0)
+    errno = 0;
+    long n = value[0] >= '0' && value[0] <= '9' ? strtol(value, &end, 10) : -1;
+    if (n < o->least || n > o->most || errno != 0 || *end != 0)
         return wrong(why, "%s takes a number from %ld to %ld, not `%.60s`", o->name, o->least, o->most, value);
     *to = n;
     return 0;
@@ -51,21 +44,6 @@ static int take_seconds(long *to, const struct cmdline_option *o, const char *va
     if (s < (double)o->least || s > (double)o->most || *end != 0 || strspn(value, "0123456789.") != strlen(value))
         return wrong(why, "%s takes seconds from %ld to %ld, not `%.60s`", o->name, o->least, o->most, value);
     *to = (long)(s * 1000 + 0.5);
-    return 0;
-}
-
-static int take_size(long *to, const struct cmdline_option *o, const char *value, char *why)
-{
-    static const char units[] = "kmg";
-    char *end = (char *)value;
-    long n;
-    bool good = read_number(&n, value, &end, 0, o->most);
-    const char *unit = good && *end != 0 ? strchr(units, *end | 0x20) : NULL;
-    int shift = unit != NULL ? 10 * (int)(unit - units + 1) : 0;
-    if (!good || end[unit != NULL] != 0 || n > o->most >> shift || n << shift < o->least)
-        return wrong(why, "%s takes bytes from %ld to %ld, such as 64k, not `%.60s`", o->name, o->least, o->most,
-                     value);
-    *to = n << shift;
     return 0;
 }
 
@@ -123,8 +101,6 @@ static int take(const struct cmdline_option *o, void *at, const char *value, cha
         return take_number(at, o, value, why);
     case CMDLINE_SECONDS:
         return take_seconds(at, o, value, why);
-    case CMDLINE_SIZE:
-        return take_size(at, o, value, why);
     case CMDLINE_CHOICE:
         return take_choice(at, o, value, why);
     }

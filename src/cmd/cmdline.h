@@ -16,9 +16,8 @@ enum cmdline_kind {
     CMDLINE_FLAG,    /* bool */
     CMDLINE_TEXT,    /* const char *, the argument itself */
     CMDLINE_LIST,    /* const char **, ends with NULL; the option repeats */
-    CMDLINE_NUMBER,  /* long, from `least` to `most` */
+    CMDLINE_NUMBER,  /* long, from `least` to `most`, which are not negative */
     CMDLINE_SECONDS, /* long, in milliseconds; written in seconds from `least` to `most`, with a point */
-    CMDLINE_SIZE,    /* long, in bytes from `least` to `most`; written with k, m or g (powers of 1024) or without */
     CMDLINE_CHOICE   /* int: which of the words of `choices`, from 1 */
 };
 
@@ -26,7 +25,7 @@ struct cmdline_option {
     const char *name, *value, *what; /* "--count", "N", the sentence of --help */
     enum cmdline_kind kind;
     size_t at;           /* offsetof the field */
-    long least, most;    /* NUMBER, SECONDS, SIZE */
+    long least, most;    /* NUMBER, SECONDS */
     const char *choices; /* CHOICE: "json human" */
 };
 

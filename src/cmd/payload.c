@@ -81,14 +81,6 @@ size_t payload_largest(const struct payload_sizes *s)
     return largest;
 }
 
-double payload_mean_size(const struct payload_sizes *s)
-{
-    double sum = 0;
-    for (unsigned i = 0; i < s->count; i++)
-        sum += (double)s->sizes[i];
-    return s->count > 0 ? sum / s->count : 0;
-}
-
 static size_t size_of(const struct payload_sizes *s, uint64_t name)
 {
     if (s->count == 1)

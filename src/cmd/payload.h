@@ -41,7 +41,6 @@ struct payload {
 /* "20", "16k", "20,1k,16k" or "1k-16k". False: it is none of these, or not within the limits. */
 bool payload_read_sizes(struct payload_sizes *out, const char *text);
 size_t payload_largest(const struct payload_sizes *s);
-double payload_mean_size(const struct payload_sizes *s);
 
 /* 0 or DUET_ERR_NOMEM; payload_fini() either way. */
 int payload_init(struct payload *p, enum payload_kind kind, const struct payload_sizes *sizes, uint64_t seed);
