@@ -209,12 +209,14 @@ static void linger(duet_conn *c)
     if (!awaits_end(c))
         c->stream.ops->shutdown(&c->stream);
     tell(c);
-    if (c->at_end && !c->stream.ops->pending(&c->stream))
-        conn_kill(c, 0); /* its end came before ours */
-    if (c->state == CONN_DEAD)
+    if (c->state == CONN_DEAD) /* the callback ended it: its stream is gone */
         return;
     if (c->stream.ops->pending(&c->stream))
         c->out_waits = true;
+    else if (c->at_end)
+        conn_kill(c, 0); /* its end came before ours */
+    if (c->state == CONN_DEAD)
+        return;
     watch_for(c);
     conn_schedule(c);
 }

@@ -761,6 +761,38 @@ TEST(closing, a_half_closed_peer_gets_what_was_queued_and_the_close)
     }
 }
 
+/* Its end came before ours, so there is nothing to wait for; and nothing is left to ask when `close` ended it. */
+TEST(closing, cls_1_aborted_in_close_by_whose_peer_is_gone_already)
+{
+    enum wire_kind kind;
+    EACH_KIND(kind)
+    {
+        duet_server_config cfg = config();
+        place = IN_CLOSE;
+        for (action = 0; conn_actions[action].run != duet_abort;)
+            action++;
+        cfg.read_on = true;
+        cfg.queue_max = DUET_OFF;
+        wire_serve(kind, &cfg);
+        struct client *c = client_open(NULL);
+        for (int i = 0; i < 30; i++) /* more than sockets hold */
+            client_frame(c, 0x81, "big", 3);
+        wire_settle();
+        client_close(c, 1000, "");
+        if (c->ssl != NULL)
+            SSL_shutdown(c->ssl); /* half of it */
+        client_half_close(c);
+        wire_settle();
+        assert_int_equal(closes, 0); /* it is not all written */
+        client_wait_end(c);
+        client_free(c);
+        wire_settle();
+        assert_int_equal(closes, 1);
+        assert_int_equal(connections(), 0);
+        wire_stop();
+    }
+}
+
 /* All that a peer wrote before it left counts, however much it is. */
 TEST(closing, a_thousand_messages_before_the_end_of_file_are_all_delivered)
 {
