@@ -45,10 +45,8 @@ const struct cmdline_option args_reach[] = {
 static int split_header(duet_header *to, char **text, const char *line, char *why)
 {
     size_t name_len = strcspn(line, ":");
-    if (line[name_len] == 0 || name_len == 0) {
-        snprintf(why, CMDLINE_WHY, "--header takes 'Name: value', not `%.60s`", line);
-        return DUET_ERR_INVALID;
-    }
+    if (line[name_len] == 0 || name_len == 0)
+        return cmdline_wrong(why, "--header takes 'Name: value', not `%.60s`", line);
     *text = mem_strdup(line);
     if (*text == NULL) {
         snprintf(why, CMDLINE_WHY, "out of memory");
@@ -77,10 +75,8 @@ static int split_headers(struct args *a, char *why)
     if (rc < 0 || a->auth == NULL)
         return rc;
     for (size_t i = 0; i < n; i++)
-        if (strcasecmp(a->headers[i].name, "Authorization") == 0) {
-            snprintf(why, CMDLINE_WHY, "--auth and --header 'Authorization: ...' do not go together; leave one out");
-            return DUET_ERR_INVALID;
-        }
+        if (strcasecmp(a->headers[i].name, "Authorization") == 0)
+            return cmdline_wrong(why, "--auth and --header 'Authorization: ...' do not go together; leave one out");
     rc = secret_basic(&a->header_texts[n], a->auth, a->password_file, why);
     a->headers[n] = (duet_header){ rc == 0 ? "Authorization" : NULL, a->header_texts[n] };
     return rc;
@@ -118,8 +114,7 @@ int args_parse(struct args *a, const struct cmdline *line, void *own, int argc, 
     const char *wrong = misfit(a);
     if (wrong == NULL)
         return split_headers(a, why);
-    snprintf(why, CMDLINE_WHY, "%s", wrong);
-    return DUET_ERR_INVALID;
+    return cmdline_wrong(why, "%s", wrong);
 }
 
 void args_fini(struct args *a, const struct cmdline *line, void *own)

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-__attribute__((format(printf, 2, 3))) static int wrong(char *why, const char *format, ...)
+int cmdline_wrong(char why[CMDLINE_WHY], const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -32,7 +32,7 @@ static int take_number(long *to, const struct cmdline_option *o, const char *val
     errno = 0;
     long n = value[0] >= '0' && value[0] <= '9' ? strtol(value, &end, 10) : -1;
     if (n < o->least || n > o->most || errno != 0 || *end != 0)
-        return wrong(why, "%s takes a number from %ld to %ld, not `%.60s`", o->name, o->least, o->most, value);
+        return cmdline_wrong(why, "%s takes a number from %ld to %ld, not `%.60s`", o->name, o->least, o->most, value);
     *to = n;
     return 0;
 }
@@ -42,7 +42,7 @@ static int take_seconds(long *to, const struct cmdline_option *o, const char *va
     char *end = (char *)value;
     double s = value[0] >= '0' && value[0] <= '9' ? strtod(value, &end) : -1;
     if (s < (double)o->least || s > (double)o->most || *end != 0 || strspn(value, "0123456789.") != strlen(value))
-        return wrong(why, "%s takes seconds from %ld to %ld, not `%.60s`", o->name, o->least, o->most, value);
+        return cmdline_wrong(why, "%s takes seconds from %ld to %ld, not `%.60s`", o->name, o->least, o->most, value);
     *to = (long)(s * 1000 + 0.5);
     return 0;
 }
@@ -75,7 +75,7 @@ static int take_choice(int *to, const struct cmdline_option *o, const char *valu
     }
     char spelled[CMDLINE_WHY];
     spell_choices(spelled, o->choices);
-    return wrong(why, "%s takes %.100s, not `%.60s`", o->name, spelled, value);
+    return cmdline_wrong(why, "%s takes %.100s, not `%.60s`", o->name, spelled, value);
 }
 
 static void append(const char **list, const char *value)
@@ -151,13 +151,13 @@ static int take_option(const struct cmdline *line, const struct cmdline_target *
     void *in = o != NULL ? to->own : to->shared;
     const char *value = name[len] == '=' ? name + len + 1 : NULL;
     if (o == NULL && (o = find_in(line->shared, name, len)) == NULL)
-        return wrong(why, "there is no option `%.60s`; see `%s --help`", name, line->name);
+        return cmdline_wrong(why, "there is no option `%.60s`; see `%s --help`", name, line->name);
     if (o->kind == CMDLINE_FLAG)
-        return value != NULL ? wrong(why, "%s takes no value", o->name) : take(o, field(o, in), NULL, why);
+        return value != NULL ? cmdline_wrong(why, "%s takes no value", o->name) : take(o, field(o, in), NULL, why);
     if (value == NULL)
         value = *i + 1 < argc ? argv[++*i] : "";
     if (value[0] == 0)
-        return wrong(why, "%s needs a value; see `%s --help`", o->name, line->name);
+        return cmdline_wrong(why, "%s needs a value; see `%s --help`", o->name, line->name);
     return take(o, field(o, in), value, why);
 }
 
@@ -175,7 +175,7 @@ int cmdline_parse(const struct cmdline *line, const struct cmdline_target *to, i
             words_only = strcmp(argv[i], "--") == 0;
             rc = words_only ? 0 : take_option(line, to, &i, argc, argv, why);
         } else if (line->words == NULL) {
-            rc = wrong(why, "`%.60s` is no option; %s", argv[i], line->stray);
+            rc = cmdline_wrong(why, "`%.60s` is no option; %s", argv[i], line->stray);
         } else {
             append(*to->words, argv[i]);
         }

@@ -52,6 +52,8 @@ int cmdline_parse(const struct cmdline *line, const struct cmdline_target *to, i
                   char why[CMDLINE_WHY]);
 /* Frees the lists. */
 void cmdline_fini(const struct cmdline *line, const struct cmdline_target *to);
+/* Says in `why` what is wrong with the arguments: DUET_ERR_INVALID. */
+__attribute__((format(printf, 2, 3))) int cmdline_wrong(char why[CMDLINE_WHY], const char *format, ...);
 /* To standard output. */
 void cmdline_help(const struct cmdline *line);
 

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmd/options.h"
-#include <duet/error.h>
-#include <stdio.h>
 #include <string.h>
 
 static const struct cmdline_option table[] = {
@@ -39,12 +37,6 @@ static const struct cmdline line = {
     .options = table,
 };
 
-static int wrong(char *why, const char *what)
-{
-    snprintf(why, CMDLINE_WHY, "%s", what);
-    return DUET_ERR_INVALID;
-}
-
 static int check_pairs(struct options *o, char *why)
 {
     size_t keys = 0;
@@ -53,9 +45,9 @@ static int check_pairs(struct options *o, char *why)
     while (o->keys[keys] != NULL)
         keys++;
     if (o->pairs > keys)
-        return wrong(why, "each --tls-cert needs its --tls-key FILE");
+        return cmdline_wrong(why, "each --tls-cert needs its --tls-key FILE");
     if (keys > o->pairs)
-        return wrong(why, "each --tls-key needs its --tls-cert FILE");
+        return cmdline_wrong(why, "each --tls-key needs its --tls-cert FILE");
     return 0;
 }
 

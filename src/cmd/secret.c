@@ -14,12 +14,6 @@
 enum { PASSWORD_MOST = 1000, PASSWORD_ROOM = PASSWORD_MOST + 2 }; /* one more byte, to see that it is too long */
 enum { CTRL_C = 3, CTRL_D = 4, CTRL_H = 8, CTRL_U = 0x15, ERASE = 0x7f };
 
-static int say(char *why, const char *line)
-{
-    snprintf(why, CMDLINE_WHY, "%s", line);
-    return DUET_ERR_INVALID;
-}
-
 /* The first line, which a pipe may bring in pieces. */
 static int from_file(char *to, const char *file, char *why)
 {
@@ -70,7 +64,7 @@ static int from_terminal(char *to, const char *user, size_t user_len, char *why)
     if (fd < 0 || tcgetattr(fd, &before) < 0) {
         if (fd >= 0)
             close(fd);
-        return say(why, "--auth has no password, and there is no terminal to ask; see --password-file");
+        return cmdline_wrong(why, "--auth has no password, and there is no terminal to ask; see --password-file");
     }
     quiet = before;
     quiet.c_lflag &= ~(tcflag_t)(ECHO | ICANON | ISIG);
@@ -82,14 +76,14 @@ static int from_terminal(char *to, const char *user, size_t user_len, char *why)
     tcsetattr(fd, TCSAFLUSH, &before);
     dprintf(fd, "\n");
     close(fd);
-    return good ? 0 : say(why, "no password was typed");
+    return good ? 0 : cmdline_wrong(why, "no password was typed");
 }
 
 static int find_password(char *to, const char *auth, size_t user_len, const char *file, char *why)
 {
     const char *given = auth[user_len] == ':' ? auth + user_len + 1 : getenv("DUET_PASSWORD");
     if (file != NULL && auth[user_len] == ':')
-        return say(why, "--auth has a password, and so has --password-file; leave one out");
+        return cmdline_wrong(why, "--auth has a password, and so has --password-file; leave one out");
     if (file != NULL)
         return from_file(to, file, why);
     if (given == NULL)
@@ -104,13 +98,13 @@ int secret_basic(char **out, const char *auth, const char *file, char why[CMDLIN
     char password[PASSWORD_ROOM] = "", pair[2 * PASSWORD_MOST];
     size_t user_len = strcspn(auth, ":");
     if (user_len + 1 >= sizeof(pair) - PASSWORD_MOST)
-        return say(why, "the user's name of --auth is over 998 bytes");
+        return cmdline_wrong(why, "the user's name of --auth is over 998 bytes");
     int rc = find_password(password, auth, user_len, file, why);
     if (rc == 0 && strlen(password) > PASSWORD_MOST)
-        rc = say(why, "the password is over 1000 bytes");
+        rc = cmdline_wrong(why, "the password is over 1000 bytes");
     size_t len = (size_t)snprintf(pair, sizeof(pair), "%.*s:%s", (int)user_len, auth, password);
     if (rc == 0 && (*out = mem_alloc(sizeof(scheme) + 4 * ((len + 2) / 3))) == NULL)
-        rc = say(why, "out of memory");
+        rc = cmdline_wrong(why, "out of memory");
     if (rc == 0) {
         memcpy(*out, scheme, sizeof(scheme));
         base64_encode(*out + sizeof(scheme) - 1, pair, len);

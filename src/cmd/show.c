@@ -17,9 +17,9 @@ bool show_init(void)
     return !ascii_only;
 }
 
-/* Of what is not ASCII: C1 controls, the marks that turn writing round (U+061C, U+200E, U+200F, U+202A-202E, U+2066-2069), ends of lines, and
- * what hides (U+206A-206F, U+FEFF, U+FFF9-FFFB, the tags U+E0000-E007F). To a terminal without UTF-8 each byte from
- * 0x80 on may be a control, also in the middle of a character. */
+/* Of what is not ASCII: C1 controls, the marks that turn writing round (U+061C, U+200E, U+200F, U+202A-202E,
+ * U+2066-2069), ends of lines, and what hides (U+206A-206F, U+FEFF, U+FFF9-FFFB, the tags U+E0000-E007F). To a terminal
+ * without UTF-8 each byte from 0x80 on may be a control, also in the middle of a character. */
 static bool is_harmful(uint32_t c)
 {
     return ascii_only || c < 0xa0 || c == 0x061c || c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e) ||
