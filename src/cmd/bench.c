@@ -41,8 +41,8 @@ struct bench {
 };
 
 static const struct cmdline_option options[] = {
-    { "--connections", "N", "That echo, subscribe, are held or open at once (100; fanout, idle: 1000)", CMDLINE_NUMBER,
-      offsetof(struct bench, connections), .least = 1, .most = CONNECTIONS_MOST - 1 },
+    { "--connections", "N", "That echo, subscribe, are held or open at once (100; fanout, slow, idle: 1000)",
+      CMDLINE_NUMBER, offsetof(struct bench, connections), .least = 1, .most = CONNECTIONS_MOST - 1 },
     { "--rate", "N", "Messages, publications or openings a second in all, timed from when they were due (0: in flight)",
       CMDLINE_NUMBER, offsetof(struct bench, rate), .most = 100000000 },
     { "--in-flight", "N", "Without --rate: messages out at once on a connection (1)", CMDLINE_NUMBER,
@@ -54,7 +54,7 @@ static const struct cmdline_option options[] = {
     { "--binary", "", "Binary messages", CMDLINE_FLAG, offsetof(struct bench, binary) },
     { "--duration", "SECONDS", "That are measured (10)", CMDLINE_SECONDS, offsetof(struct bench, duration_ms),
       .most = SECONDS_MOST },
-    { "--warm-up", "SECONDS", "Before them (1)", CMDLINE_SECONDS, offsetof(struct bench, warm_up_ms),
+    { "--warm-up", "SECONDS", "Before them (1; idle: 0)", CMDLINE_SECONDS, offsetof(struct bench, warm_up_ms),
       .most = SECONDS_MOST },
     { "--wait", "SECONDS", "For what is outstanding at the end (5)", CMDLINE_SECONDS, offsetof(struct bench, wait_ms),
       .most = SECONDS_MOST },

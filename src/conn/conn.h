@@ -32,7 +32,8 @@
 enum conn_state { CONN_OPENING, CONN_ACTIVE, CONN_FINISHING, CONN_LINGERING, CONN_DEAD };
 
 struct conn_phase {
-    /* Takes from the front of `in`. What is left is kept and given again, when conn_again() or conn_set_reading() asks. */
+    /* Takes from the front of `in`. What is left is kept and given again, when conn_again() or conn_set_reading()
+     * asks. */
     void (*input)(duet_conn *c, duet_input *in);
     void (*eof)(duet_conn *c);
     /* When `due` is to be called; UINT64_MAX: never. Only while ACTIVE. */
