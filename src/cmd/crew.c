@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmd/crew.h"
+#include "cmd/loader.h"
+#include "cmd/meter.h"
 #include "cmd/report.h"
 #include "cmd/show.h"
-#include "cmd/loader.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -26,12 +27,12 @@ struct crew {
     pid_t children[LOAD_PROCESSES]; /* 0: it has ended */
     unsigned started;
     unsigned signals;
-    struct progress progress;
+    struct meter meter;
 };
 
 static void say(const struct crew *c, const char *line)
 {
-    progress_clear(&c->progress);
+    meter_clear(&c->meter);
     show_line(c->name, line);
 }
 
@@ -124,9 +125,9 @@ static uint64_t done_so_far(const struct crew *c)
 static void show_progress(struct crew *c)
 {
     uint64_t now = load_clock();
-    if (!progress_due(&c->progress, now, PROGRESS_MS * ms))
+    if (!meter_due(&c->meter, now, PROGRESS_MS * ms))
         return;
-    progress_show(&c->progress, c->plan, c->shared, sum_of(c, offsetof(struct load_tally, opened)), done_so_far(c),
+    meter_show(&c->meter, c->plan, c->shared, sum_of(c, offsetof(struct load_tally, opened)), done_so_far(c),
                   now);
 }
 
@@ -202,7 +203,7 @@ static void supervise(struct crew *c)
     }
     while (!c->out->killed && !all_are(c, LOAD_DONE))
         wait_until(c, UINT64_MAX);
-    progress_clear(&c->progress);
+    meter_clear(&c->meter);
     for (unsigned i = 0; i < c->started && !c->out->killed;) {
         wait_until(c, UINT64_MAX);
         while (i < c->started && c->children[i] == 0)
@@ -254,7 +255,7 @@ bool crew_run(struct outcome *out, const char *name, const struct load_plan *pla
     }
     for (unsigned i = 0; i < LOAD_PUBLISHERS; i++)
         c.shared->publishers[i].first = UINT64_MAX;
-    progress_init(&c.progress);
+    meter_init(&c.meter);
     block_signals();
     out->empty = usage_read(pids, pid_count, true);
     bool good = start(&c, args);

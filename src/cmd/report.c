@@ -5,7 +5,6 @@
 #include "cmd/help.h"
 #include <duet/error.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { WIDTH = 10 };
 
@@ -43,8 +42,7 @@ void report_duration(char out[16], uint64_t ns)
     snprintf(out, 16, "%.*f %s", v >= 99.95 ? 0 : v >= 9.995 ? 1 : 2, v, units[unit]);
 }
 
-/* "1,234,567" */
-static const char *grouped(char out[32], uint64_t n)
+const char *report_grouped(char out[32], uint64_t n)
 {
     char plain[24];
     int len = snprintf(plain, sizeof(plain), "%llu", (unsigned long long)n), at = 0;
@@ -85,12 +83,12 @@ void report_settings(char *out, size_t size, const struct load_plan *plan)
     bool messages = plan->mode != LOAD_CONNECT && plan->mode != LOAD_IDLE;
     put_sizes(sizes, sizeof(sizes), &plan->sizes);
     if (plan->rate > 0)
-        snprintf(rate, sizeof(rate), "%s a second", grouped(n, plan->rate));
+        snprintf(rate, sizeof(rate), "%s a second", report_grouped(n, plan->rate));
     else if (messages)
         snprintf(rate, sizeof(rate), "%u in flight%s", plan->in_flight, plan->publishers > 0 ? "" : " on each");
     else
         snprintf(rate, sizeof(rate), "%u handshakes at once", plan->opening);
-    size_t at = (size_t)snprintf(out, size, "%s connection%s", grouped(n, plan->connections),
+    size_t at = (size_t)snprintf(out, size, "%s connection%s", report_grouped(n, plan->connections),
                                  plan->connections == 1 ? "" : "s");
     if (plan->publishers > 0 && at < size)
         at += (size_t)snprintf(out + at, size - at, ", %u publisher%s", plan->publishers,
@@ -146,10 +144,11 @@ static void put_throughput(const struct table *t, const struct load_plan *plan, 
     double each = (double)o->sum.measured / o->seconds;
     bool connect = plan->mode == LOAD_CONNECT;
     row(t, connect ? "opened" : "messages");
-    fprintf(t->to, "%s%s a second%s", tint(t, "\x1b[1m"), grouped(n, (uint64_t)(each + 0.5)), tint(t, "\x1b[0m"));
+    fprintf(t->to, "%s%s a second%s", tint(t, "\x1b[1m"), report_grouped(n, (uint64_t)(each + 0.5)),
+            tint(t, "\x1b[0m"));
     if (!connect)
         fprintf(t->to, ", %.2f MB/s", (double)o->sum.measured_bytes / o->seconds / 1e6);
-    fprintf(t->to, " (%s in %.1f s)\n", grouped(all, o->sum.measured), o->seconds);
+    fprintf(t->to, " (%s in %.1f s)\n", report_grouped(all, o->sum.measured), o->seconds);
 }
 
 static void put_memory(const struct table *t, const struct load_plan *plan, const struct outcome *o)
@@ -228,7 +227,7 @@ static void put_errors(const struct table *t, const struct outcome *o)
     if (!outcome_failed(o)) {
         if (o->sum.unique > 0) {
             row(t, "checked");
-            fprintf(t->to, "all %s came once, in order, every byte\n", grouped(n, o->sum.unique));
+            fprintf(t->to, "all %s came once, in order, every byte\n", report_grouped(n, o->sum.unique));
         }
         return;
     }
@@ -236,7 +235,7 @@ static void put_errors(const struct table *t, const struct outcome *o)
     fputs(tint(t, "\x1b[31m"), t->to);
     for (unsigned i = 0; i < COUNTS; i++)
         if (errors[i].n > 0) {
-            fprintf(t->to, "%s%s %s", comma, grouped(n, errors[i].n), errors[i].what);
+            fprintf(t->to, "%s%s %s", comma, report_grouped(n, errors[i].n), errors[i].what);
             comma = ", ";
         }
     fprintf(t->to, "%s\n", tint(t, "\x1b[0m"));
@@ -364,40 +363,4 @@ bool report_json(FILE *to, const struct load_plan *plan, const struct outcome *o
     bool good = !b.failed && fwrite(b.at, 1, b.len, to) == b.len && fflush(to) == 0;
     buf_fini(&b);
     return good;
-}
-
-void progress_init(struct progress *p)
-{
-    *p = (struct progress){ .on = isatty(STDERR_FILENO) != 0 };
-}
-
-bool progress_due(const struct progress *p, uint64_t now, uint64_t each_ns)
-{
-    return p->on && now - p->at_ns >= each_ns;
-}
-
-void progress_show(struct progress *p, const struct load_plan *plan, const struct load_shared *shared, uint64_t opened,
-                   uint64_t done, uint64_t now)
-{
-    char n[32], all[32];
-    uint64_t start = load_get(&shared->start_ns);
-    double seconds = (double)(now - p->at_ns) / 1e9;
-    fputs("\r\x1b[K", stderr);
-    if (start == 0)
-        fprintf(stderr, "opening: %s of %s", grouped(n, opened), grouped(all, plan->connections + plan->publishers));
-    else if (now < shared->from_ns)
-        fputs("warming up", stderr);
-    else
-        fprintf(stderr, "%.0f of %.0f s", (double)(now - shared->from_ns) / 1e9, (double)plan->duration_ns / 1e9);
-    if (start != 0 && p->at_ns != 0 && plan->mode != LOAD_IDLE)
-        fprintf(stderr, ": %s a second", grouped(n, (uint64_t)((double)(done - p->done) / seconds)));
-    fflush(stderr);
-    p->at_ns = now;
-    p->done = done;
-}
-
-void progress_clear(const struct progress *p)
-{
-    if (p->on)
-        fputs("\r\x1b[K", stderr);
 }
