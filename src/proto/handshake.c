@@ -4,6 +4,7 @@
 #include "base/utf8.h"
 #include "http/field.h"
 #include "http/reply.h"
+#include <assert.h>
 #include <string.h>
 #include <strings.h>
 
@@ -20,7 +21,9 @@ bool handshake_asked(const struct http_head *h, const char *data)
 static bool only(const struct http_head *h, const char *data, const char *name, struct http_text *value)
 {
     unsigned from = 0;
-    return http_head_count(h, data, name) == 1 && http_head_next(h, data, name, &from, &value->at, &value->len);
+    if (http_head_count(h, data, name) != 1)
+        return false;
+    return http_head_next(h, data, name, &from, &value->at, &value->len);
 }
 
 /* 0: version 13; 426: another one; 400: no version (4.2.1(6), 4.4, UPG-3). */
@@ -68,8 +71,8 @@ static bool protocols_valid(const struct http_head *h, const char *data)
     unsigned count = 0;
     for (unsigned from = 0; http_head_next(h, data, protocol_field, &from, &rest.at, &rest.len);) {
         struct http_text e;
-        unsigned before = count;
-        while (http_list_next(&rest, &e) == 1) {
+        int more;
+        while ((more = http_list_next(&rest, &e)) == 1) {
             if (count == HANDSHAKE_PROTOCOLS_MOST || !http_is_token(e.at, e.len))
                 return false;
             for (unsigned i = 0; i < count; i++)
@@ -77,7 +80,7 @@ static bool protocols_valid(const struct http_head *h, const char *data)
                     return false;
             seen[count++] = e;
         }
-        if (count == before)
+        if (more < 0)
             return false;
     }
     return true;
@@ -89,19 +92,17 @@ static bool extensions_valid(const struct http_head *h, const char *data)
     struct http_text rest, offer;
     for (unsigned from = 0; http_head_next(h, data, "sec-websocket-extensions", &from, &rest.at, &rest.len);) {
         int more;
-        bool any = false;
         while ((more = http_list_next(&rest, &offer)) == 1) {
             char value[64];
             bool has_value;
             struct http_text name = { NULL, 0 };
-            any = true;
             int rc = http_param_first(&offer, &name);
             while (rc == 1)
                 rc = http_param_next(&offer, &name, value, sizeof(value), &has_value);
             if (rc < 0 || name.len == 0)
                 return false;
         }
-        if (more < 0 || !any)
+        if (more < 0)
             return false;
     }
     return true;
@@ -148,8 +149,7 @@ void handshake_accept_text(char out[HANDSHAKE_ACCEPT + 1], const char *key, size
     static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
     char both[KEY_TEXT + sizeof(guid)];
     uint8_t hash[20];
-    if (len > KEY_TEXT)
-        len = KEY_TEXT;
+    assert(len <= KEY_TEXT); /* key_valid() saw to it */
     memcpy(both, key, len);
     memcpy(both + len, guid, sizeof(guid) - 1);
     digest_sha1(both, len + sizeof(guid) - 1, hash);

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "http/reply.h"
 #include "proto/handshake.h"
+#include <assert.h>
 #include <string.h>
 
 enum { RESPONSE_MOST = 60 * 1024, INTERIM_MOST = 8 };
@@ -32,7 +33,8 @@ static void trace_head(duet_proto *p, bool sent, const char *head, size_t len)
 static void trace_sent(duet_proto *p, const struct buf *b)
 {
     const char *end = memmem(b->at, b->len, "\r\n\r\n", 4);
-    trace_head(p, true, b->at, end ? (size_t)(end - b->at) + 4 : b->len);
+    assert(end != NULL);
+    trace_head(p, true, b->at, (size_t)(end - b->at) + 4);
 }
 
 /* Queues what was put together, whole. */
@@ -199,7 +201,7 @@ int opening_recv(duet_proto *p, duet_input *in, duet_event *ev)
     if (rc == 0)
         return 0;
     const struct http_head *h = &p->opening->head;
-    return rc == 1 ? judge_request(p, ev) : refuse(p, (unsigned)-rc, h->error ? h->error : "bad request");
+    return rc == 1 ? judge_request(p, ev) : refuse(p, (unsigned)-rc, h->error);
 }
 
 const duet_request *duet_proto_request(const duet_proto *p)

@@ -128,6 +128,7 @@ TEST(handshake, upg_3_the_version_is_13_once)
         { UPGRADE CONNECTION KEY "Sec-WebSocket-Version: 256\r\n", 400 },
         { UPGRADE CONNECTION KEY "Sec-WebSocket-Version: 13abcd\r\n", 400 },
         { UPGRADE CONNECTION KEY "Sec-WebSocket-Version: +13\r\n", 400 },
+        { UPGRADE CONNECTION KEY "Sec-WebSocket-Version: 13x\r\n", 400 },
         { UPGRADE CONNECTION KEY "Sec-WebSocket-Version: 013\r\n", 400 },
         { UPGRADE CONNECTION KEY "Sec-WebSocket-Version: 13, 8\r\n", 400 },
         { UPGRADE CONNECTION KEY "Sec-WebSocket-Version:\r\n", 400 },
@@ -189,6 +190,8 @@ TEST(handshake, upg_6_subprotocols_are_distinct_tokens)
         { UPGRADE CONNECTION VERSION KEY "Sec-WebSocket-Protocol: a b\r\n", 400 },
         { UPGRADE CONNECTION VERSION KEY "Sec-WebSocket-Protocol: a/b\r\n", 400 },
         { UPGRADE CONNECTION VERSION KEY "Sec-WebSocket-Protocol: \"a\"\r\n", 400 },
+        { UPGRADE CONNECTION VERSION KEY "Sec-WebSocket-Protocol: \"a\r\n", 400 },
+        { UPGRADE CONNECTION VERSION KEY "Sec-WebSocket-Protocol: a, \"b\r\n", 400 },
         { UPGRADE CONNECTION VERSION KEY "Sec-WebSocket-Protocol:\r\n", 400 },
     };
     ROWS(rows);
@@ -300,6 +303,7 @@ TEST(handshake, http_16_only_get_is_upgraded)
         { "GET /\r\n", 400 },
         { "GET http://example.com/chat HTTP/1.1\r\n", 101 },
         { "GET * HTTP/1.1\r\n", 400 },
+        { "GET /%zz HTTP/1.1\r\n", 400 },
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         char request[1024];
@@ -412,11 +416,13 @@ TEST(handshake, cli_4_nothing_is_sent_for_a_config_that_would_break_the_request)
     static const char *const doubled[] = { "a", "a", NULL }, *const blank[] = { "a b", NULL },
                              *const none[] = { "", NULL };
     static const duet_header broken[] = { { "X", "a\r\nY: b" }, { NULL, NULL } },
-                             host[] = { { "Host", "x" }, { NULL, NULL } };
+                             host[] = { { "Host", "x" }, { NULL, NULL } },
+                             origin[] = { { "origin", "x" }, { NULL, NULL } };
     const duet_proto_config configs[] = {
         { .host = "a\r\nX: y" },   { .host = "a b" },        { .target = "/a b" },  { .target = "/a#b" },
         { .target = "a" },         { .target = "/\r\n" },    { .origin = "a\n" },   { .subprotocols = doubled },
         { .subprotocols = blank }, { .subprotocols = none }, { .headers = broken }, { .headers = host },
+        { .headers = origin },
     };
     for (size_t i = 0; i < sizeof(configs) / sizeof(*configs); i++) {
         struct peer *p = peer_new(DUET_CLIENT, &configs[i]);
@@ -424,4 +430,176 @@ TEST(handshake, cli_4_nothing_is_sent_for_a_config_that_would_break_the_request)
         assert_int_equal(p->error, DUET_ERR_INVALID);
         peer_free(p);
     }
+}
+
+TEST(handshake, upg_6_a_client_offers_as_many_subprotocols_as_a_server_takes)
+{
+    static char names[HANDSHAKE_PROTOCOLS_MOST + 1][16];
+    for (int count = HANDSHAKE_PROTOCOLS_MOST - 1; count <= HANDSHAKE_PROTOCOLS_MOST + 1; count++) {
+        const char *many[HANDSHAKE_PROTOCOLS_MOST + 2] = { NULL };
+        for (int i = 0; i < count; i++) {
+            snprintf(names[i], sizeof(names[i]), "p%d", i);
+            many[i] = names[i];
+        }
+        struct peer *p = peer_new(DUET_CLIENT, &(duet_proto_config){ .subprotocols = many });
+        assert_int_equal(p->failed_new, count > HANDSHAKE_PROTOCOLS_MOST);
+        peer_free(p);
+    }
+}
+
+static void said(const duet_proto *p, char *text, size_t cap)
+{
+    struct iovec iov[4];
+    size_t len = 0;
+    int n = duet_proto_output(p, iov, 4);
+    for (int i = 0; i < n; i++) {
+        assert_true(len + iov[i].iov_len < cap);
+        memcpy(text + len, iov[i].iov_base, iov[i].iov_len);
+        len += iov[i].iov_len;
+    }
+    text[len] = 0;
+}
+
+static int no_random(void *arg, void *to, size_t len)
+{
+    (void)to;
+    (void)len;
+    return *(int *)arg;
+}
+
+static int zeros(void *arg, void *to, size_t len)
+{
+    (void)arg;
+    memset(to, 0, len);
+    return 0;
+}
+
+TEST(handshake, cli_4_a_request_has_what_it_was_told_and_a_new_needs_a_config)
+{
+    static const char *const names[] = { "a", "b", NULL }, *const no_names[] = { NULL };
+    static const duet_header headers[] = { { "X-Y", "z" }, { NULL, NULL } };
+    char text[4096];
+    int fault = -5;
+    duet_proto *p = NULL;
+    duet_proto_config c = { DUET_PROTO_CONFIG_INIT, .role = DUET_CLIENT, .host = "h:81", .random = zeros };
+    assert_int_equal(duet_proto_new(&p, NULL, 0), DUET_ERR_INVALID);
+    assert_int_equal(duet_proto_new(&p, &(duet_proto_config){ .role = DUET_SERVER }, 0), DUET_ERR_INVALID);
+    assert_int_equal(duet_proto_new(&p, &c, 0), 0);
+    said(p, text, sizeof(text));
+    assert_string_equal(text, "GET / HTTP/1.1\r\nHost: h:81\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                              "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n");
+    duet_proto_free(p);
+    c.origin = "https://o";
+    c.target = "";
+    c.subprotocols = no_names;
+    c.headers = headers;
+    assert_int_equal(duet_proto_new(&p, &c, 0), 0);
+    said(p, text, sizeof(text));
+    assert_non_null(strstr(text, "GET / HTTP/1.1\r\n"));
+    assert_non_null(strstr(text, "\r\nOrigin: https://o\r\nX-Y: z\r\n\r\n"));
+    duet_proto_free(p);
+    c.subprotocols = names;
+    assert_int_equal(duet_proto_new(&p, &c, 0), 0);
+    said(p, text, sizeof(text));
+    assert_non_null(strstr(text, "\r\nSec-WebSocket-Protocol: a, b\r\n"));
+    duet_proto_free(p);
+    duet_proto_free(NULL);
+
+    c.random = NULL;
+    assert_int_equal(duet_proto_new(&p, &c, 0), DUET_ERR_INVALID);
+    c.random = no_random;
+    c.arg = &fault;
+    assert_int_equal(duet_proto_new(&p, &c, 0), DUET_ERR_RANDOM);
+    c.random = zeros;
+    c.deflate = (duet_deflate){ .on = true, .window_bits = 16 };
+    assert_int_equal(duet_proto_new(&p, &c, 0), DUET_ERR_INVALID);
+    c.deflate = (duet_deflate){ 0 };
+    c.host = NULL;
+    assert_int_equal(duet_proto_new(&p, &c, 0), DUET_ERR_INVALID);
+    c.host = "";
+    assert_int_equal(duet_proto_new(&p, &c, 0), DUET_ERR_INVALID);
+}
+
+/* A server that waits for the answer to peer_request. */
+static struct peer *waiting(void)
+{
+    struct peer *p = peer_new(DUET_SERVER, NULL);
+    char copy[512];
+    duet_event ev;
+    strcpy(copy, peer_request);
+    duet_input in = { (uint8_t *)copy, strlen(copy) };
+    assert_null(duet_proto_request(p->proto));
+    assert_int_equal(duet_proto_recv(p->proto, &in, p->now_ms, &ev), 1);
+    assert_string_equal(duet_request_path(duet_proto_request(p->proto)), "/chat");
+    return p;
+}
+
+/* Any other answer than 101 (4.2.2): once, and it is the end. */
+TEST(handshake, a_request_may_be_rejected_with_300_to_599)
+{
+    static const unsigned statuses[] = { 0, 101, 200, 299, 300, 403, 405, 426, 599, 600 };
+    for (size_t i = 0; i < sizeof(statuses) / sizeof(*statuses); i++) {
+        struct peer *p = waiting();
+        unsigned status = statuses[i];
+        bool fine = status >= 300 && status <= 599;
+        char text[4096], start[32];
+        duet_header more[] = { { "X-Why", "so" }, { NULL, NULL } };
+        assert_int_equal(duet_proto_close(p->proto, 1000, NULL), DUET_ERR_STATE);
+        assert_int_equal(duet_proto_reject(p->proto, status, more, "no\n", 3), fine ? 0 : DUET_ERR_INVALID);
+        said(p->proto, text, sizeof(text));
+        snprintf(start, sizeof(start), "HTTP/1.1 %u ", status);
+        assert_int_equal(strncmp(text, start, strlen(start)) == 0, fine);
+        assert_int_equal(duet_proto_status(p->proto), fine ? status : 0);
+        assert_int_equal(duet_proto_request(p->proto) == NULL, fine);
+        if (fine) {
+            assert_non_null(strstr(text, "\r\nContent-Length: 3\r\nX-Why: so\r\n\r\nno\n"));
+            assert_non_null(strstr(text, "close\r\n")); /* UPG-14 */
+            assert_int_equal(strstr(text, "\r\nAllow: GET\r\n") != NULL, status == 405);
+            assert_int_equal(strstr(text, "\r\nSec-WebSocket-Version: 13\r\n") != NULL, status == 426);
+            assert_int_equal(duet_proto_tick(p->proto, p->now_ms), DUET_ERR_HANDSHAKE);
+        }
+        peer_free(p);
+    }
+}
+
+static char traced_head[4096];
+static void keep_head(void *arg, bool sent, const char *head, size_t len)
+{
+    (void)arg;
+    if (sent)
+        snprintf(traced_head, sizeof(traced_head), "%.*s", (int)len, head);
+}
+
+TEST(handshake, a_long_rejection_is_queued_whole_and_its_trace_is_the_head)
+{
+    static char body[100000], text[101000];
+    char copy[512];
+    duet_event ev;
+    struct peer *p = peer_new(DUET_SERVER, &(duet_proto_config){ .trace_head = keep_head });
+    strcpy(copy, peer_request);
+    duet_input in = { (uint8_t *)copy, strlen(copy) };
+    assert_int_equal(duet_proto_recv(p->proto, &in, p->now_ms, &ev), 1);
+    memset(body, 'b', sizeof(body));
+    assert_int_equal(duet_proto_reject(p->proto, 403, NULL, body, sizeof(body)), 0);
+    said(p->proto, text, sizeof(text));
+    size_t len = strlen(text);
+    assert_int_equal(len, strlen(traced_head) + sizeof(body));
+    assert_memory_equal(text, traced_head, strlen(traced_head));
+    assert_memory_equal(text + len - sizeof(body), body, sizeof(body));
+    peer_free(p);
+}
+
+TEST(handshake, http_13_bytes_behind_a_request_wait_for_its_answer)
+{
+    struct peer *p = waiting();
+    duet_event ev;
+    uint8_t byte = 0x81;
+    duet_input in = { &byte, 1 };
+    assert_int_equal(duet_proto_recv(p->proto, &in, p->now_ms, &ev), 0);
+    assert_int_equal(in.len, 1);
+    assert_int_equal(duet_proto_send(p->proto, DUET_TEXT, "x", 1), DUET_ERR_STATE);
+    assert_int_equal(duet_proto_deadline(p->proto), p->now_ms + 10000);
+    peer_tick(p, p->now_ms + 10000);
+    assert_int_equal(p->error, DUET_ERR_TIMEOUT);
+    peer_free(p);
 }
