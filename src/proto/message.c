@@ -373,17 +373,22 @@ static int recv_deflated(duet_proto *p, uint8_t *data, size_t n, duet_event *ev)
     return deliver(p, ev);
 }
 
+/* Data that crossed our Close is read to its end and dropped (5.5.1, CLS-5). */
+static int pass_over(duet_proto *p, size_t n)
+{
+    p->left -= n;
+    p->in_frame = p->left > 0;
+    return 0;
+}
+
 static int recv_data(duet_proto *p, duet_input *in, duet_event *ev)
 {
     uint8_t *data = in->data;
     size_t n = p->left < in->len ? (size_t)p->left : in->len;
     in->data += n;
     in->len -= n;
-    if (p->state == CLOSING) { /* crossed our Close: read to its end and dropped (5.5.1, CLS-5) */
-        p->left -= n;
-        p->in_frame = p->left > 0;
-        return 0;
-    }
+    if (p->state == CLOSING)
+        return pass_over(p, n);
     if (p->deflated)
         return recv_deflated(p, data, n, ev);
     if (p->config->pieces)
@@ -479,9 +484,13 @@ size_t duet_proto_room(duet_proto *p, void **at)
 int duet_proto_filled(duet_proto *p, size_t n, uint64_t now_ms, duet_event *ev)
 {
     p->now_ms = now_ms;
-    if (p->state != OPEN || n == 0)
+    if (n == 0)
         return p->error;
     p->heard_ms = now_ms;
+    if (p->state == CLOSING)
+        return pass_over(p, n);
+    if (p->state != OPEN)
+        return p->error;
     p->key = mask_apply(p->gather->payload + p->gather->len, n, p->key);
     return gathered(p, n, ev);
 }

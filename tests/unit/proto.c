@@ -694,3 +694,343 @@ TEST(proto, the_trace_sees_every_frame_of_both_directions)
         peer_free(p);
     }
 }
+
+/* Bytes that came split, and what a Close without a reason finds in their place. */
+TEST(proto, a_close_without_a_reason_has_none_though_a_split_ping_was_kept)
+{
+    uint8_t wire[64];
+    struct peer *p = peer_open(DUET_SERVER, NULL);
+    size_t n = peer_frame(p, wire, 0x89, "ping", 4);
+    peer_feed(p, wire, n - 1);
+    peer_feed(p, wire + n - 1, 1);
+    peer_feed(p, wire, peer_frame(p, wire, 0x88, "\x03\xe8", 2));
+    EXPECT_TRACE(p, "ping 'ping'\nsend pong 'ping'\nclose 1000 ''\nsend close 1000 ''\n");
+    assert_int_equal(duet_proto_tick(p->proto, p->now_ms + 1000000), 0); /* CLOSED waits for nothing */
+    peer_free(p);
+}
+
+TEST(proto, frm_13_only_the_payload_of_the_last_ping_answers_it)
+{
+    struct peer *p = peer_open(DUET_SERVER, NULL);
+    uint8_t wire[64];
+    assert_int_equal(duet_proto_send(p->proto, DUET_PING, "abcd", 4), 0);
+    peer_feed(p, wire, peer_frame(p, wire, 0x8a, "abc", 3));
+    peer_feed(p, wire, peer_frame(p, wire, 0x8a, "abcde", 5));
+    peer_feed(p, wire, peer_frame(p, wire, 0x8a, "abce", 4));
+    peer_feed(p, wire, peer_frame(p, wire, 0x8a, "abcd", 4));
+    peer_feed(p, wire, peer_frame(p, wire, 0x8a, "abcd", 4));
+    EXPECT_TRACE(p, "pong 'abc'\nsend ping 'abcd'\npong 'abcde'\npong 'abce'\nanswer 'abcd'\npong 'abcd'\n");
+    peer_free(p);
+}
+
+TEST(proto, limits_that_are_off_are_none)
+{
+    static uint8_t wire[3000000], payload[2500000];
+    const duet_proto_config off = { .message_max = DUET_OFF, .control_per_s = DUET_OFF, .message_ms = DUET_OFF,
+                                    .ping_ms = DUET_OFF };
+    struct peer *p = peer_open(DUET_SERVER, &off);
+    size_t n = peer_frame(p, wire, 0x02, payload, sizeof(payload));
+    peer_feed(p, wire, n);
+    assert_int_equal(duet_proto_deadline(p->proto), UINT64_MAX);
+    peer_tick(p, p->now_ms + 100000000);
+    peer_feed(p, wire, peer_frame(p, wire, 0x80, "", 0));
+    EXPECT_TRACE(p, "message binary (2500000)\n");
+    for (size_t i = n = 0; i < 20000; i++)
+        n += peer_frame(p, wire + n, 0x8a, "", 0);
+    peer_feed(p, wire, n);
+    assert_int_equal(p->error, 0);
+    peer_free(p);
+    p = peer_open(DUET_SERVER, NULL); /* by default it is one of these that ends it */
+    n = peer_frame(p, wire, 0x02, payload, sizeof(payload));
+    peer_feed(p, wire, n);
+    EXPECT_TRACE(p, FAILS("1009", "TOO_BIG"));
+    peer_free(p);
+}
+
+/* Where a long frame's bytes may be received straight into the message, and where not. */
+TEST(proto, room_is_given_for_the_rest_of_a_long_frame_alone)
+{
+    static uint8_t wire[70000], payload[60000];
+    static const struct {
+        size_t len;
+        bool pieces, room;
+    } rows[] = {
+        { 16 * 1024 - 1, false, false }, { 16 * 1024, false, true }, { 60000, false, true }, { 60000, true, false },
+    };
+    void *at;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct peer *p = peer_open(DUET_SERVER, &(duet_proto_config){ .pieces = rows[i].pieces });
+        assert_int_equal(duet_proto_room(p->proto, &at), 0);
+        size_t n = peer_frame(p, wire, 0x82, payload, rows[i].len);
+        peer_feed(p, wire, n - rows[i].len); /* the head */
+        size_t room = duet_proto_room(p->proto, &at);
+        assert_int_equal(room > 0, rows[i].room);
+        assert_true(room <= rows[i].len);
+        peer_free(p);
+    }
+    struct peer *p = peer_open(DUET_SERVER, NULL);
+    size_t n = peer_frame(p, wire, 0x89, payload, 100);
+    peer_feed(p, wire, n - 50);
+    assert_int_equal(duet_proto_room(p->proto, &at), 0); /* a control frame */
+    peer_free(p);
+}
+
+/* CLS-5 by the other door: what comes after our Close into the room that was given before it is dropped as well. */
+TEST(proto, cls_5_a_close_between_room_and_filled_loses_no_step)
+{
+    static uint8_t wire[70000], payload[60000];
+    for (size_t filled = 0; filled <= sizeof(payload); filled += 20000) {
+        struct peer *p = peer_open(DUET_SERVER, NULL);
+        duet_event ev;
+        void *at;
+        size_t n = peer_frame(p, wire, 0x82, payload, sizeof(payload)), head = n - sizeof(payload), done = 0;
+        peer_feed(p, wire, head);
+        size_t room = duet_proto_room(p->proto, &at);
+        assert_int_equal(duet_proto_close(p->proto, 1000, NULL), 0);
+        if (filled > 0) {
+            done = filled < room ? filled : room;
+            memcpy(at, wire + head, done);
+        }
+        assert_int_equal(duet_proto_filled(p->proto, done, p->now_ms, &ev), 0);
+        assert_int_equal(duet_proto_room(p->proto, &at), 0);
+        peer_feed(p, wire + head + done, sizeof(payload) - done);
+        peer_feed(p, wire, peer_frame(p, wire, 0x88, "\x03\xe8", 2));
+        EXPECT_TRACE(p, "send close 1000 ''\nclose 1000 ''\n");
+        peer_free(p);
+    }
+}
+
+/* The same when it failed meanwhile: its error stays. */
+TEST(proto, what_is_filled_into_a_failed_one_changes_nothing)
+{
+    static uint8_t wire[70000], payload[60000];
+    struct peer *p = peer_open(DUET_SERVER, NULL);
+    duet_event ev;
+    void *at;
+    peer_feed(p, wire, peer_frame(p, wire, 0x82, payload, sizeof(payload)) - sizeof(payload));
+    assert_true(duet_proto_room(p->proto, &at) > 0);
+    peer_tick(p, p->now_ms + 60000); /* MSG-3 */
+    assert_int_equal(p->error, DUET_ERR_POLICY);
+    assert_int_equal(duet_proto_filled(p->proto, 100, p->now_ms, &ev), DUET_ERR_POLICY);
+    assert_int_equal(duet_proto_settle(p->proto), 0);
+    peer_free(p);
+}
+
+static int scarce(void *arg, void *to, size_t len)
+{
+    int *left = arg;
+    memset(to, 7, len);
+    return (*left)-- > 0 ? 0 : -5;
+}
+
+/* TLS-14: without a fresh key a client sends nothing at all; without one for the pings' spread nothing is amiss. */
+TEST(proto, cli_6_without_randomness_no_frame_is_sent)
+{
+    static const char text[5000];
+    struct peer *p = peer_open(DUET_CLIENT, NULL);
+    int left = 1000;
+    p->config.random = scarce;
+    duet_proto_config resolved;
+    proto_config_resolve(&resolved, &p->config);
+    p->proto->config = &resolved;
+    duet_proto_set_arg(p->proto, &left);
+    duet_shared *s = duet_shared_new(DUET_BINARY, text, 600);
+    for (int have = 0; have < 2; have++) {
+        int rc = have ? 0 : -5;
+        left = have ? 1000 : 0;
+        assert_int_equal(duet_proto_send(p->proto, DUET_TEXT, "short", 5), rc);
+        assert_int_equal(duet_proto_send(p->proto, DUET_BINARY, text, 500), rc);
+        assert_int_equal(duet_proto_send(p->proto, DUET_BINARY, text, sizeof(text)), rc);
+        assert_int_equal(duet_proto_send(p->proto, DUET_PING, "ping", 4), rc);
+        assert_int_equal(duet_proto_send(p->proto, DUET_PONG, "pong", 4), rc);
+        assert_int_equal(duet_proto_send_shared(p->proto, s), rc);
+        assert_int_equal(duet_proto_send_begin(p->proto, DUET_BINARY), 0);
+        assert_int_equal(duet_proto_send_part(p->proto, "x", 1, true), rc);
+        if (have)
+            break;
+        assert_int_equal(duet_proto_send_part(p->proto, "x", 1, true), rc);
+        assert_int_equal(duet_proto_close(p->proto, 1000, NULL), rc);
+        assert_int_equal(duet_proto_queued(p->proto), 0);
+        p->proto->out_type = 0;
+    }
+    duet_shared_unref(s);
+    peer_flush(p);
+    EXPECT_TRACE(p, "send text 'short'\nsend binary (500)\nsend binary (5000)\nsend ping 'ping'\nsend pong 'pong'\n"
+                    "send binary (600)\nsend binary 'x'\n");
+    peer_free(p);
+}
+
+TEST(proto, tim_6_a_server_without_randomness_pings_after_the_whole_interval)
+{
+    static const duet_proto_config configs[] = {
+        { DUET_PROTO_CONFIG_INIT },
+        { DUET_PROTO_CONFIG_INIT, .random = scarce },
+    };
+    int left = 0;
+    for (size_t i = 0; i < sizeof(configs) / sizeof(*configs); i++) {
+        duet_proto *p;
+        duet_event ev;
+        char copy[512];
+        strcpy(copy, peer_request);
+        duet_input in = { (uint8_t *)copy, strlen(copy) };
+        assert_int_equal(duet_proto_new(&p, &configs[i], 5), 0);
+        duet_proto_set_arg(p, &left);
+        assert_int_equal(duet_proto_recv(p, &in, 5, &ev), 1);
+        assert_int_equal(duet_proto_accept(p, NULL, NULL, 5), 0);
+        assert_int_equal(duet_proto_deadline(p), 5 + 25000);
+        duet_proto_free(p);
+    }
+}
+
+/* Sooner than half an interval after the clock's zero there is no earlier time to count from. */
+TEST(proto, tim_6_the_spread_does_not_reach_behind_the_beginning_of_time)
+{
+    struct outq none;
+    static duet_proto p;
+    int left = 1;
+    duet_proto_config c = { DUET_PROTO_CONFIG_INIT, .random = scarce }, resolved;
+    proto_config_resolve(&resolved, &c);
+    outq_init(&none, NULL);
+    p.out = none;
+    proto_init_open(&p, &resolved, &left, 3);
+    assert_true(duet_proto_deadline(&p) <= 3 + 25000);
+    proto_fini(&p);
+}
+
+/* 16 answers in front of the newest ping's: it follows as soon as one of them is out, and not before. */
+TEST(proto, frm_12_the_late_answer_waits_for_a_place)
+{
+    uint8_t wire[400];
+    size_t n = 0;
+    struct peer *p = peer_open(DUET_SERVER, NULL);
+    duet_event ev;
+    for (int i = 0; i < 17; i++)
+        n += peer_frame(p, wire + n, 0x89, i < 16 ? "abc" : "new", 3);
+    duet_input in = { wire, n };
+    while (duet_proto_recv(p->proto, &in, p->now_ms, &ev) == 1)
+        ;
+    assert_int_equal(duet_proto_queued(p->proto), 16 * 5);
+    duet_proto_sent(p->proto, 4);
+    assert_int_equal(duet_proto_queued(p->proto), 16 * 5 - 4);
+    duet_proto_sent(p->proto, 1);
+    assert_int_equal(duet_proto_queued(p->proto), 16 * 5);
+    duet_proto_sent(p->proto, 15 * 5);
+    peer_flush(p);
+    EXPECT_TRACE(p, "send pong 'new'\n");
+    /* After our Close nothing follows (5.5.1). */
+    n = 0;
+    for (int i = 0; i < 17; i++)
+        n += peer_frame(p, wire + n, 0x89, "abc", 3);
+    in = (duet_input){ wire, n };
+    while (duet_proto_recv(p->proto, &in, p->now_ms, &ev) == 1)
+        ;
+    assert_int_equal(duet_proto_close(p->proto, 0, NULL), 0);
+    duet_proto_sent(p->proto, 5);
+    assert_int_equal(duet_proto_queued(p->proto), 15 * 5 + 2);
+    peer_free(p);
+}
+
+/* Time may begin at zero: a Close that was sent then is waited for as long as any. */
+TEST(proto, cls_7_a_close_at_time_zero_has_its_5_s)
+{
+    struct peer *p = peer_open(DUET_SERVER, NULL);
+    assert_int_equal(duet_proto_close(p->proto, 0, NULL), 0);
+    peer_tick(p, 0);
+    assert_in_range(duet_proto_deadline(p->proto), 5000, 5001);
+    peer_tick(p, 5001);
+    EXPECT_TRACE(p, "send close ''\nerror TIMEOUT\n");
+    peer_free(p);
+}
+
+/* What a message is sent back as decides whether its own buffer can go; the bytes are right in any case. */
+TEST(proto, a_gathered_message_may_go_back_often_in_part_and_as_another_type)
+{
+    static uint8_t wire[10000];
+    static char payload[6000];
+    memset(payload, 'a', sizeof(payload));
+    for (int role = 0; role < 2; role++)
+        for (int held = 0; held < 2; held++) {
+            struct peer *p = peer_open((duet_role)role, NULL);
+            duet_event ev;
+            size_t n = peer_frame(p, wire, 0x81, payload, sizeof(payload));
+            duet_input in = { wire, 3000 };
+            assert_int_equal(duet_proto_recv(p->proto, &in, p->now_ms, &ev), 0);
+            in = (duet_input){ wire + 3000, n - 3000 };
+            assert_int_equal(duet_proto_recv(p->proto, &in, p->now_ms, &ev), 1);
+            duet_shared *s = held ? duet_shared_ref(ev.owner) : NULL;
+            assert_int_equal(duet_proto_send(p->proto, DUET_TEXT, ev.data, ev.len), 0);
+            assert_int_equal(duet_proto_send(p->proto, DUET_TEXT, ev.data, ev.len), 0);
+            assert_int_equal(duet_proto_send(p->proto, DUET_BINARY, ev.data, ev.len), 0);
+            assert_int_equal(duet_proto_send(p->proto, DUET_TEXT, ev.data, ev.len - 1), 0);
+            assert_int_equal(duet_proto_send(p->proto, DUET_TEXT, (const char *)ev.data + 1, ev.len - 1), 0);
+            assert_int_equal(duet_proto_send(p->proto, DUET_TEXT, NULL, 0), 0);
+            assert_int_equal(duet_proto_settle(p->proto), 0);
+            peer_flush(p);
+            duet_shared_unref(s);
+            EXPECT_TRACE(p, "send text (6000)\nsend text (6000)\nsend binary (6000)\nsend text (5999)\n"
+                            "send text (5999)\nsend text ''\n");
+            peer_free(p);
+        }
+}
+
+TEST(proto, msg_8_text_is_checked_unless_it_is_trusted)
+{
+    for (int trust = 0; trust < 2; trust++) {
+        struct peer *p = peer_open(DUET_SERVER, &(duet_proto_config){ .trust_text = trust });
+        int wrong = trust ? 0 : DUET_ERR_UTF8;
+        assert_int_equal(duet_proto_send(p->proto, DUET_TEXT, "\xff", 1), wrong);
+        assert_int_equal(duet_proto_send_begin(p->proto, DUET_TEXT), 0);
+        assert_int_equal(duet_proto_send_part(p->proto, "\xc3", 1, true), wrong); /* ends in the middle of one */
+        if (!trust)
+            assert_int_equal(duet_proto_send_part(p->proto, "\xc3\xa9", 2, true), 0);
+        assert_int_equal(duet_proto_send_part(p->proto, "", 0, true), DUET_ERR_STATE);
+        peer_free(p);
+    }
+}
+
+TEST(proto, frm_18_calls_have_their_order_and_their_limits)
+{
+    struct peer *p = peer_open(DUET_SERVER, NULL);
+    duet_shared *s = duet_shared_new(DUET_TEXT, "all", 3);
+    char most[126];
+    memset(most, 'a', sizeof(most));
+    for (size_t len = 124; len <= 126; len++) {
+        assert_int_equal(duet_proto_send(p->proto, DUET_PONG, most, len), len <= 125 ? 0 : DUET_ERR_INVALID);
+        assert_int_equal(duet_proto_send(p->proto, DUET_PING, most, len), len <= 125 ? 0 : DUET_ERR_INVALID);
+    }
+    assert_int_equal(duet_proto_send_begin(p->proto, DUET_PING), DUET_ERR_INVALID);
+    assert_int_equal(duet_proto_send_begin(p->proto, DUET_BINARY), 0);
+    assert_int_equal(duet_proto_send_begin(p->proto, DUET_TEXT), DUET_ERR_STATE);
+    assert_int_equal(duet_proto_send_shared(p->proto, s), DUET_ERR_STATE);
+    assert_int_equal(duet_proto_send_part(p->proto, "\xff", 1, true), 0);
+    assert_int_equal(duet_proto_send_shared(p->proto, s), 0);
+    assert_int_equal(duet_proto_close(p->proto, 1000, NULL), 0);
+    assert_int_equal(duet_proto_send_shared(p->proto, s), DUET_ERR_CLOSED);
+    assert_int_equal(duet_proto_send_begin(p->proto, DUET_TEXT), DUET_ERR_CLOSED);
+    assert_int_equal(duet_proto_send_part(p->proto, "", 0, true), DUET_ERR_CLOSED);
+    duet_shared_unref(s);
+    peer_free(p);
+}
+
+/* Each way a frame can go has its line in the trace, with the head as it is sent. */
+TEST(proto, the_trace_sees_long_shared_and_returned_frames)
+{
+    static uint8_t wire[10000];
+    static char payload[6000];
+    for (int role = 0; role < 2; role++) {
+        struct peer *p = peer_open((duet_role)role, &(duet_proto_config){ .trace = count_frame });
+        duet_shared *s = duet_shared_new(DUET_BINARY, payload, sizeof(payload));
+        frames_seen = 0;
+        assert_int_equal(duet_proto_send_shared(p->proto, s), 0);
+        assert_int_equal(duet_proto_send(p->proto, DUET_BINARY, payload, sizeof(payload)), 0);
+        assert_int_equal(duet_proto_send(p->proto, DUET_BINARY, payload, 500), 0);
+        assert_int_equal(frames_seen, 3);
+        size_t n = peer_frame(p, wire, 0x82, payload, sizeof(payload));
+        p->echo = true;
+        peer_feed(p, wire, 100);
+        peer_feed(p, wire + 100, n - 100);
+        assert_int_equal(frames_seen, 5);
+        duet_shared_unref(s);
+        peer_free(p);
+    }
+}
