@@ -122,6 +122,11 @@ static bool take(struct walk *w, enum json_kind kind, size_t len, bool begins, e
     return true;
 }
 
+static bool name(struct walk *w)
+{
+    return *w->at == '"' && take(w, JSON_NAME, string(w->at, w->end), true, COLON);
+}
+
 static bool value(struct walk *w)
 {
     bool begins = w->depth > 0 && !w->in_object[w->depth - 1];
@@ -151,16 +156,19 @@ static bool step(struct walk *w)
     case FIRST_NAME:
         if (is_end)
             return closed(w, true);
-        return *w->at == '"' && take(w, JSON_NAME, string(w->at, w->end), true, COLON);
+        return name(w);
     case NAME:
-        return *w->at == '"' && take(w, JSON_NAME, string(w->at, w->end), true, COLON);
+        return name(w);
     case COLON:
-        return *w->at == ':' && take(w, JSON_COLON, 1, false, VALUE);
+        if (*w->at != ':')
+            return false;
+        return take(w, JSON_COLON, 1, false, VALUE);
     default:
         if (is_end)
             return closed(w, false);
-        return w->depth > 0 && *w->at == ',' &&
-               take(w, JSON_COMMA, 1, false, w->in_object[w->depth - 1] ? NAME : VALUE);
+        if (w->depth == 0 || *w->at != ',')
+            return false;
+        return take(w, JSON_COMMA, 1, false, w->in_object[w->depth - 1] ? NAME : VALUE);
     }
 }
 

@@ -41,7 +41,7 @@ __attribute__((constructor)) static void choose(void)
 
 uint32_t mask_copy(uint8_t *dst, const uint8_t *src, size_t len, uint32_t key)
 {
-    if (fast == NULL || len < WORTH_IT)
+    if (fast == NULL || len < WORTH_IT) /* GCOV_EXCL_BR_LINE: a processor has SIMD or not */
         return mask_copy_portable(dst, src, len, key);
     return fast(dst, src, len, key);
 }

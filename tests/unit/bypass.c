@@ -34,6 +34,8 @@ TEST(bypass, holds_names_addresses_and_networks)
         { "..", "a.example", false },
         { "x,y a.example\tz", "a.example", true },
         { "x,y ,a.example\r\n", "a.example", true },
+        { "x\r\ny\n\ra.example\r\nz", "a.example", true },
+        { "x\ry\nz", "y", true },
         { "localhost", "localhost", true },
         { "localhost", "127.0.0.1", false },
         { "a.example:80", "a.example", true },

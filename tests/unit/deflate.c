@@ -591,6 +591,128 @@ TEST(deflate, a_shared_message_is_packed_once_for_each_window)
     peer_free(c);
 }
 
+/* zlib counts in 32 bits, and an empty message has nothing to pack: both go as they are, unread. */
+TEST(deflate, only_lengths_from_1_to_2_30_are_packed)
+{
+    struct extension e = { true, true, 15, 15, false, false };
+    struct deflate *d = deflate_new(&e, &(duet_deflate){ .level = 1 }, NULL);
+    uint8_t text[300], to[300 + DEFLATE_ROOM];
+    memset(text, 'a', sizeof(text));
+    duet_shared *s = duet_shared_new(DUET_BINARY, text, sizeof(text));
+    assert_in_range(deflate_pack(d, text, sizeof(text), to), 1, sizeof(text) - 1);
+    assert_int_equal(deflate_pack(d, text, 0, to), 0);
+    assert_int_equal(deflate_pack(d, text, ((size_t)1 << 30) + 1, to), 0);
+    s->len = 0;
+    assert_ptr_equal(deflate_shared(d, s), s);
+    s->len = ((size_t)1 << 30) + 1;
+    assert_ptr_equal(deflate_shared(d, s), s);
+    s->len = sizeof(text);
+    assert_ptr_not_equal(deflate_shared(d, s), s);
+    duet_shared_unref(s);
+    deflate_free(d);
+}
+
+TEST(deflate, pmd_14_a_shared_message_without_memory_goes_as_it_is)
+{
+    struct extension e = { true, true, 15, 15, false, false };
+    char text[1000];
+    memset(text, 'a', sizeof(text));
+    for (unsigned long nth = 0, asked = 1; nth <= asked; nth++) { /* the last round has no failure */
+        duet_shared *s = duet_shared_new(DUET_BINARY, text, sizeof(text));
+        struct deflate *d = deflate_new(&e, &reset.deflate, NULL);
+        mem_fail(nth, true);
+        duet_shared *v = deflate_shared(d, s);
+        asked = mem_fail_end();
+        assert_true(v == s || v->len < s->len);
+        assert_true(nth > 0 || v == s);
+        duet_shared_unref(s);
+        deflate_free(d);
+    }
+}
+
+/* MEM-2: more decompressors at once than a pool keeps; those over its limit are gone afterwards. */
+TEST(deflate, a_pool_keeps_as_many_decompressors_as_it_may)
+{
+    struct deflate_pool pool = { 0 };
+    enum { KEPT = sizeof(pool.in) / sizeof(pool.in[0]) };
+    struct extension e = { true, true, 15, 15, false, false };
+    struct deflate *d[KEPT + 1];
+    static uint8_t stored[DEFLATE_HELD + 1] = { 0x00, 0xff, 0xff, 0x00, 0x00 }; /* a block of 65535 begins */
+    for (unsigned i = 0; i <= KEPT; i++) {
+        duet_shared *out = NULL;
+        d[i] = deflate_new(&e, &reset.deflate, &pool);
+        assert_int_equal(deflate_take(d[i], stored, sizeof(stored), false, 1 << 20, &out), 0);
+        assert_int_equal(out->len, sizeof(stored) - 5);
+        duet_shared_unref(out);
+    }
+    for (unsigned i = 0; i <= KEPT; i++) {
+        deflate_drop(d[i]);
+        assert_int_equal(pool.in_count, i < KEPT ? i + 1 : KEPT);
+        deflate_free(d[i]);
+    }
+    deflate_pool_fini(&pool);
+}
+
+TEST(deflate, pmd_5_an_empty_message_without_memory_is_1011)
+{
+    static const uint8_t hello[] = { 0xc1, 7, PACKED_HELLO }, empty[] = { 0xc2, 0 };
+    uint8_t bytes[64];
+    struct peer *p = open_role(DUET_SERVER, &kept);
+    peer_feed(p, bytes, wire_of(p, hello, sizeof(hello), bytes)); /* the decompressor is there */
+    mem_fail(0, false);
+    peer_feed(p, bytes, wire_of(p, empty, sizeof(empty), bytes));
+    mem_fail_end();
+    EXPECT_TRACE(p, "message text 'Hello'\nsend close 1011 ''\nerror NOMEM\n");
+    peer_free(p);
+}
+
+TEST(deflate, cls_2_a_close_may_come_in_the_middle_of_a_message)
+{
+    EXPECT("close 1000 ''\nsend close 1000 ''\n", 0x41, 3, 0xf2, 0x48, 0xcd, 0x88, 2, 0x03, 0xe8);
+}
+
+/* What arrives is not what the message becomes, so it has no place in it. */
+TEST(deflate, a_compressed_frame_is_given_no_room)
+{
+    static uint8_t bytes[70000];
+    static const uint8_t zeros[60000];
+    void *at;
+    struct peer *p = open_role(DUET_SERVER, &kept);
+    peer_feed(p, bytes, peer_frame(p, bytes, 0xc2, zeros, sizeof(zeros)) - sizeof(zeros));
+    assert_true(p->proto->in_frame);
+    assert_int_equal(duet_proto_room(p->proto, &at), 0);
+    peer_free(p);
+}
+
+static uint64_t traced_plain, traced_packed;
+static void trace_lengths(void *arg, const duet_trace *t)
+{
+    (void)arg;
+    if (t->sent && t->rsv != 0) {
+        traced_plain = t->plain_length;
+        traced_packed = t->length;
+    }
+}
+
+TEST(deflate, the_trace_has_both_lengths_of_what_was_packed)
+{
+    static const size_t lens[] = { 126, 4000, 5000, 60000 };
+    static char text[60000];
+    duet_proto_config traced = kept;
+    traced.trace = trace_lengths;
+    memset(text, 'a', sizeof(text));
+    for (int role = 0; role < 2; role++)
+        for (size_t i = 0; i < sizeof(lens) / sizeof(*lens); i++) {
+            struct peer *p = open_role((duet_role)role, &traced);
+            traced_plain = traced_packed = 0;
+            assert_int_equal(duet_proto_send(p->proto, DUET_TEXT, text, lens[i]), 0);
+            assert_int_equal(traced_plain, lens[i]);
+            assert_in_range(traced_packed, 1, lens[i] - 1);
+            peer_flush(p);
+            peer_free(p);
+        }
+}
+
 /* Every allocation of a life with compression fails once. */
 TEST(deflate, pmd_14_without_memory_it_is_sent_as_it_is_or_fails_with_1011)
 {

@@ -57,7 +57,7 @@ static int agree(const char *value, const duet_deflate *options, struct extensio
     return agree_lines(lines, options, e);
 }
 
-/* A parameter, and whether it may stand in an offer and in an answer to one that had client_max_window_bits. 64 rows:
+/* A parameter, and whether it may stand in an offer and in an answer to one that had client_max_window_bits. 66 rows:
  * the values of both windows, quoted and not, what flags may not have, what is unknown. */
 struct param {
     const char *text;
@@ -70,7 +70,8 @@ struct param {
         { name "=10", true, true }, { name "=11", true, true }, { name "=12", true, true },                            \
         { name "=13", true, true }, { name "=14", true, true }, { name "=15", true, true },                            \
         { name "=\"15\"", true, true }, { name "=\"1\\5\"", true, true }, { name "=\"9\"", true, true },               \
-        { name "=16", false, false }, { name "=08", false, false }, { name "=\"010\"", false, false },                 \
+        { name "=16", false, false }, { name "=150", false, false },                                                   \
+        { name "=08", false, false }, { name "=\"010\"", false, false },                                               \
         { name "=8.0", false, false }, { name "=+9", false, false }, { name "=1a", false, false },                     \
         { name "=99999999999999999999", false, false }, { name "=9; " name "=9", false, false }
 
@@ -155,6 +156,7 @@ TEST(extension, the_server_answers_what_it_was_asked)
           "; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=11" },
         { "permessage-deflates, permessage-deflat", "-", "-" },
         { "permessage-deflate; a=\"b, permessage-deflate\"", "-", "-" },
+        { "; permessage-deflate, , =", "-", "-" },
     };
     static const duet_deflate off = { .keep_window = true };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

@@ -97,7 +97,23 @@ TEST(location, what_does_not_fit_is_nothing)
         assert_string_equal(resolve_n("ws://a/b/", "c/d", 3, cap), cap < 13 ? "nothing" : "ws://a/b/c/d");
     for (size_t cap = 0; cap < 14; cap++)
         assert_string_equal(resolve_n("ws://a/b/", "ws://bcd/", 9, cap), cap < 10 ? "nothing" : "ws://bcd/");
+    for (size_t cap = 0; cap < 20; cap++)
+        assert_string_equal(resolve_n("ws://a/b/", "/c/d/e", 6, cap), cap < 13 ? "nothing" : "ws://a/c/d/e");
     assert_string_equal(resolve_n("ws://a/b/", "c\0d", 3, 100), "nothing");
+}
+
+/* Whatever a server's name may be here: what would be cut is nothing. */
+TEST(location, a_base_with_an_endless_host_has_none)
+{
+    static char base[400] = "ws://", out[1024];
+    struct http_url u;
+    const char *why;
+    for (size_t len = 298; len <= 300; len++) { /* of the host; it stands in 300 bytes, with its end */
+        memset(base + 5, 'a', len);
+        memcpy(base + 5 + len, "/x", 3);
+        assert_true(http_url_parse(base, strlen(base), HTTP_URL_CONNECT, &u, &why));
+        assert_int_equal(http_location(&u, "y", 1, out, sizeof(out)), len < 300 ? 5 + len + 2 : 0);
+    }
 }
 
 TEST(location, origins_are_security_host_and_port)

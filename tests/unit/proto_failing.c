@@ -118,6 +118,20 @@ static void idle(struct peer *p)
     peer_tick(p, duet_proto_deadline(p->proto));
 }
 
+/* A second failure of memory does not cover the first error. */
+static void failed_then_settled(struct peer *p)
+{
+    duet_proto_send(p->proto, DUET_BINARY, payload, 5000);
+    uint8_t bad[2] = { 0x83, 0x80 };
+    duet_input in = { bad, 2 };
+    int error = duet_proto_recv(p->proto, &in, p->now_ms, &(duet_event){ 0 });
+    int settled = duet_proto_settle(p->proto);
+    assert_true(settled == 0 || settled == DUET_ERR_NOMEM);
+    assert_int_equal(duet_proto_tick(p->proto, p->now_ms), error);
+    p->error = error;
+    peer_flush(p);
+}
+
 static const struct scenario {
     const char *name;
     void (*run)(struct peer *);
@@ -143,6 +157,7 @@ static const struct scenario {
     { "shared", shared, false, false },
     { "many small", many_small, false, false },
     { "idle", idle, false, false },
+    { "failed, then settled", failed_then_settled, false, false },
 };
 
 /* Returns whether an allocation was left to fail. */
@@ -178,4 +193,71 @@ TEST(proto, mem_1_every_allocation_fails_in_turn)
                 for (unsigned long nth = 0; run(&scenarios[i], (duet_role)role, nth, how & 1, how & 2); nth++)
                     failed++;
     assert_true(failed > 300);
+}
+
+/* The opening of a subprotocol, and answers too long for a chunk. */
+static int open_agreed(duet_role role, bool reject, unsigned long nth, unsigned long *asked)
+{
+    static const char *const names[] = { "chat", NULL };
+    static char copy[1024], value[6000];
+    memset(value, 'v', sizeof(value) - 1);
+    duet_header headers[] = { { "X-Long", value }, { NULL, NULL } };
+    struct peer *p = peer_new(role, &(duet_proto_config){ .subprotocols = names });
+    duet_event ev;
+    int rc;
+    duet_input in = { (uint8_t *)copy, 0 };
+    if (role == DUET_SERVER)
+        in.len = (size_t)snprintf(copy, sizeof(copy), "%.*sSec-WebSocket-Protocol: chat\r\n\r\n",
+                                  (int)strlen(peer_request) - 2, peer_request);
+    else
+        in.len = (size_t)snprintf(copy, sizeof(copy),
+                                  "HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                                  "Sec-WebSocket-Accept: %s\r\nSec-WebSocket-Protocol: chat\r\n\r\n",
+                                  p->proto->opening->accept);
+    mem_fail(nth, false);
+    rc = duet_proto_recv(p->proto, &in, p->now_ms, &ev);
+    if (rc == 1 && role == DUET_SERVER)
+        rc = reject ? duet_proto_reject(p->proto, 403, headers, value, sizeof(value)) :
+                      duet_proto_accept(p->proto, "chat", headers, p->now_ms);
+    *asked = mem_fail_end();
+    if (rc >= 0 && !reject) {
+        assert_true(duet_proto_is_open(p->proto));
+        assert_string_equal(duet_proto_subprotocol(p->proto), "chat");
+    } else if (rc < 0) {
+        assert_int_equal(rc, DUET_ERR_NOMEM);
+        assert_false(duet_proto_is_open(p->proto));
+        assert_null(duet_proto_subprotocol(p->proto));
+        assert_int_equal(duet_proto_queued(p->proto), 0);
+    }
+    peer_free(p);
+    return rc;
+}
+
+TEST(proto, mem_1_an_opening_without_memory_leaves_nothing_half_done)
+{
+    for (int how = 0; how < 3; how++) {
+        unsigned failed = 0;
+        for (unsigned long nth = 0, asked = 1; nth <= asked; nth++) /* the last round has no failure */
+            failed += open_agreed(how == 2 ? DUET_CLIENT : DUET_SERVER, how == 1, nth, &asked) < 0;
+        assert_true(failed >= 2);
+    }
+}
+
+/* A client that cannot even put its request together. */
+TEST(proto, mem_1_a_long_request_without_memory_is_no_client)
+{
+    static char target[6000];
+    memset(target, 'a', sizeof(target) - 1);
+    target[0] = '/';
+    duet_proto_config c = { .target = target };
+    unsigned failed = 0;
+    for (unsigned long nth = 0, asked = 1; nth <= asked; nth++) {
+        mem_fail(nth, false);
+        struct peer *p = peer_new(DUET_CLIENT, &c);
+        asked = mem_fail_end();
+        assert_true(!p->failed_new || p->error == DUET_ERR_NOMEM);
+        failed += p->failed_new;
+        peer_free(p);
+    }
+    assert_true(failed >= 4);
 }
