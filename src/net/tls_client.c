@@ -185,6 +185,7 @@ static int own_new(SSL_CTX *c, const struct tls_client_options *options, char *w
     struct own *o = mem_zalloc(sizeof(*o) + count * PIN);
     if (o == NULL || SSL_CTX_set_ex_data(c, own_index, o) != 1) {
         mem_free(o);
+        snprintf(why, WHY, "%s", duet_strerror(DUET_ERR_NOMEM));
         return DUET_ERR_NOMEM;
     }
     o->insecure = options->insecure;
