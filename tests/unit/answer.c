@@ -596,3 +596,224 @@ TEST(answer, mem_2_each_allocation_of_each_scenario_fails_once_and_for_ever)
     assert_true(duet_server_over(server)); /* nothing is left behind */
     serve_no_more();
 }
+
+/* What a call may not do it does not, and says so; the answer can still be another one. */
+static void try_statuses(duet_http *x, const duet_request *r)
+{
+    static const unsigned none[] = { 0, 100, 101, 199, 600, 1000 };
+    (void)r;
+    for (size_t i = 0; i < sizeof(none) / sizeof(*none); i++) {
+        assert_int_equal(duet_http_reply(x, none[i], NULL, "x", 1), DUET_ERR_INVALID);
+        assert_int_equal(duet_http_begin(x, none[i], NULL), DUET_ERR_INVALID);
+    }
+    assert_int_equal(duet_http_begin(x, 204, NULL), DUET_ERR_INVALID); /* no body, so nothing to stream */
+    assert_int_equal(duet_http_begin(x, 304, NULL), DUET_ERR_INVALID);
+    assert_int_equal(duet_http_write(x, "x", 1), DUET_ERR_STATE);
+    assert_int_equal(duet_http_end(x), DUET_ERR_STATE);
+    assert_int_equal(duet_http_reply(x, 204, NULL, "ignored", 7), 0);
+    assert_int_equal(duet_http_text(x, 500, "again"), DUET_ERR_STATE);
+}
+
+static char long_line[400];
+static void say_long(duet_http *x, const duet_request *r)
+{
+    (void)r;
+    assert_non_null(duet_http_data(x));
+    assert_int_not_equal(duet_http_id(x), 0);
+    assert_int_equal(duet_http_text(x, 200, long_line), 0);
+}
+
+static void say_405(duet_http *x, const duet_request *r)
+{
+    (void)r;
+    assert_int_equal(duet_http_text(x, 405, "no"), 0);
+}
+
+static void say_426(duet_http *x, const duet_request *r)
+{
+    (void)r;
+    assert_int_equal(duet_http_text(x, 426, "a WebSocket, please"), 0);
+}
+
+static void other_page(duet_http *x, const duet_request *r)
+{
+    static const duet_http_page empty = { .data = "", .len = 0, .cache = "max-age=5" };
+    assert_int_equal(duet_http_page_reply(x, r, &empty, NULL), 0);
+}
+
+static void no_file(duet_http *x, const duet_request *r)
+{
+    assert_int_equal(duet_http_file(x, r, NULL), 0);
+}
+
+static void stream_and_empty(duet_http *x, const duet_request *r)
+{
+    keep(x, r);
+    assert_int_equal(duet_http_begin(x, 200, NULL), 0);
+    assert_int_equal(duet_http_file(x, r, "/"), DUET_ERR_STATE);
+    assert_int_equal(duet_http_write(x, "", 0), 0); /* would be the last chunk */
+    assert_int_equal(duet_http_write(x, "one ", 4), 0);
+    assert_int_equal(duet_http_subscribe(x, "edge"), 0);
+}
+
+static const duet_route edges[] = {
+    { .path = "/statuses", .http = try_statuses },
+    { .path = "/long", .http = say_long },
+    { .path = "/405", .http = say_405 },
+    { .path = "/426", .http = say_426 },
+    { .path = "/cors", .http = say_hello, .cors = true },
+    { .path = "/page", .http = other_page },
+    { .path = "/file", .http = no_file },
+    { .path = "/stream", .http = stream_and_empty },
+    { .path = NULL },
+};
+
+static void begin_edges(void)
+{
+    begin(&(duet_server_config){ .routes = edges, .on.gone = count_gone, .data_size = 8 });
+}
+
+TEST(answer, upg_13_only_final_statuses_are_answers)
+{
+    static struct client c;
+    begin_edges();
+    dial(&c);
+    say(&c, "GET /statuses HTTP/1.1\r\nHost: h\r\n\r\n");
+    expect_status(&c, "204", false);
+    assert_null(strstr(c.got, "ignored"));
+    assert_null(strstr(c.got, "Content-Length"));
+    close(c.fd);
+    serve_no_more();
+}
+
+TEST(answer, a_line_of_text_has_at_most_255_bytes)
+{
+    static struct client c;
+    begin_edges();
+    dial(&c);
+    for (size_t len = 253; len <= 257; len++) {
+        memset(long_line, 'a', len);
+        long_line[len] = 0;
+        say(&c, "GET /long HTTP/1.1\r\nHost: h\r\n\r\n");
+        expect(&c, "aaa");
+        c.len = strlen(c.got); /* its body comes with it */
+        char field[64];
+        snprintf(field, sizeof(field), "\r\nContent-Length: %zu\r\n", len + 1 < 255 ? len + 1 : 255);
+        assert_non_null(strstr(c.got, field));
+        c.len = 0;
+    }
+    close(c.fd);
+    serve_no_more();
+}
+
+/* HTTP/1.0 ends with the answer, 426 always does (UPG-14), 405 says what is allowed only where that is known. */
+TEST(answer, upg_14_what_ends_the_connection_says_so)
+{
+    begin_edges();
+    one_request("GET /405 HTTP/1.1\r\nHost: h\r\n\r\n", "405", false);
+    one_request("GET /405 HTTP/1.0\r\nHost: h\r\n\r\n", "405", true);
+    one_request("GET /426 HTTP/1.1\r\nHost: h\r\n\r\n", "426", true);
+    one_request("GET /426 HTTP/1.0\r\nHost: h\r\n\r\n", "426", true);
+    one_request("GET /file HTTP/1.1\r\nHost: h\r\n\r\n", "404", false);
+    serve_no_more();
+}
+
+TEST(answer, upg_10_without_an_origin_nobody_else_may_read)
+{
+    static struct client c;
+    begin_edges();
+    dial(&c);
+    say(&c, "GET /cors HTTP/1.1\r\nHost: h\r\n\r\n");
+    expect_status(&c, "200", false);
+    assert_non_null(strstr(c.got, "\r\nVary: Origin\r\n"));
+    assert_null(strstr(c.got, "Access-Control"));
+    close(c.fd);
+    serve_no_more();
+}
+
+TEST(answer, a_page_may_be_empty_and_its_head_alone_be_asked_for)
+{
+    static const char *const methods[] = { "GET", "HEAD" };
+    static struct client c;
+    begin_edges();
+    dial(&c);
+    for (int i = 0; i < 2; i++) {
+        char request[100];
+        snprintf(request, sizeof(request), "%s /page HTTP/1.1\r\nHost: h\r\n\r\n", methods[i]);
+        say(&c, request);
+        expect_status(&c, "200", false);
+        assert_non_null(strstr(c.got, "\r\nCache-Control: max-age=5\r\n"));
+        assert_non_null(strstr(c.got, "\r\nContent-Length: 0\r\n"));
+        assert_null(strstr(c.got, "\r\nContent-Type"));
+        assert_null(strstr(c.got, "ETag"));
+    }
+    close(c.fd);
+    serve_no_more();
+    begin(&(duet_server_config){ .routes = routes });
+    dial(&c);
+    say(&c, "HEAD /page HTTP/1.1\r\nHost: h\r\n\r\nGET /page HTTP/1.1\r\nHost: h\r\n\r\n");
+    expect(&c, "\r\n\r\npage");
+    assert_null(strstr(c.got, "\r\n\r\npageHTTP"));
+    close(c.fd);
+    serve_no_more();
+}
+
+/* An empty publication is no chunk: a chunk of no bytes would be the end. */
+TEST(answer, a_stream_does_not_end_with_an_empty_message)
+{
+    static struct client c;
+    begin_edges();
+    dial(&c);
+    say(&c, "GET /stream HTTP/1.1\r\nHost: h\r\n\r\n");
+    expect(&c, "4\r\none \r\n");
+    assert_int_equal(duet_publish(server, "edge", DUET_TEXT, "", 0), 0);
+    assert_int_equal(duet_publish(server, "edge", DUET_TEXT, "two", 3), 0);
+    expect(&c, "3\r\ntwo\r\n");
+    assert_null(strstr(c.got, "0\r\n\r\n"));
+    assert_int_equal(duet_http_end(t.kept), 0);
+    expect(&c, "0\r\n\r\n");
+    /* HTTP/1.0 knows no chunks: the end of the connection is that of the stream. */
+    close(c.fd);
+    dial(&c);
+    say(&c, "GET /stream HTTP/1.0\r\nHost: h\r\n\r\n");
+    expect(&c, "one ");
+    assert_int_equal(duet_publish(server, "edge", DUET_TEXT, "two", 3), 0);
+    expect(&c, "two");
+    assert_null(strstr(c.got, "\r\n"));
+    assert_int_equal(duet_http_end(t.kept), 0);
+    expect(&c, NULL);
+    /* Of HEAD there is nothing but the head. */
+    close(c.fd);
+    dial(&c);
+    say(&c, "HEAD /stream HTTP/1.1\r\nHost: h\r\n\r\n");
+    expect(&c, "\r\n\r\n");
+    assert_null(strstr(c.got, "one"));
+    assert_int_equal(duet_publish(server, "edge", DUET_TEXT, "two", 3), 0);
+    assert_int_equal(duet_http_end(t.kept), 0);
+    say(&c, "GET /statuses HTTP/1.1\r\nHost: h\r\n\r\n");
+    expect_status(&c, "204", false);
+    assert_null(strstr(c.got, "two"));
+    close(c.fd);
+    serve_no_more();
+}
+
+/* Who reads nothing congests the stream that is written to him by publications alone. */
+TEST(answer, mem_4_publications_congest_a_stream)
+{
+    static struct client c;
+    static char block[60000];
+    begin(&(duet_server_config){ .routes = edges, .queue_soft = 100000, .queue_max = 400000,
+                                 .when_full = DUET_FULL_DROP });
+    dial(&c);
+    say(&c, "GET /stream HTTP/1.1\r\nHost: h\r\n\r\n");
+    expect(&c, "4\r\none \r\n");
+    assert_false(duet_http_congested(t.kept));
+    for (int i = 0; i < 400 && !duet_http_congested(t.kept); i++) {
+        duet_publish(server, "edge", DUET_BINARY, block, sizeof(block));
+        assert_true(duet_loop_turn(loop, 0) >= 0);
+    }
+    assert_true(duet_http_congested(t.kept));
+    assert_int_equal(duet_http_unsubscribe(t.kept, "edge"), 0);
+    close(c.fd);
+    serve_no_more();
+}

@@ -135,6 +135,68 @@ static int without_six(void)
     return 0;
 }
 
+/* The port that the caller named is free on one family alone: an error, and nothing stays open. */
+TEST(listen, net_12_localhost_has_both_families_or_none)
+{
+    int fds[2], six = open_one("::1", 0, NULL);
+    if (six < 0)
+        skip();
+    unsigned port = listen_port(six);
+    int probe = open_one("127.0.0.1", port, NULL);
+    if (probe < 0) { /* somebody else has it */
+        close(six);
+        skip();
+    }
+    close(probe);
+    assert_int_equal(listen_open(fds, 2, "localhost", port, NULL, false, why), -EADDRINUSE);
+    assert_non_null(strstr(why, "in use"));
+    int lowest = dup(six); /* what was opened first is closed again */
+    assert_int_equal(lowest, probe);
+    close(lowest);
+    close(six);
+    assert_int_equal(listen_open(fds, 1, "localhost", 0, NULL, false, why), 1); /* who wants one gets IPv4 */
+    int fd = connect_to(AF_INET, "127.0.0.1", listen_port(fds[0]));
+    assert_true(fd >= 0);
+    close(fd);
+    close(fds[0]);
+}
+
+/* Another loop's listener is of the same kind: an IPv6 one takes IPv4 only where the first did. */
+TEST(listen, net_12_another_loop_listens_as_the_first_does)
+{
+    static const char *const hosts[] = { "*", "::1", "127.0.0.1", "localhost" };
+    for (size_t i = 0; i < sizeof(hosts) / sizeof(*hosts); i++) {
+        int fds[2];
+        if (!has_six() && strchr(hosts[i], ':') != NULL)
+            continue;
+        int count = listen_open(fds, 2, hosts[i], 0, NULL, true, why);
+        assert_true(count > 0);
+        for (int k = 0; k < count; k++) {
+            int again = listen_again(fds[k]), only[2] = { 0, 0 };
+            assert_true(again >= 0);
+            assert_int_equal(listen_port(again), listen_port(fds[k]));
+            socklen_t len = sizeof(int);
+            getsockopt(fds[k], IPPROTO_IPV6, IPV6_V6ONLY, &only[0], &len);
+            getsockopt(again, IPPROTO_IPV6, IPV6_V6ONLY, &only[1], &len);
+            assert_int_equal(only[0], only[1]);
+            close(again);
+            close(fds[k]);
+        }
+    }
+}
+
+TEST(listen, a_port_or_a_place_for_it_that_cannot_be_is_refused)
+{
+    int fd;
+    assert_int_equal(listen_open(&fd, 1, "*", 65536, NULL, false, why), DUET_ERR_INVALID);
+    assert_non_null(strstr(why, "65536 is no port"));
+    assert_int_equal(listen_open(&fd, 0, "*", 0, NULL, false, why), DUET_ERR_INVALID);
+    fd = open_one("", 0, NULL);
+    assert_true(fd >= 0);
+    close(fd);
+    assert_int_equal(listen_again(-1), -EBADF);
+}
+
 TEST(listen, net_12_without_ipv6_it_listens_on_ipv4)
 {
     pid_t child = fork();

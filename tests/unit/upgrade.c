@@ -255,3 +255,51 @@ TEST(upgrade, pmd_12_a_route_declines_permessage_deflate)
     }
     serve_no_more();
 }
+
+static char heads[4096];
+
+static void note_head(duet_conn *c, bool sent, const char *head, size_t len)
+{
+    size_t have = strlen(heads);
+    assert_non_null(duet_data(c)); /* a connection like any other */
+    snprintf(heads + have, sizeof(heads) - have, "%c%.*s", sent ? '>' : '<', (int)len, head);
+}
+
+/* Only of a route that says so, by its exact path; and as they were on the wire. */
+TEST(upgrade, the_heads_of_a_traced_route_are_told_as_they_were_sent)
+{
+    static const struct {
+        const char *target;
+        bool told;
+    } rows[] = {
+        { "/traced", true }, { "/traced?q=1", true }, { "/traceD", false }, { "/trace", false }, { "/plain", false },
+        { "/%74raced", false },
+    };
+    static const duet_route routes[] = {
+        { .path = "/plain", .websocket = true },
+        { .path = "/traced", .websocket = true, .trace = true },
+        { .path = "/", .websocket = true, .trace = true }, /* all below, so not exact */
+        { NULL },
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        static struct client c;
+        char request[1024];
+        heads[0] = 0;
+        serve(&(duet_server_config){ .routes = routes, .trace_head = note_head, .data_size = 8 });
+        dial(&c);
+        snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: h\r\nX-Mine:  as it is \r\n" UPGRADE "\r\n",
+                 rows[i].target);
+        say(&c, request);
+        expect(&c, "\r\n\r\n");
+        if (rows[i].told) {
+            size_t len = strlen(request);
+            assert_int_equal(strlen(heads), 2 + len + strlen(c.got));
+            assert_memory_equal(heads + 1, request, len);
+            assert_string_equal(heads + 2 + len, c.got);
+        } else {
+            assert_string_equal(heads, "");
+        }
+        close(c.fd);
+        serve_no_more();
+    }
+}
