@@ -11,8 +11,9 @@ TARGETS ?=
 SECONDS ?= 60
 SEEDS ?= 10000
 SEED ?=
+E2E ?=
 
-.PHONY: all deps run test conformance prove fuzz sim bench soak install clean help
+.PHONY: all deps run test coverage conformance prove fuzz sim bench soak install clean help
 
 all:              ## build the release into build/release
 	@tools/deps build
@@ -36,6 +37,11 @@ conformance:      ## every case against Duet and others, in full (PEERS="--quick
 
 prove: test fuzz  ## the test run, the fuzz targets, and ten times the seeds
 	@$(MAKE) --no-print-directory sim SEEDS=100000
+
+coverage:         ## what the tests reach: build/coverage/html/index.html (E2E=1: the end-to-end tests, too)
+	@tools/deps build test
+	@tools/build coverage
+	@tests/coverage/run --html $(if $(E2E),--e2e)
 
 sim:              ## the simulations: SEEDS=10000 of them, or SEED=n alone with its trace
 	@tools/deps build test
