@@ -8,6 +8,7 @@
  */
 #include "proto/pack.h"
 #include "base/mem.h"
+#include <assert.h>
 #include <isa-l/igzip_lib.h>
 
 enum {
@@ -54,5 +55,6 @@ size_t pack_message(struct pack *p, const uint8_t *data, size_t len, unsigned bi
     if (isal_deflate_stateless(z) != COMP_OK)
         return 0;
     size_t n = room - z->avail_out; /* a stored block, without the empty one, is longer than the message */
-    return n > TAIL && n - TAIL < len ? n - TAIL : 0;
+    assert(n > TAIL);
+    return n - TAIL < len ? n - TAIL : 0;
 }

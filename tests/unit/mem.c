@@ -38,3 +38,25 @@ TEST(mem, counts_what_is_taken_less_what_is_given_back)
     assert_int_equal(mem_counted(), 0);
     mem_count(false);
 }
+
+/* Both watches at once, ended in either order: neither ends the other. */
+TEST(mem, counts_and_fails_by_itself)
+{
+    mem_count(true);
+    mem_fail(1, true);
+    void *a = mem_alloc(1000);
+    assert_null(mem_alloc(1000));
+    assert_in_range(mem_counted(), 1000, 1100); /* what failed takes nothing */
+    mem_count(false);
+    assert_null(mem_alloc(1));
+    assert_int_equal(mem_fail_end(), 3);
+    mem_free(a);
+    assert_int_equal(mem_counted(), 0); /* nothing is counted any more */
+    mem_count(true);
+    mem_fail(0, false);
+    mem_fail_end();
+    a = mem_alloc(1000);
+    assert_in_range(mem_counted(), 1000, 1100);
+    mem_free(a);
+    mem_count(false);
+}
