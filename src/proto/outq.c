@@ -24,8 +24,14 @@ struct ref {
     size_t len;
 };
 
-enum { NONE = UINT32_MAX, RECORD = sizeof(struct record), REF_RECORD = sizeof(struct record) + sizeof(struct ref) };
+/* On 8 bytes also where pointers have 4: the bounds of a run reckon with it. */
+enum {
+    NONE = UINT32_MAX,
+    RECORD = sizeof(struct record),
+    REF_RECORD = (sizeof(struct record) + sizeof(struct ref) + 7) / 8 * 8
+};
 
+_Static_assert(RECORD % 8 == 0 && sizeof(((struct chunk *)0)->data) % 8 == 0, "records and chunks are on 8 bytes");
 _Static_assert(OUTQ_COPY_MOST <= sizeof(((struct chunk *)0)->data) - RECORD, "a copy fits a chunk");
 
 static struct record *record_at(struct chunk *c, uint32_t at)
