@@ -63,7 +63,7 @@ typedef struct duet_server_config {
     unsigned messages_per_s; /* of one connection, a burst of twice that: off; Close 1008 */
     unsigned control_per_s;  /* pings and pongs of one connection, for 10 s: 1000, DUET_OFF; Close 1008 */
     unsigned topics_max;     /* of one connection: 128 */
-    unsigned memory_mib;     /* of the process: the container's limit, DUET_OFF; from 90 % on newcomers get 503 */
+    unsigned memory_mib;     /* of the process: its control group's limit, DUET_OFF; from 90 % on newcomers get 503 */
 
     /* Times. */
     unsigned open_ms;  /* from accept to OPEN or the end of the first head, TLS included: 10 s */

@@ -446,6 +446,12 @@ static ssize_t read_most(struct stream *s, uint8_t *to, size_t most)
 /* One read a turn. A large message is read straight into its own buffer. */
 static void read_in(duet_conn *c)
 {
+    struct conn_host *host = c->host;
+    if (host->look_at != 0 && host->bytes_in >= host->look_at && !host->look(host)) {
+        if (c->state == CONN_ACTIVE && c->stream.ops->buffered(&c->stream))
+            conn_again(c); /* what TLS holds wakes nobody */
+        return;
+    }
     void *at;
     size_t room = c->phase == &conn_websocket && c->stash == NULL ? duet_proto_room(&c->proto, &at) : 0;
     if (room > READ_MOST)

@@ -65,6 +65,9 @@ struct conn_host {
     duet_conn *reading; /* whose it is */
     /* Counters; written by the loop's thread only. */
     uint64_t messages_in, messages_out, bytes_in, bytes_out, skipped;
+    /* Before the next reading once `bytes_in` is so much, not 0; false: nothing may be read in this turn. */
+    uint64_t look_at;
+    bool (*look)(struct conn_host *host);
     /* To the server: it is gone (last call, memory goes after it), it opened, a topic's news must be queued first. */
     void (*gone)(duet_conn *c);
     void (*catch_up)(duet_conn *c);

@@ -118,7 +118,9 @@ void accept_newcomer(struct listener *listener, int fd, const struct address *fr
     enum duet_reason why;
     count_add(&l->accepted, 1);
     if (!peer_admit(l, from, &why)) {
-        report(l, NULL, why, 0, NULL, "raise the limit, or the number of descriptors (ulimit -n)");
+        report(l, NULL, why, 0, NULL,
+               why == DUET_REASON_no_memory ? "the memory budget is nearly used up"
+                                            : "raise the limit, or the number of descriptors (ulimit -n)");
         refuse_newcomer(fd, sl->secure);
         return;
     }

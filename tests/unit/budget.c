@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* MEM-7: newcomers are refused and the slowest closed before the kernel would end the process. */
+/* MEM-7, MSG-3: newcomers are refused and the fullest closed before the kernel would end the process. */
 #include "attached.h"
 
 static int closed_with;
@@ -73,5 +73,63 @@ TEST(budget, mem_7_the_fullest_queue_is_closed_first)
     assert_non_null(server_find(&server->loops[0], a_id)); /* it kept nothing waiting */
     close(small);
     close(large);
+    detach();
+}
+
+/* A megabyte less a little of a message that does not end. */
+static void send_unfinished(int fd)
+{
+    static uint8_t frame[1000 * 1024] = { 0x02, 0xff, 0, 0, 0, 0, 0, 0x0f, 0xa0, 0 };
+    size_t len = 14 + 900 * 1024, sent = 0;
+    uint64_t all = server->loops[0].host.bytes_in + len;
+    while (sent < len) {
+        ssize_t n = send(fd, frame + sent, len - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+        sent += n > 0 ? (size_t)n : 0;
+        turns(1);
+    }
+    while (server->loops[0].host.bytes_in < all)
+        turns(1);
+}
+
+TEST(budget, msg_3_a_message_that_is_not_whole_counts)
+{
+    char answer[2048];
+    start(DUET_OFF);
+    int idle = dial(), large = dial();
+    ask(idle, answer);
+    ask(large, answer);
+    send_unfinished(large);
+    uint64_t idle_id = server->loops[0].slots[0].conn->id, large_id = server->loops[0].slots[1].conn->id;
+    server->memory_max = 1;
+    budget_start(&server->loops[0]);
+    turns(3);
+    assert_null(server_find(&server->loops[0], large_id));
+    assert_int_equal(closed_with, DUET_ERR_NOMEM);
+    assert_non_null(server_find(&server->loops[0], idle_id));
+    close(idle);
+    close(large);
+    detach();
+}
+
+/* No timer is needed for it: whoever sends is looked at before more of it is read. */
+TEST(budget, mem_7_it_is_looked_at_before_reading)
+{
+    char answer[2048];
+    start(DUET_OFF);
+    int fd = dial();
+    ask(fd, answer);
+    send_unfinished(fd);
+    uint64_t id = server->loops[0].slots[0].conn->id;
+    server->memory_max = 1;
+    budget_start(&server->loops[0]);
+    timer_cancel(&loop->wheel, &server->loops[0].budget);
+    turns(3);
+    assert_non_null(server_find(&server->loops[0], id));
+    uint64_t had = server->loops[0].host.bytes_in;
+    send(fd, "more", 4, MSG_NOSIGNAL);
+    turns(3);
+    assert_null(server_find(&server->loops[0], id));
+    assert_int_equal(server->loops[0].host.bytes_in, had);
+    close(fd);
     detach();
 }
