@@ -22,25 +22,27 @@ struct journal {
     size_t at, len;
     uint64_t dropped;
     bool ending, idle;
+    /* The writer's: the last bytes were not taken; what was taken, and what came in, ends in the middle of a line. */
+    bool lost, torn, cut;
     char ring[RING];
 };
 
-/* False: nobody takes it any more. */
-static bool write_all(int fd, const char *data, size_t len)
+/* How many bytes were taken; fewer than `len`: nobody takes more now. */
+static size_t write_all(int fd, const char *data, size_t len)
 {
-    while (len > 0) {
-        ssize_t n = write(fd, data, len);
+    size_t done = 0;
+    while (done < len) {
+        ssize_t n = write(fd, data + done, len - done);
         if (n < 0 && errno == EAGAIN) {
             struct pollfd wait = { .fd = fd, .events = POLLOUT };
             poll(&wait, 1, -1);
         } else if (n < 0 && errno != EINTR) {
-            return false;
+            break;
         } else if (n > 0) {
-            data += n;
-            len -= (size_t)n;
+            done += (size_t)n;
         }
     }
-    return true;
+    return done;
 }
 
 static uint64_t count_lines(const char *data, size_t len)
@@ -49,6 +51,25 @@ static uint64_t count_lines(const char *data, size_t len)
     for (size_t i = 0; i < len; i++)
         n += data[i] == '\n';
     return n;
+}
+
+/* Writes what is in the ring in one piece, lines or parts of them. A disk may be full in the middle of a line: the rest
+ * of that is left out, and what comes later begins on a line of its own. Returns how many lines were lost. */
+static uint64_t write_out(struct journal *j, const char *from, size_t n)
+{
+    size_t at = 0;
+    if (j->lost) {
+        const char *rest = j->cut ? memchr(from, '\n', n) : NULL;
+        at = rest ? (size_t)(rest - from) + 1 : j->cut ? n : 0;
+        if (at < n && (!j->torn || write_all(j->fd, "\n", 1) == 1))
+            j->lost = j->torn = false;
+    }
+    size_t done = j->lost ? at : at + write_all(j->fd, from + at, n - at);
+    if (done > at)
+        j->torn = from[done - 1] != '\n';
+    j->lost = j->lost || done < n;
+    j->cut = from[n - 1] != '\n';
+    return count_lines(from, at) + count_lines(from + done, n - done);
 }
 
 static void *run(void *arg)
@@ -63,10 +84,9 @@ static void *run(void *arg)
         size_t n = j->len < RING - j->at ? j->len : RING - j->at;
         const char *from = j->ring + j->at;
         pthread_mutex_unlock(&j->lock);
-        bool taken = write_all(j->fd, from, n);
+        uint64_t lost = write_out(j, from, n);
         pthread_mutex_lock(&j->lock);
-        if (!taken)
-            j->dropped += count_lines(from, n);
+        j->dropped += lost;
         j->at = (j->at + n) % RING;
         j->len -= n;
     }
