@@ -13,7 +13,7 @@ SEEDS ?= 10000
 SEED ?=
 E2E ?=
 
-.PHONY: all deps run test coverage conformance prove fuzz sim bench soak install clean help
+.PHONY: all deps run test coverage conformance prove faults fuzz sim bench soak install clean help
 
 all:              ## build the release into build/release
 	@tools/deps build
@@ -35,7 +35,7 @@ conformance:      ## every case against Duet and others, in full (PEERS="--quick
 	@tools/build release
 	@tests/conformance/everything $(PEERS)
 
-prove: test fuzz  ## the test run, the fuzz targets, and ten times the seeds
+prove: test fuzz faults  ## the test run, the fuzz targets, the faults at length, and ten times the seeds
 	@$(MAKE) --no-print-directory sim SEEDS=100000
 
 coverage:         ## what the tests reach: build/coverage/html/index.html (E2E=1: the end-to-end tests, too)
@@ -47,6 +47,11 @@ sim:              ## the simulations: SEEDS=10000 of them, or SEED=n alone with 
 	@tools/deps build test
 	@tools/build asan
 	@tests/sim/run $(SEEDS) $(SEED)
+
+faults:           ## faults and attacks at length; writes docs/faults.md
+	@tools/deps build test
+	@tools/build release
+	@tests/faults/run --long
 
 fuzz:             ## run each fuzz target for SECONDS_EACH=60 (TARGETS="frame head" ENGINE=libfuzzer, msan or afl)
 	@tools/deps build fuzz $(ENGINE)
