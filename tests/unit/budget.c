@@ -21,6 +21,14 @@ static void turns(int n)
         assert_true(duet_loop_turn(loop, 5) >= 0);
 }
 
+/* Until that connection is gone: what a peer sent may wait for an acknowledgement of what it had sent before. */
+static void turns_until_gone(uint64_t id)
+{
+    for (int i = 0; i < 2000 && server_find(&server->loops[0], id) != NULL; i++)
+        turns(1);
+    assert_null(server_find(&server->loops[0], id));
+}
+
 /* Sends an upgrade and reads what comes back. */
 static void ask(int fd, char answer[2048])
 {
@@ -41,8 +49,11 @@ TEST(budget, mem_7_newcomers_get_503_near_the_limit)
     start(1); /* any process is larger */
     turns(1);
     int fd = dial();
-    turns(2);
-    ssize_t n = recv(fd, answer, sizeof(answer) - 1, 0);
+    ssize_t n = -1;
+    for (int i = 0; i < 2000 && n < 0; i++) {
+        turns(1);
+        n = recv(fd, answer, sizeof(answer) - 1, MSG_DONTWAIT);
+    }
     assert_true(n > 0);
     answer[n] = 0;
     assert_non_null(strstr(answer, "HTTP/1.1 503 "));
@@ -67,8 +78,7 @@ TEST(budget, mem_7_the_fullest_queue_is_closed_first)
         assert_int_equal(duet_send(b, DUET_BINARY, payload, sizeof(payload)), 0);
     server->memory_max = 1; /* what look() finds is over it in any case */
     budget_start(&server->loops[0]);
-    turns(3);
-    assert_null(server_find(&server->loops[0], b_id));
+    turns_until_gone(b_id);
     assert_int_equal(closed_with, DUET_ERR_NOMEM);
     assert_non_null(server_find(&server->loops[0], a_id)); /* it kept nothing waiting */
     close(small);
@@ -102,8 +112,7 @@ TEST(budget, msg_3_a_message_that_is_not_whole_counts)
     uint64_t idle_id = server->loops[0].slots[0].conn->id, large_id = server->loops[0].slots[1].conn->id;
     server->memory_max = 1;
     budget_start(&server->loops[0]);
-    turns(3);
-    assert_null(server_find(&server->loops[0], large_id));
+    turns_until_gone(large_id);
     assert_int_equal(closed_with, DUET_ERR_NOMEM);
     assert_non_null(server_find(&server->loops[0], idle_id));
     close(idle);
@@ -127,8 +136,7 @@ TEST(budget, mem_7_it_is_looked_at_before_reading)
     assert_non_null(server_find(&server->loops[0], id));
     uint64_t had = server->loops[0].host.bytes_in;
     send(fd, "more", 4, MSG_NOSIGNAL);
-    turns(3);
-    assert_null(server_find(&server->loops[0], id));
+    turns_until_gone(id);
     assert_int_equal(server->loops[0].host.bytes_in, had);
     close(fd);
     detach();

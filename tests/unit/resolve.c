@@ -44,19 +44,19 @@ TEST(resolve, a_name_has_at_most_255_bytes)
     char name[300];
     duet_loop *loop;
     bool done = false;
+    struct lookup *l = NULL;
     assert_int_equal(duet_loop_new(&loop), 0);
+    mem_fail(0, true); /* while there is no other thread yet */
+    assert_int_equal(lookup_start(&l, loop, "a", 80, count_answer, &done), DUET_ERR_NOMEM);
+    mem_fail_end();
     for (size_t len = 254; len <= 256; len++) {
-        struct lookup *l = NULL;
+        l = NULL;
         memset(name, 'a', len); /* no such name: a label has at most 63 */
         name[len] = 0;
         int rc = lookup_start(&l, loop, name, 80, count_answer, &done);
         assert_int_equal(rc, len <= 255 ? 0 : DUET_ERR_INVALID);
         lookup_cancel(l);
     }
-    mem_fail(0, true);
-    struct lookup *l = NULL;
-    assert_int_equal(lookup_start(&l, loop, "a", 80, count_answer, &done), DUET_ERR_NOMEM);
-    mem_fail_end();
     assert_false(done);
     duet_loop_free(loop);
 }
