@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: MIT
+"""Who is in the matrix: for each the command, the versions' source, what it cannot do, and its known faults."""
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+from typing import NamedTuple
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+BUILD = ROOT / "build" / "interop"
+DUET = pathlib.Path(os.environ.get("DUET_BUILD", ROOT / "build" / "release"))
+COLUMNS = ("plain", "TLS", "deflate", "TLS, deflate")
+
+
+class Peer(NamedTuple):
+    key: str
+    name: str
+    package: str            # Debian's or npm's, for its version
+    command: list
+    roles: tuple = ("server", "client")
+    deflate: tuple = ("server", "client")  # the roles that know permessage-deflate
+    without: dict = {}      # step or report: why the library cannot
+    faults: tuple = ()      # Fault
+
+
+class Fault(NamedTuple):
+    """What the peer does wrong. It must be seen: one that is gone is a miss."""
+    roles: str
+    columns: str            # a pattern
+    line: str               # the beginning of the report's line
+    reason: str
+
+
+def npm(name):
+    return ["node", str(HERE / "peers" / f"{name}.mjs")]
+
+
+def python(name):
+    return ["/usr/bin/python3", "-P", str(HERE / "peers" / f"{name}.py")]
+
+
+def built(name):
+    return [str(BUILD / name)]
+
+
+BROWSERS = "the browsers' interface has none"
+WHOLE = "its interface sends whole messages"
+PEERS = [
+    Peer("ws", "ws (Node)", "npm:ws", npm("ws")),
+    Peer("undici", "undici (Node)", "npm:undici", npm("undici"), roles=("client",),
+         without={"their fragments": BROWSERS, "their ping": BROWSERS}),
+    Peer("websocket", "websocket (Node)", "npm:websocket", npm("websocket"), deflate=()),
+    Peer("faye", "faye-websocket (Node)", "npm:faye-websocket", npm("faye"), deflate=(),
+         without={"their fragments": WHOLE}),
+    Peer("websockets", "websockets (Python)", "python3-websockets", python("websockets")),
+    Peer("aiohttp", "aiohttp (Python)", "python3-aiohttp", python("aiohttp"), without={"their fragments": WHOLE}),
+    Peer("tornado", "Tornado (Python)", "python3-tornado", python("tornado"), without={"their fragments": WHOLE}),
+    Peer("autobahn", "Autobahn (Python)", "python3-autobahn", python("autobahn")),
+    Peer("gorilla", "gorilla/websocket (Go)", "golang-github-gorilla-websocket-dev", built("gorilla")),
+    Peer("nhooyr", "nhooyr.io/websocket (Go)", "golang-nhooyr-websocket-dev", built("nhooyr")),
+]
+
+
+def version(package):
+    """As its makers number it."""
+    if package.startswith("npm:"):
+        return json.loads((HERE / "node_modules" / package[4:] / "package.json").read_text())["version"]
+    said = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", package], capture_output=True, text=True, check=True)
+    upstream = said.stdout.rpartition("-")[0] or said.stdout
+    return re.sub(r"^\d+:|[+~]dfsg.*$|[+~]deb.*$", "", upstream)
+
+
+def flags(*packages):
+    return subprocess.run(["pkg-config", "--cflags", "--libs", *packages], capture_output=True, text=True,
+                          check=True).stdout.split()
+
+
+def compile_to(name, command):
+    """Unless what was compiled is newer than its source."""
+    source = pathlib.Path(command[-1]) if command[0] == "go" else pathlib.Path(command[1])
+    out = BUILD / name
+    if out.exists() and out.stat().st_mtime > max(source.stat().st_mtime, (DUET / "libduet.a").stat().st_mtime):
+        return
+    mode = ["build", "-o", str(out)] if command[0] == "go" else ["-o", str(out), "-O2", "-Wall"]
+    env = {**os.environ, "GOPATH": "/usr/share/gocode", "GO111MODULE": "off", "GOCACHE": str(BUILD / "go"),
+           "GOFLAGS": "", "CGO_ENABLED": "0"}
+    subprocess.run([command[0], *mode, *command[1:]], check=True, env=env)
+
+
+def source(name):
+    return str(HERE / "peers" / name)
+
+
+def build(wanted):
+    BUILD.mkdir(parents=True, exist_ok=True)
+    compile_to("driver", ["gcc", str(HERE / "driver.c"), "-std=gnu11", "-Wextra", f"-I{ROOT / 'include'}",
+                          f"-L{DUET}", "-lduet", f"-Wl,-rpath,{DUET}"])
+    for key, command in RECIPES.items():
+        if key in wanted:
+            compile_to(key, command())
+
+
+RECIPES = {
+    "gorilla": lambda: ["go", source("gorilla.go")],
+    "nhooyr": lambda: ["go", source("nhooyr.go")],
+}
