@@ -19,7 +19,7 @@ class Program:
         self.said = []
         self.lines = queue.Queue()
         self.errors = open(log, "ab") if log else subprocess.DEVNULL
-        self.process = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL,
+        self.process = subprocess.Popen([str(word) for word in command], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, stderr=self.errors, env={**os.environ, **(env or {})})
         self.reader = threading.Thread(target=self.read, daemon=True)
         self.reader.start()
@@ -41,10 +41,11 @@ class Program:
             pass
         return None
 
-    def end(self, patience=PATIENCE):
-        """Waits for its own end."""
+    def end(self):
+        """Ends its input, at which it should end."""
+        self.process.stdin.close()
         try:
-            self.process.wait(patience)
+            self.process.wait(10)
         except subprocess.TimeoutExpired:
             pass
         self.stop()
@@ -90,9 +91,10 @@ def with_server(peer, column, keys, broken, log):
             return ["miss the peer starts: it named no port"], []
         url = f"{'wss' if 'TLS' in column else 'ws'}://127.0.0.1:{port.split(' ')[1]}/echo"
         driver = Program([BUILD / "driver", "client", url, *options(peer, "server", column, keys, broken)], log=log)
-        driver.end()
+        driver.until("over")
         for _ in range(2):
             server.until("closed", 10)
+        driver.end()
         return driver.said, server.said
     finally:
         server.stop()
@@ -114,7 +116,8 @@ def with_client(peer, column, keys, broken, log):
             client.until("closed")
             client.stop()
             said += client.said
-        driver.end(10)
+        driver.until("over", 10)
+        driver.end()
         return driver.said, said
     finally:
         driver.stop()
@@ -168,7 +171,7 @@ def judge(peer, role, column, lines):
         its = [miss for miss in misses if miss.startswith(fault.line)]
         if its:
             seen.append(fault.reason)
-            misses = [miss for miss in misses if miss not in its]
+            misses = [] if fault.ends else [miss for miss in misses if miss not in its]
         else:
             misses.append(f"a fault that is listed was not seen: {fault.line}")
     return misses, seen

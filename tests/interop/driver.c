@@ -10,7 +10,8 @@
  *
  * The first connection goes through `steps` and is closed from here; of the second the other side is asked to close.
  * Each result is a line, `ok NAME` or `miss NAME: what`. `sent N M` is what the other side must have received on the
- * first connection: messages, and octets of them. The exit code is 0 without a miss.
+ * first connection: messages, and octets of them. `over` is the last line; the program ends with its standard input, so
+ * that a peer who closes TCP last finds somebody there. The exit code is 0 without a miss.
  *
  * What the other side is told to do, by texts: "!parts ..." comes back in two or more frames, "!ping" is answered by a
  * ping and, once its pong came, by the text "pong"; "!close" by a Close, 1000 and "from the peer".
@@ -20,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { MOST = 1 << 20, FLIGHT = 200, PATIENCE_MS = 60000 };
 
@@ -55,7 +57,16 @@ static unsigned continuations, pings;
 static unsigned long sent_messages, sent_octets;
 static const char *without[4];
 static bool deflate, spoil;
+static bool over;
 static int result;
+
+static void finish(void)
+{
+    if (!over)
+        printf("over\n");
+    over = true;
+    fflush(stdout);
+}
 
 __attribute__((format(printf, 3, 4))) static void verdict(bool ok, const char *name, const char *what, ...)
 {
@@ -271,7 +282,7 @@ static void again(void *arg)
     client = NULL;
     if (duet_connect(&client, loop, &client_config, why) < 0) {
         verdict(false, "connect", "%s", why);
-        duet_loop_stop(loop);
+        finish();
     }
 }
 
@@ -288,7 +299,7 @@ static void closed(duet_conn *c, const duet_closing *why)
             why->reason != NULL ? why->reason : "", duet_strerror(why->error));
     static duet_timer *later;
     if (connection == 2 || result != 0)
-        duet_loop_stop(loop);
+        finish();
     else if (server == NULL && (later = duet_timer_new(loop, again, NULL)) != NULL)
         duet_timer_set(later, 1);
 }
@@ -297,15 +308,25 @@ static void failed(duet_client *which, const duet_failure *why)
 {
     (void)which;
     verdict(false, "connect", "%s", why->detail);
-    duet_loop_stop(loop);
+    finish();
 }
 
 static void late(void *arg)
 {
     (void)arg;
+    if (over)
+        return;
     verdict(false, at < STEPS ? steps[at].name : "closing", "nothing came for too long, connection %u, message %u",
             connection, received);
-    duet_loop_stop(loop);
+    finish();
+}
+
+static void input(void *arg, int fd, int events)
+{
+    (void)arg, (void)events;
+    char c;
+    if (read(fd, &c, 1) <= 0)
+        duet_loop_stop(loop);
 }
 
 static const char *const offered[] = { "elsewhere.v1", "interop.v1", NULL };
@@ -383,6 +404,8 @@ int main(int argc, char **argv)
     if (n < 2 || duet_loop_new(&loop) < 0 || (patience = duet_timer_new(loop, late, NULL)) == NULL)
         return 2;
     if ((strcmp(words[0], "server") == 0 ? serve(words[1], cert, key) : visit(words[1], ca)) < 0)
+        return 2;
+    if (duet_loop_watch(loop, STDIN_FILENO, DUET_READABLE, input, NULL) == NULL)
         return 2;
     duet_timer_set(patience, PATIENCE_MS);
     duet_loop_run(loop);

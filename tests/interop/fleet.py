@@ -32,6 +32,7 @@ class Fault(NamedTuple):
     columns: str            # a pattern
     line: str               # the beginning of the report's line
     reason: str
+    ends: bool = False      # the connection, so that all other misses follow from it
 
 
 def npm(name):
@@ -48,6 +49,8 @@ def built(name):
 
 BROWSERS = "the browsers' interface has none"
 WHOLE = "its interface sends whole messages"
+NO_VALUE = ("Tornado, as Debian has it, drops parameters without a value (server_no_context_takeover), so that its answer "
+            "is not what was offered, and it keeps a window that it may not")
 PEERS = [
     Peer("ws", "ws (Node)", "npm:ws", npm("ws")),
     Peer("undici", "undici (Node)", "npm:undici", npm("undici"), roles=("client",),
@@ -57,10 +60,19 @@ PEERS = [
          without={"their fragments": WHOLE}),
     Peer("websockets", "websockets (Python)", "python3-websockets", python("websockets")),
     Peer("aiohttp", "aiohttp (Python)", "python3-aiohttp", python("aiohttp"), without={"their fragments": WHOLE}),
-    Peer("tornado", "Tornado (Python)", "python3-tornado", python("tornado"), without={"their fragments": WHOLE}),
+    Peer("tornado", "Tornado (Python)", "python3-tornado", python("tornado"), without={"their fragments": WHOLE},
+         faults=(Fault("server", ".*deflate", "connect: the answer has Sec-WebSocket-Extensions", NO_VALUE, True),
+                 Fault("client", ".*deflate", "our Close is answered: code 1006, reason \"\", the peer broke", NO_VALUE, True))),
     Peer("autobahn", "Autobahn (Python)", "python3-autobahn", python("autobahn")),
     Peer("gorilla", "gorilla/websocket (Go)", "golang-github-gorilla-websocket-dev", built("gorilla")),
     Peer("nhooyr", "nhooyr.io/websocket (Go)", "golang-nhooyr-websocket-dev", built("nhooyr")),
+    Peer("beast", "Boost.Beast (C++)", "libboost1.74-dev", built("beast")),
+    Peer("libsoup", "libsoup (C)", "libsoup-3.0-dev", built("libsoup"),
+         without={"their fragments": WHOLE, "their ping": "its interface pings by a timer only"}),
+]
+
+
+NOT_HERE = [
 ]
 
 
@@ -106,4 +118,6 @@ def build(wanted):
 RECIPES = {
     "gorilla": lambda: ["go", source("gorilla.go")],
     "nhooyr": lambda: ["go", source("nhooyr.go")],
+    "beast": lambda: ["g++", source("beast.cpp"), "-std=c++17", "-pthread", "-lssl", "-lcrypto"],
+    "libsoup": lambda: ["gcc", source("libsoup.c"), *flags("libsoup-3.0")],
 }
