@@ -147,11 +147,8 @@ def peers_view(peer, driver, said):
     return verdicts
 
 
-def play(peer, role, column, keys, broken=False):
-    """All lines of verdicts; what the programs had to complain of is in a log."""
-    log = BUILD / f"{peer.key}-{role}-{re.sub(', ', '-', column)}.log"
-    log.write_text("")
-    driver, said = (with_server if role == "server" else with_client)(peer, column, keys, broken, log)
+def all_lines(peer, driver, said, log):
+    """The verdicts of both sides; the log gets them, too, and what the programs said."""
     lines = [line for line in driver if line.split(" ")[0] in ("ok", "miss")]
     if not any(line.startswith("sent ") for line in driver) and not any(line.startswith("miss") for line in lines):
         lines.append("miss the driver comes to its end: it does not")
@@ -159,6 +156,13 @@ def play(peer, role, column, keys, broken=False):
     with log.open("a") as out:
         out.write("\n".join(["", "driver:", *driver, "", "peer:", *said, "", "verdicts:", *lines, ""]))
     return lines
+
+
+def play(peer, role, column, keys, broken=False):
+    """All lines of verdicts; what the programs had to complain of is in a log."""
+    log = BUILD / f"{peer.key}-{role}-{re.sub(', ', '-', column)}.log"
+    log.write_text("")
+    return all_lines(peer, *(with_server if role == "server" else with_client)(peer, column, keys, broken, log), log)
 
 
 def judge(peer, role, column, lines):

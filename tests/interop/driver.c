@@ -5,8 +5,9 @@
  *   driver server URL         prints `port N`, and serves two connections
  *   driver client URL         makes two connections, one after the other
  *
- * Options: --ca FILE, --cert FILE --key FILE, --deflate, --without STEP, --break (a wrong octet is sent once, so that
- * the matrix is seen to fail).
+ * Options: --ca FILE, --cert FILE --key FILE, --deflate, --without STEP, --served (the other side is a channel of
+ * `duet serve`, which obeys nobody: it closes the second connection when it is stopped, after `waiting`), --break (a
+ * wrong octet is sent once, so that the matrix is seen to fail).
  *
  * The first connection goes through `steps` and is closed from here; of the second the other side is asked to close.
  * Each result is a line, `ok NAME` or `miss NAME: what`. `sent N M` is what the other side must have received on the
@@ -56,7 +57,7 @@ static unsigned at, received; /* the step, and its messages so far */
 static unsigned continuations, pings;
 static unsigned long sent_messages, sent_octets;
 static const char *without[4];
-static bool deflate, spoil;
+static bool deflate, spoil, served;
 static bool over;
 static int result;
 
@@ -172,6 +173,8 @@ static void send_order(duet_conn *c, const char *order)
 
 static bool left_out(const struct step *s)
 {
+    if (served && (s->how == THEIR_PARTS || s->how == THEIR_PING))
+        return true;
     for (unsigned i = 0; i < sizeof(without) / sizeof(without[0]); i++)
         if (without[i] != NULL && strcmp(without[i], s->name) == 0)
             return true;
@@ -215,15 +218,21 @@ static void opened(duet_conn *c)
 {
     connection++;
     const char *agreed = duet_subprotocol(c);
-    verdict(agreed != NULL && strcmp(agreed, "interop.v1") == 0, "open with a subprotocol", "it is %s",
-            agreed != NULL ? agreed : "none");
+    if (served)
+        verdict(agreed == NULL, "open", "the subprotocol is %s", agreed);
+    else
+        verdict(agreed != NULL && strcmp(agreed, "interop.v1") == 0, "open with a subprotocol", "it is %s",
+                agreed != NULL ? agreed : "none");
     verdict(duet_deflates(c) == deflate, "permessage-deflate as configured", "%s", deflate ? "declined" : "agreed on");
     if (server != NULL)
         duet_conn_trace(c);
     if (connection == 1)
         begin(c);
-    else
+    else if (!served)
         duet_send(c, DUET_TEXT, "!close", 6);
+    else
+        printf("waiting\n");
+    fflush(stdout);
 }
 
 static void message(duet_conn *c, const duet_msg *m)
@@ -290,9 +299,10 @@ static void closed(duet_conn *c, const duet_closing *why)
 {
     (void)c;
     const char *name = connection == 1 ? "our Close is answered" : "their Close";
-    const char *reason = connection == 1 ? NULL : "from the peer";
+    const char *reason = connection == 1 || served ? NULL : "from the peer";
+    unsigned code = connection == 2 && served ? DUET_CODE_AWAY : DUET_CODE_NORMAL;
     verdict(connection == 2 || at == STEPS, "every step", "it ended in \"%s\"", steps[at % STEPS].name);
-    verdict(why->code == DUET_CODE_NORMAL && why->error == 0 &&
+    verdict(why->code == code && why->error == 0 &&
                 (reason == NULL || (why->reason_len == strlen(reason) &&
                                     memcmp(why->reason, reason, why->reason_len) == 0)),
             name, "code %u, reason \"%.*s\", %s", why->code, (int)why->reason_len,
@@ -331,6 +341,7 @@ static void input(void *arg, int fd, int events)
 
 static const char *const offered[] = { "elsewhere.v1", "interop.v1", NULL };
 static const char *const taken[] = { "interop.v1", NULL };
+static const char *const any[] = { "*", NULL };
 
 static int serve(const char *url, const char *cert, const char *key)
 {
@@ -340,6 +351,7 @@ static int serve(const char *url, const char *cert, const char *key)
         .on = { .open = opened, .message = message, .pong = pong, .close = closed },
         .message_max = MOST,
         .queue_max = DUET_OFF,
+        .origins = any, /* a browser's page is from elsewhere */
         .subprotocols = taken,
         .trace = trace,
         .deflate = { .on = deflate },
@@ -397,6 +409,8 @@ int main(int argc, char **argv)
             deflate = true;
         else if (strcmp(argv[i], "--break") == 0)
             spoil = true;
+        else if (strcmp(argv[i], "--served") == 0)
+            served = true;
         else if (n < 2)
             words[n++] = argv[i];
     }

@@ -24,6 +24,8 @@ class Peer(NamedTuple):
     deflate: tuple = ("server", "client")  # the roles that know permessage-deflate
     without: dict = {}      # step or report: why the library cannot
     faults: tuple = ()      # Fault
+    proxy: bool = False     # see proxies.py
+    tls: bool = True
 
 
 class Fault(NamedTuple):
@@ -45,6 +47,10 @@ def python(name):
 
 def built(name):
     return [str(BUILD / name)]
+
+
+def proxy(key, name, package, tls=True):
+    return Peer(key, name, package, [], proxy=True, tls=tls)
 
 
 BROWSERS = "the browsers' interface has none"
@@ -69,6 +75,15 @@ PEERS = [
     Peer("beast", "Boost.Beast (C++)", "libboost1.74-dev", built("beast")),
     Peer("libsoup", "libsoup (C)", "libsoup-3.0-dev", built("libsoup"),
          without={"their fragments": WHOLE, "their ping": "its interface pings by a timer only"}),
+    Peer("chromium", "Chromium", "chromium", [*npm("browser"), "chromium"], roles=("client",),
+         without={"their fragments": BROWSERS, "their ping": BROWSERS}),
+    Peer("firefox", "Firefox ESR", "firefox-esr", [*npm("browser"), "firefox"], roles=("client",),
+         without={"their fragments": BROWSERS, "their ping": BROWSERS}),
+    proxy("nginx", "nginx", "nginx"),
+    proxy("haproxy", "HAProxy", "haproxy"),
+    proxy("apache", "Apache, mod_proxy_wstunnel", "apache2"),
+    proxy("varnish", "Varnish", "varnish", tls=False),
+    proxy("caddy", "Caddy", "caddy"),
 ]
 
 
