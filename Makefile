@@ -13,7 +13,7 @@ SEEDS ?= 10000
 SEED ?=
 E2E ?=
 
-.PHONY: all deps run test coverage conformance prove faults fuzz sim bench soak install clean help
+.PHONY: all deps run test coverage conformance interop prove faults fuzz sim bench soak install clean help
 
 all:              ## build the release into build/release
 	@tools/deps build
@@ -34,6 +34,11 @@ conformance:      ## every case against Duet and others, in full (PEERS="--quick
 	@tools/deps build test conformance
 	@tools/build release
 	@tests/conformance/everything $(PEERS)
+
+interop:          ## programs that nobody here wrote, as clients and servers (PEERS="ws gorilla"); writes docs/interop.md
+	@tools/deps build test interop
+	@tools/build release
+	@tests/interop/everything $(PEERS)
 
 prove: test fuzz faults  ## the test run, the fuzz targets, the faults at length, and ten times the seeds
 	@$(MAKE) --no-print-directory sim SEEDS=100000

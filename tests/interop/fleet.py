@@ -57,6 +57,8 @@ BROWSERS = "the browsers' interface has none"
 WHOLE = "its interface sends whole messages"
 NO_VALUE = ("Tornado, as Debian has it, drops parameters without a value (server_no_context_takeover), so that its answer "
             "is not what was offered, and it keeps a window that it may not")
+TURNS = ("libwebsockets as a client with permessage-deflate turns forever in itself once a frame comes that is not "
+         "compressed (81 01 61)")
 PEERS = [
     Peer("ws", "ws (Node)", "npm:ws", npm("ws")),
     Peer("undici", "undici (Node)", "npm:undici", npm("undici"), roles=("client",),
@@ -75,6 +77,8 @@ PEERS = [
     Peer("beast", "Boost.Beast (C++)", "libboost1.74-dev", built("beast")),
     Peer("libsoup", "libsoup (C)", "libsoup-3.0-dev", built("libsoup"),
          without={"their fragments": WHOLE, "their ping": "its interface pings by a timer only"}),
+    Peer("lws", "libwebsockets (C)", "libwebsockets-dev", built("lws"),
+         faults=(Fault("client", ".*deflate", "text of 1 B: nothing came", TURNS, True),)),
     Peer("chromium", "Chromium", "chromium", [*npm("browser"), "chromium"], roles=("client",),
          without={"their fragments": BROWSERS, "their ping": BROWSERS}),
     Peer("firefox", "Firefox ESR", "firefox-esr", [*npm("browser"), "firefox"], roles=("client",),
@@ -88,6 +92,12 @@ PEERS = [
 
 
 NOT_HERE = [
+    "nginx, HAProxy, Apache, Varnish, Caddy: of `duet serve` behind them no subprotocol is asked, and neither fragments nor "
+    "pings of its own, which it does not send; its drain (1001) closes the second connection. Behind them npm's ws has the "
+    "whole of it with the driver.",
+    "Varnish: TLS, which it leaves to others.",
+    "Firefox, Chromium, undici: no server is theirs.",
+    "wslay: frames only; the handshake would have to be written here.",
 ]
 
 
@@ -97,7 +107,7 @@ def version(package):
         return json.loads((HERE / "node_modules" / package[4:] / "package.json").read_text())["version"]
     said = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", package], capture_output=True, text=True, check=True)
     upstream = said.stdout.rpartition("-")[0] or said.stdout
-    return re.sub(r"^\d+:|[+~]dfsg.*$|[+~]deb.*$", "", upstream)
+    return re.sub(r"^\d+:|[+~](dfsg|ds|deb).*$|esr$", "", upstream)
 
 
 def flags(*packages):
@@ -134,5 +144,6 @@ RECIPES = {
     "gorilla": lambda: ["go", source("gorilla.go")],
     "nhooyr": lambda: ["go", source("nhooyr.go")],
     "beast": lambda: ["g++", source("beast.cpp"), "-std=c++17", "-pthread", "-lssl", "-lcrypto"],
+    "lws": lambda: ["gcc", source("lws.c"), *flags("libwebsockets")],
     "libsoup": lambda: ["gcc", source("libsoup.c"), *flags("libsoup-3.0")],
 }

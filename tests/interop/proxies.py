@@ -6,6 +6,7 @@ import pathlib
 import random
 import re
 import socket
+import threading
 import time
 import urllib.request
 
@@ -94,7 +95,6 @@ CADDY = """
 {{
     admin off
     auto_https off
-    persist_config off
 }}
 http://127.0.0.1:{plain} {{
     reverse_proxy 127.0.0.1:{backend}
@@ -113,13 +113,19 @@ PROGRAMS = {
 }
 
 
+GIVEN = set()
+GIVING = threading.Lock()
+
+
 def free_ports(count):
-    """Not of those that the system gives to others meanwhile."""
+    """Not of those that the system gives to others meanwhile, and none twice."""
     ports = []
-    for port in random.sample(range(20000, 32000), 1000):
-        with socket.socket() as s:
-            if len(ports) < count and s.connect_ex(("127.0.0.1", port)) != 0:
-                ports.append(port)
+    with GIVING:
+        for port in random.sample(sorted(set(range(20000, 32000)) - GIVEN), 1000):
+            with socket.socket() as s:
+                if len(ports) < count and s.connect_ex(("127.0.0.1", port)) != 0:
+                    ports.append(port)
+        GIVEN.update(ports)
     return ports
 
 
@@ -144,7 +150,7 @@ def front(key, column, keys, backend, log):
                  nginx_user="user root;" if root else "", apache_user="User www-data\nGroup www-data" if root else "")
     config, command = PROGRAMS[key]
     words["config"].write_text(config.format(**words))
-    program = cell.Program(command.format(**words).split(), {"XDG_DATA_HOME": str(folder), "HOME": str(folder)}, log)
+    program = cell.Program(command.format(**words).split(), {"XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder), "HOME": str(folder)}, log)
     port = secure if "TLS" in column else plain
     url = f"{'wss' if 'TLS' in column else 'ws'}://127.0.0.1:{port}"
     return program, url if wait_for(program, port) else None
@@ -162,7 +168,7 @@ def before_driver(peer, column, keys, broken, log):
             return ["miss the proxy starts: it does not"], []
         for _ in range(2):
             client = cell.Program([*fleet.npm("ws"), "client", f"{url}/echo"], cell.environment(column, keys), log)
-            client.until("closed")
+            cell.wait_for_close(client, driver)
             client.stop()
             said += client.said
         driver.until("over", 10)
