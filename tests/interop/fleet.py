@@ -57,8 +57,8 @@ BROWSERS = "the browsers' interface has none"
 WHOLE = "its interface sends whole messages"
 NO_VALUE = ("Tornado, as Debian has it, drops parameters without a value (server_no_context_takeover), so that its answer "
             "is not what was offered, and it keeps a window that it may not")
-TURNS = ("libwebsockets as a client with permessage-deflate turns forever in itself once a frame comes that is not "
-         "compressed (81 01 61)")
+TURNS = ("libwebsockets as a client with permessage-deflate says no more once a frame with content comes that "
+         "is not compressed (81 01 61)")
 PEERS = [
     Peer("ws", "ws (Node)", "npm:ws", npm("ws")),
     Peer("undici", "undici (Node)", "npm:undici", npm("undici"), roles=("client",),
