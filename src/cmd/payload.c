@@ -51,8 +51,10 @@ static bool read_size(size_t *to, const char **at)
         return false;
     unsigned shift = (*end | 0x20) == 'k' ? 10 : (*end | 0x20) == 'm' ? 20 : 0;
     *at = end + (shift > 0);
+    if (n > (unsigned long)PAYLOAD_MOST >> shift)
+        return false;
     *to = n << shift;
-    return *to >= PAYLOAD_LEAST && *to <= PAYLOAD_MOST;
+    return *to >= PAYLOAD_LEAST;
 }
 
 bool payload_read_sizes(struct payload_sizes *out, const char *text)
@@ -86,7 +88,7 @@ static size_t size_of(const struct payload_sizes *s, uint64_t name)
     if (s->count == 1)
         return s->sizes[0];
     uint64_t drawn = mix(name);
-    return s->range ? s->sizes[0] + drawn % (s->sizes[1] - s->sizes[0] + 1) : s->sizes[drawn % s->count];
+    return s->range ? s->sizes[0] + (size_t)(drawn % (s->sizes[1] - s->sizes[0] + 1)) : s->sizes[drawn % s->count];
 }
 
 static void fill_piece(uint8_t *to, enum payload_kind kind, uint64_t *state)

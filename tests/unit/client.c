@@ -1020,13 +1020,14 @@ static void take_payload(uint8_t *to, size_t want)
             len = len << 8 | head[i];
         mask = head + size - 4;
         assert_true(len <= want - have);
-        for (size_t at = 0; at < len;) {
+        size_t due = (size_t)len;
+        for (size_t at = 0; at < due;) {
             duet_loop_turn(loop, 0);
-            ssize_t got = recv(accepted, to + have + at, len - at < 65536 ? len - at : 65536, 0);
+            ssize_t got = recv(accepted, to + have + at, due - at < 65536 ? due - at : 65536, 0);
             for (ssize_t i = 0; i < got; i++, at++)
                 to[have + at] ^= mask[at & 3];
         }
-        have += len;
+        have += due;
     }
 }
 
