@@ -21,7 +21,7 @@ function json(bytes) {
     return text.slice(0, bytes);
 }
 
-const payloads = SIZES.flatMap(size => [json(size), Buffer.alloc(size, "duet"), randomBytes(size)]);
+const all = SIZES.flatMap(size => [json(size), Buffer.alloc(size, "duet"), randomBytes(size)]);
 
 async function serve(name, ...args) {
     const port = await freePort();
@@ -47,7 +47,7 @@ async function open(url, perMessageDeflate) {
 
 const same = (a, b) => assert.ok(Buffer.from(a).equals(b), `${a.length} bytes come back as they were, not ${b.length}`);
 
-async function echoes(url, options) {
+async function echoes(url, options, payloads = all) {
     const socket = await open(url, options);
     assert.match(socket.extensions, /^permessage-deflate/);
     for (const payload of payloads) {
@@ -76,6 +76,10 @@ const windows = [9, 10, 11, 12, 13, 14, 15].map(bits => ({ serverMaxWindowBits: 
 const combine = (...those) => takeovers.flatMap(takeover =>
     those.map(window => ({ threshold: 0, ...takeover, ...window })));
 const options = combine({}, { clientMaxWindowBits: true }, ...windows);
+/* Each window with each, with messages that are longer than all of them. */
+const pairs = windows.flatMap(one => windows.map(other => (
+    { serverMaxWindowBits: one.serverMaxWindowBits, clientMaxWindowBits: other.clientMaxWindowBits })));
+const few = [json(200), json(70000), json(70000), "", json(1000)];
 
 for (const mode of ["--deflate", "--keep-window"]) {
     describe(`echo ${mode}`, TIMEOUT, () => {
@@ -86,6 +90,12 @@ for (const mode of ["--deflate", "--keep-window"]) {
         test("every takeover and window that ws can offer", async () => {
             for (let i = 0; i < options.length; i += 8)
                 await Promise.all(options.slice(i, i + 8).map(each => echoes(server.url, each)));
+        });
+
+        test("each window with each, under each takeover", async () => {
+            const each = combine(...pairs);
+            for (let i = 0; i < each.length; i += 8)
+                await Promise.all(each.slice(i, i + 8).map(one => echoes(server.url, one, few)));
         });
 
         test("a client that offers nothing gets nothing", async () => {
@@ -154,7 +164,7 @@ for (const mode of ["--deflate", "--keep-window"]) {
     });
 }
 
-async function echoesOfOurClient(mode, each) {
+async function echoesOfOurClient(mode, each, payloads = all) {
     const port = await freePort();
     const server = new WebSocketServer({ port, host: "127.0.0.1", perMessageDeflate: each, maxPayload: 2 * MIB });
     await new Promise(done => server.once("listening", done));
@@ -176,8 +186,14 @@ async function echoesOfOurClient(mode, each) {
 /* Without --keep-window it asks for no takeover itself. */
 const serverOptions = { "--deflate": [{ threshold: 0 }, ...windows.map(each => ({ threshold: 0, ...each }))],
                         "--keep-window": combine({}, ...windows) };
-for (const [mode, all] of Object.entries(serverOptions))
+for (const [mode, each] of Object.entries(serverOptions))
     test(`our client with ${mode} against a server of ws`, TIMEOUT, async () => {
-        for (let i = 0; i < all.length; i += 8)
-            await Promise.all(all.slice(i, i + 8).map(each => echoesOfOurClient(mode, each)));
+        for (let i = 0; i < each.length; i += 8)
+            await Promise.all(each.slice(i, i + 8).map(one => echoesOfOurClient(mode, one)));
     });
+
+test("our client against a server of ws, each window with each, under each takeover", TIMEOUT, async () => {
+    const each = combine(...pairs);
+    for (let i = 0; i < each.length; i += 8)
+        await Promise.all(each.slice(i, i + 8).map(one => echoesOfOurClient("--keep-window", one, few)));
+});
