@@ -19,6 +19,12 @@ foreach(source ${unit_sources})
   target_link_libraries(unit_${name} PRIVATE unit_main duet_static)
   add_test(NAME unit_${name} COMMAND unit_${name})
 endforeach()
+# Tests of the hub are unit_hub_NAME, of its engines unit_engine_NAME, of its ways in unit_way_NAME.
+file(GLOB hub_tests CONFIGURE_DEPENDS tests/unit/hub_*.c tests/unit/engine_*.c tests/unit/way_*.c)
+foreach(source ${hub_tests})
+  get_filename_component(name ${source} NAME_WE)
+  target_link_libraries(unit_${name} PRIVATE duet_hub)
+endforeach()
 foreach(name deflate pack)
   target_link_libraries(unit_${name} PRIVATE ZLIB::ZLIB) # the peer
 endforeach()
