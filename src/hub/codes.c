@@ -4,11 +4,11 @@
 const char *hub_code_text(int code)
 {
     switch (code) {
-#define ERROR_TEXT(name, number, message, temporary)                                                                 \
-    case number:                                                                                                     \
+#define ERROR_TEXT(name, number, message, temporary)                                                                   \
+    case number:                                                                                                       \
         return message;
-#define CODE_TEXT(name, number, reason)                                                                              \
-    case number:                                                                                                     \
+#define CODE_TEXT(name, number, reason)                                                                                \
+    case number:                                                                                                       \
         return reason;
         HUB_ERRORS(ERROR_TEXT)
         HUB_UNSUBSCRIBES(CODE_TEXT)
@@ -21,8 +21,8 @@ const char *hub_code_text(int code)
 bool hub_error_temporary(int code)
 {
     switch (code) {
-#define ERROR_TEMPORARY(name, number, message, temporary)                                                            \
-    case number:                                                                                                     \
+#define ERROR_TEMPORARY(name, number, message, temporary)                                                              \
+    case number:                                                                                                       \
         return temporary;
         HUB_ERRORS(ERROR_TEMPORARY)
     default:

@@ -31,7 +31,7 @@ struct hub_options {
     uint64_t history_ttl_ms;      /* since the last publication: 0, none; both are needed */
     uint64_t history_meta_ttl_ms; /* epoch and top are known so long after the last use: 30 days */
     enum hub_deliver deliver;
-    bool cache;                   /* force_recovery_mode: cache; only the newest counts */
+    bool cache; /* force_recovery_mode: cache; only the newest counts */
     bool force_recovery, allow_recovery, force_positioning, allow_positioning;
 
     /* Who is there. */
@@ -46,9 +46,9 @@ struct hub_options {
     char *channel_regex;              /* POSIX extended, of the whole name behind the namespace; NULL: any. Owned */
 
     /* What may be published. */
-    unsigned kinds;          /* bits 1 << enum hub_kind: all */
-    uint32_t message_max;    /* bytes of a publication: 64 KiB */
-    uint32_t publish_per_s;  /* of one connection, a burst of twice that: 0, no limit */
+    unsigned kinds;         /* bits 1 << enum hub_kind: all */
+    uint32_t message_max;   /* bytes of a publication: 64 KiB */
+    uint32_t publish_per_s; /* of one connection, a burst of twice that: 0, no limit */
 
     /* Ways to save bytes. */
     bool delta_publish, allow_delta_fossil; /* allowed_delta_types: [fossil] */
@@ -65,8 +65,8 @@ struct hub_limits {
     uint32_t connections_per_user;    /* 0: no limit; disconnect 3504 */
     uint32_t idempotency_keys;        /* remembered for each channel: 10,000 */
     uint64_t idempotency_ms;          /* 5 min */
-    uint64_t history_bytes;           /* of all channels in memory: 256 MiB; a channel that needs more loses its oldest */
-    uint32_t recovery_max;            /* publications one recovery or history page brings: 300 */
+    uint64_t history_bytes; /* of all channels in memory: 256 MiB; a channel that needs more loses its oldest */
+    uint32_t recovery_max;  /* publications one recovery or history page brings: 300 */
 };
 
 void hub_options_default(struct hub_options *o);

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What keeps streams beyond the hub's memory. The hub holds the publications of every channel in use, so an engine is
+ * asked twice: what is there of a channel when it is first used, and to keep each publication before it is acknowledged
+ * and (unless the namespace says `deliver: at_once`) before anybody sees it.
+ *
+ * All functions may be called by any thread and never wait for a disk or a network; their `done` is called once for
+ * each, by any thread, but never from within the function itself: the caller may hold a channel's lock. What is
+ * appended to one channel is done in the order in which it was given.
+ */
+#ifndef HUB_ENGINE_H
+#define HUB_ENGINE_H
+
+#include "hub/stream.h"
+
+struct engine;
+
+/* A request's memory is its owner's from `done` on; until then the engine's. */
+struct engine_load {
+    struct engine_load *next;
+    void (*done)(struct engine_load *l);
+    void *owner;
+    const char *name; /* of the channel, as it is while this waits */
+    size_t name_len;
+    uint32_t most; /* publications at most, the newest: history_size */
+
+    /* The answer. */
+    int error; /* 0, or negative: nothing is known, the channel cannot be used now */
+    bool found;
+    struct stream stream; /* when found: epoch, top and what is kept; taken by the owner */
+};
+
+struct engine_append {
+    struct engine_append *next;
+    void (*done)(struct engine_append *a);
+    void *owner;
+    const char *name;
+    size_t name_len;
+    char epoch[STREAM_EPOCH + 1];
+    struct publication *publication; /* its offset is set: one above the last that was kept, or the append is refused
+                                        (DUET_ERR_STATE): what failed before it must leave no hole (HUB-4) */
+    uint32_t history_size;           /* what is to be kept from now on */
+    uint64_t history_ttl_ms, history_meta_ttl_ms;
+
+    int error; /* the answer: 0, it is kept; else it is not, and never will be */
+};
+
+struct engine_ops {
+    const char *name; /* "sqlite" */
+    void (*load)(struct engine *e, struct engine_load *l);
+    void (*append)(struct engine *e, struct engine_append *a);
+    /* Drops what is kept of a channel: its publications up to `offset`; epoch and top stay. Best effort, behind what
+     * was appended before. */
+    void (*clear)(struct engine *e, const char *name, size_t len, uint64_t offset);
+    /* Whether it can keep anything now; `why` (200 bytes) says what is wrong. */
+    bool (*healthy)(struct engine *e, char *why);
+    /* Finishes what waits, calls its `done`, and ends. */
+    void (*free)(struct engine *e);
+};
+
+/* The first member of each engine. */
+struct engine {
+    const struct engine_ops *ops;
+};
+
+#endif
