@@ -7,10 +7,14 @@ if(NOT EXISTS ${PROJECT_SOURCE_DIR}/src/cmd/main.c)
   return()
 endif()
 
-# The hub with its ways in and engines: an archive of its own, so that unit tests link what they need of it.
+find_package(PkgConfig REQUIRED)
+
+# The hub with its ways in and engines: an archive of its own, so that unit tests link what they need of it. What it
+# keeps it keeps in SQLite, which is the program's alone.
+pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3>=3.34)
 file(GLOB hub_sources CONFIGURE_DEPENDS src/wire/*.c src/hub/*.c src/engine/*.c)
 add_library(duet_hub STATIC ${hub_sources})
-target_link_libraries(duet_hub PUBLIC duet_flags duet_static)
+target_link_libraries(duet_hub PUBLIC duet_flags duet_static PkgConfig::SQLITE)
 
 add_executable(duet_embed tools/embed.c)
 target_link_libraries(duet_embed PRIVATE duet_warnings)
@@ -23,7 +27,6 @@ add_custom_command(
   COMMENT "Embedding web/")
 
 # Lines typed at a terminal are edited by libedit, which is the program's alone: libduet knows no terminal.
-find_package(PkgConfig REQUIRED)
 pkg_check_modules(EDIT REQUIRED IMPORTED_TARGET libedit)
 
 add_executable(duet_program ${program_sources} ${web_source})

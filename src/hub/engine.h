@@ -4,9 +4,13 @@
  * asked twice: what is there of a channel when it is first used, and to keep each publication before it is acknowledged
  * and (unless the namespace says `deliver: at_once`) before anybody sees it.
  *
- * All functions may be called by any thread and never wait for a disk or a network; their `done` is called once for
- * each, by any thread, but never from within the function itself: the caller may hold a channel's lock. What is
- * appended to one channel is done in the order in which it was given.
+ * All functions may be called by any thread and never wait for a disk or a network. What an engine takes is done once,
+ * by any thread, but never from within the function itself: the caller may hold a channel's lock. What is appended to
+ * one channel is done in the order in which it was given.
+ *
+ * What waits is bounded. load() and append() that find no room (or no memory) say so at once, by their result; such a
+ * request is the caller's again, and its `done` is never called. Since an append that was refused at once has never
+ * been in the queue, what is in the queue is not touched by it: the next append has the same offset (STO-5).
  */
 #ifndef HUB_ENGINE_H
 #define HUB_ENGINE_H
@@ -42,15 +46,22 @@ struct engine_append {
     uint32_t history_size;           /* what is to be kept from now on */
     uint64_t history_ttl_ms, history_meta_ttl_ms;
 
-    int error; /* the answer: 0, it is kept; else it is not, and never will be */
+    /* The answer: 0, it is kept; else it is not, and never will be. DUET_ERR_STATE: it does not follow what is kept,
+     * since an append before it failed, or the channel has another epoch by now (its file was damaged, or what the
+     * machine kept is no longer sure), or was forgotten for its age. Whoever thinks of it otherwise loads it again. */
+    int error;
 };
+
+/* A result that must not be thrown away. */
+#define ENGINE_CHECKED __attribute__((warn_unused_result))
 
 struct engine_ops {
     const char *name; /* "sqlite" */
-    void (*load)(struct engine *e, struct engine_load *l);
-    void (*append)(struct engine *e, struct engine_append *a);
+    /* 0: `done` will be called. Else nothing has happened: DUET_ERR_FULL, too much waits; DUET_ERR_NOMEM. */
+    int (*load)(struct engine *e, struct engine_load *l) ENGINE_CHECKED;
+    int (*append)(struct engine *e, struct engine_append *a) ENGINE_CHECKED;
     /* Drops what is kept of a channel: its publications up to `offset`; epoch and top stay. Best effort, behind what
-     * was appended before. */
+     * was appended before; dropped where no room is. */
     void (*clear)(struct engine *e, const char *name, size_t len, uint64_t offset);
     /* Whether it can keep anything now; `why` (200 bytes) says what is wrong. */
     bool (*healthy)(struct engine *e, char *why);
