@@ -426,6 +426,7 @@ int claims_read(struct hub_claims *out, struct claims_times *times, const struct
     struct json_slice root;
     *out = (struct hub_claims){ .memory[PAYLOAD] = payload };
     *times = (struct claims_times){ 0 };
+    out->payload = (struct hub_text){ payload, len };
     if (!json_check(payload, len, HUB_TOKEN_DEPTH_MOST, &root) || json_kind_of(root) != '{')
         return wrong(&r, "the payload is no JSON object, or is nested too deep");
     /* Where it may stand it is a space; what goes out to clients has their messages ended by it. */

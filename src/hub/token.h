@@ -60,6 +60,7 @@ struct hub_claims {
     struct hub_text channel, client; /* client: empty: any */
     unsigned allow;                  /* bits HUB_CAN_* */
     struct hub_override override;
+    struct hub_text payload; /* all of it, as JSON */
     /* Why it was not taken: a sentence for the log, with nothing of the token in it. */
     const char *why;
     void *memory[4]; /* what the above points into */
