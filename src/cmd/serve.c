@@ -13,6 +13,7 @@
 #include "cmd/pages.h"
 #include "cmd/ticks.h"
 #include "wire/plain.h"
+#include "wire/sse.h"
 #include "wire/wire.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -25,12 +26,13 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-enum { WHY = 200 };
+enum { WHY = 200, BEAT_MS = 1000, HISTORY_SIZE = 100, HISTORY_TTL_MS = 10 * 60 * 1000, MESSAGE_MAX = 1024 * 1024 };
 
 static const char default_url[] = "http://127.0.0.1:8080";
 
 /* The server's duet_server_arg(), of both servers. Set before they run. */
 struct site {
+    struct wire_site wires; /* first */
     struct options options;
     struct journal *journal;
     struct demo *demo;
@@ -39,6 +41,8 @@ struct site {
     duet_server *server, *admin; /* admin: NULL without --admin-listen */
     duet_loop *loop;             /* the main thread's, as all below */
     duet_watch *signal_watch, *ended_watch;
+    duet_timer *beat; /* once a second */
+    uint64_t beats;
     int signal_fd, ended_fd; /* ended_fd: the server's run is over */
     int stops;               /* SIGTERM and SIGINT so far */
     int result;              /* of the server's run */
@@ -119,7 +123,11 @@ static void ticks(duet_http *x, const duet_request *r)
 
 static const duet_route common_routes[] = {
     { .path = PLAIN_PATH, .websocket = true, .upgrade = plain_upgrade },
-    { .path = DEMO_ECHO, .websocket = true, .upgrade = demo_upgrade, .trace = true,
+    { .path = SSE_PATH, .http = sse_http, .cors = true },
+    { .path = DEMO_ECHO,
+      .websocket = true,
+      .upgrade = demo_upgrade,
+      .trace = true,
       .no_deflate = true }, /* the home page shows what is in frames */
     { .path = DEMO_TRACE, .http = demo_trace },
     { .path = "/demo/ticks", .http = ticks },
@@ -169,6 +177,15 @@ static void closed(duet_conn *c, const duet_closing *why)
     wire_handler.close(c, why);
 }
 
+/* Once a second. */
+static void beat(void *arg)
+{
+    struct site *site = arg;
+    hub_tick(site->wires.hub);
+    wire_tick(&site->wires, site->server, ++site->beats);
+    duet_timer_set(site->beat, BEAT_MS);
+}
+
 /* Making it all. Each prints its line when it fails, and returns the exit code. */
 
 static int check_root(const char *root)
@@ -195,6 +212,32 @@ static int make_tls(struct site *site)
     return rc < 0 ? complain(why[0] ? why : duet_strerror(rc)) : 0;
 }
 
+/* Without a configuration every channel is open to everybody, and remembers a little. */
+static void open_doors(struct hub_options *o)
+{
+    hub_options_default(o);
+    o->history_size = HISTORY_SIZE;
+    o->history_ttl_ms = HISTORY_TTL_MS;
+    o->allow_recovery = true;
+    o->allow_subscribe_for_client = o->allow_subscribe_for_anonymous = true;
+    o->allow_publish_for_client = o->allow_publish_for_anonymous = true;
+    o->message_max = MESSAGE_MAX;
+}
+
+static int make_hub(struct site *site)
+{
+    struct hub_options open;
+    struct hub_config config = { .namespaces = &open, .count = 1, .any_namespace = true };
+    struct hub *hub;
+    char why[HUB_WHY];
+    open_doors(&open);
+    hub_limits_default(&config.limits);
+    if (hub_new(&hub, &config, why) < 0)
+        return complain(why);
+    int rc = wire_init(&site->wires, hub);
+    return rc < 0 ? complain(duet_strerror(rc)) : 0;
+}
+
 static int server_failed(int rc, const char *why)
 {
     fprintf(stderr, "duet serve: %s%s\n", why[0] ? why : duet_strerror(rc),
@@ -214,6 +257,7 @@ static int make_server(struct site *site, duet_route routes[ROUTES])
         .on = wire_handler,
         .arg = site,
         .data_size = WIRE_DATA,
+        .topics_max = 2 * hub_limits(site->wires.hub)->channels_per_connection + 2,
         .origins = o->origins,
         .trusted_proxies = o->proxies,
         .proxy_protocol = o->proxy_protocol,
@@ -229,7 +273,10 @@ static int make_server(struct site *site, duet_route routes[ROUTES])
     config.on.close = closed;
     fill_routes(o, routes);
     int rc = duet_server_new(&site->server, &config, why);
-    return rc < 0 ? server_failed(rc, why) : 0;
+    if (rc < 0)
+        return server_failed(rc, why);
+    hub_attach(site->wires.hub, site->server);
+    return 0;
 }
 
 static int make_admin(struct site *site)
@@ -238,11 +285,7 @@ static int make_admin(struct site *site)
     if (site->options.admin == NULL)
         return 0;
     duet_server_config config = {
-        DUET_SERVER_CONFIG_INIT,
-        .listen = site->options.admin,
-        .arg = site,
-        .routes = admin_routes,
-        .tls = site->tls,
+        DUET_SERVER_CONFIG_INIT, .listen = site->options.admin, .arg = site, .routes = admin_routes, .tls = site->tls,
         .log = log_event,
     };
     int rc = duet_server_new(&site->admin, &config, why);
@@ -317,13 +360,19 @@ static int make_loop(struct site *site, const sigset_t *set)
 
 static int make_parts(struct site *site)
 {
-    bool human = site->options.log == OPTIONS_LOG_HUMAN ||
-                 (site->options.log == OPTIONS_LOG_BY_TTY && isatty(STDERR_FILENO));
+    bool human =
+        site->options.log == OPTIONS_LOG_HUMAN || (site->options.log == OPTIONS_LOG_BY_TTY && isatty(STDERR_FILENO));
     int rc = journal_new(&site->journal, STDERR_FILENO, human ? DUET_LOG_HUMAN : DUET_LOG_JSON);
     if (rc == 0)
         rc = demo_new(&site->demo);
     if (rc == 0)
-        rc = ticks_new(&site->ticks, site->loop, site->server);
+        rc = ticks_new(&site->ticks, site->loop, site->wires.hub);
+    if (rc == 0) {
+        site->beat = duet_timer_new(site->loop, beat, site);
+        rc = site->beat ? 0 : DUET_ERR_NOMEM;
+    }
+    if (rc == 0)
+        duet_timer_set(site->beat, BEAT_MS);
     return rc < 0 ? complain(duet_strerror(rc)) : 0;
 }
 
@@ -408,8 +457,11 @@ static int run(struct site *site)
 
 static void clean_up(struct site *site)
 {
+    duet_timer_free(site->beat);
+    hub_stop(site->wires.hub);
     duet_server_free(site->admin);
     duet_server_free(site->server);
+    hub_free(site->wires.hub);
     ticks_free(site->ticks);
     demo_free(site->demo);
     duet_watch_free(site->signal_watch);
@@ -440,6 +492,8 @@ int serve_main(int argc, char **argv)
         rc = check_root(site.options.root);
         if (rc == 0)
             rc = make_tls(&site);
+        if (rc == 0)
+            rc = make_hub(&site);
         if (rc == 0)
             rc = make_server(&site, routes);
         if (rc == 0)

@@ -20,7 +20,7 @@ struct tick {
 };
 
 struct ticks {
-    duet_server *server;
+    struct hub *hub;
     duet_timer *timer;
     duet_watch *watch;
     int wanted_fd; /* readable: somebody looks again */
@@ -28,7 +28,7 @@ struct ticks {
     /* Under `lock`. */
     bool running;
     unsigned members;
-    uint64_t polled_ms; /* when it was last asked for, by the wall clock; 0: never */
+    uint64_t polled_ms;     /* when it was last asked for, by the wall clock; 0: never */
     struct tick last[KEPT]; /* number n is at n % KEPT */
     uint64_t n;
     unsigned cents;
@@ -83,7 +83,11 @@ static void due(void *arg)
     if (len == 0)
         return;
     duet_timer_set(t->timer, EVERY_MS);
-    duet_publish(t->server, TICKS_CHANNEL, DUET_TEXT, text, (size_t)len);
+    hub_publish(t->hub,
+                &(struct hub_publish){ .channel = TICKS_CHANNEL,
+                                       .len = strlen(TICKS_CHANNEL),
+                                       .parts = { .kind = HUB_JSON, .data = text, .len = (size_t)len } },
+                NULL);
 }
 
 static void wanted(void *arg, int fd, int events)
@@ -95,13 +99,13 @@ static void wanted(void *arg, int fd, int events)
     due(arg);
 }
 
-int ticks_new(struct ticks **out, duet_loop *loop, duet_server *s)
+int ticks_new(struct ticks **out, duet_loop *loop, struct hub *hub)
 {
     struct ticks *t = mem_zalloc(sizeof(*t));
     if (t == NULL)
         return DUET_ERR_NOMEM;
     pthread_mutex_init(&t->lock, NULL);
-    t->server = s;
+    t->hub = hub;
     t->cents = (LOWEST + HIGHEST) / 2;
     t->random = (uint32_t)wall_ms() | 1;
     t->wanted_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

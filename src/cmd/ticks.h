@@ -7,14 +7,14 @@
 #ifndef CMD_TICKS_H
 #define CMD_TICKS_H
 
-#include <duet/server.h>
+#include "hub/hub.h"
 
 #define TICKS_CHANNEL "demo-ticks"
 
 struct ticks;
 
-/* They are made on `loop` and published by `s`; both outlive them. 0 or a negative error. */
-int ticks_new(struct ticks **out, duet_loop *loop, duet_server *s);
+/* They are made on `loop` and published by `hub`; both outlive them. 0 or a negative error. */
+int ticks_new(struct ticks **out, duet_loop *loop, struct hub *hub);
 void ticks_free(struct ticks *t); /* on the loop's thread, when no server turns any more. NULL is fine */
 
 /* The channel has a member more or less. Any thread, as the next. */

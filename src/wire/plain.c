@@ -1,63 +1,395 @@
 /* SPDX-License-Identifier: MIT */
 #include "wire/plain.h"
+#include "base/json.h"
 #include "base/mem.h"
+#include "hub/content.h"
+#include "hub/session.h"
 #include "wire/wire.h"
+#include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum { NAME_MOST = 255 };
+enum { PAGE_BYTES = 128 * 1024 }; /* of what was missed, queued at once: less than the soft limit */
+
+/* What the request asked for, and how far it was told what it missed; freed when the connection is subscribed. */
+struct wish {
+    bool envelope, recover, greeted, waits; /* waits: for the queue to drain */
+    struct stream_position since;
+    uint32_t last;
+};
 
 struct plain {
     struct wire wire;
+    struct session *session; /* NULL before `open` */
     char *channel;
+    struct wish *wish;
 };
 _Static_assert(sizeof(struct plain) <= WIRE_DATA, "the block is too small");
 
-static void join(duet_conn *c)
-{
-    if (duet_subscribe(c, plain_channel(c)) < 0)
-        duet_close(c, DUET_CODE_LATER, "out of memory");
-}
+static const duet_handler handler;
 
-static void pass_on(duet_conn *c, const duet_msg *m)
+static struct plain *plain_of(const duet_conn *c)
 {
-    duet_shared *shared = duet_msg_share(m);
-    if (shared == NULL || duet_publish_shared(duet_server_of(c), plain_channel(c), shared) < 0)
-        duet_close(c, DUET_CODE_LATER, "out of memory");
-    duet_shared_unref(shared);
+    struct plain *p = c ? duet_data(c) : NULL;
+    return p != NULL && p->wire.on == &handler ? p : NULL;
 }
-
-static void leave(duet_conn *c, const duet_closing *why)
-{
-    struct plain *p = duet_data(c);
-    (void)why;
-    mem_free(p->channel);
-    p->channel = NULL;
-}
-
-static const duet_handler handler = { .open = join, .message = pass_on, .close = leave };
 
 const char *plain_channel(const duet_conn *c)
 {
-    const struct plain *p = duet_data(c);
-    return p->wire.on == &handler ? p->channel : NULL;
+    const struct plain *p = plain_of(c);
+    return p ? p->channel : NULL;
+}
+
+/* Forms. */
+
+static duet_shared *show_bare(const char *channel, size_t len, const char *epoch, const struct publication *p)
+{
+    (void)channel;
+    (void)len;
+    (void)epoch;
+    return duet_shared_new(p->is.kind == HUB_BINARY ? DUET_BINARY : DUET_TEXT, p->is.data, p->is.len);
+}
+
+const struct hub_form plain_form = { .publication = show_bare };
+
+static duet_shared *show_envelope(const char *channel, size_t len, const char *epoch, const struct publication *p)
+{
+    char space[512];
+    struct buf b;
+    (void)channel;
+    (void)len;
+    (void)epoch;
+    buf_init(&b, space, sizeof(space));
+    buf_puts(&b, "{");
+    if (p->offset > 0)
+        buf_printf(&b, "\"offset\":%" PRIu64 ",", p->offset);
+    buf_printf(&b, "\"time\":%" PRIu64 ",", p->is.time_ms);
+    if (p->is.info_len > 0) {
+        buf_puts(&b, "\"who\":");
+        buf_put(&b, p->is.info, p->is.info_len);
+        buf_puts(&b, ",");
+    }
+    switch (p->is.kind) {
+    case HUB_JSON:
+        buf_puts(&b, "\"data\":");
+        buf_put(&b, p->is.data, p->is.len);
+        break;
+    case HUB_TEXT:
+        buf_puts(&b, "\"text\":");
+        json_put_string(&b, p->is.data, p->is.len);
+        break;
+    case HUB_BINARY:
+        buf_puts(&b, "\"b64\":");
+        wire_put_base64(&b, p->is.data, p->is.len);
+        break;
+    }
+    buf_puts(&b, "}");
+    return wire_shared(&b);
+}
+
+const struct hub_form envelope_form = { .publication = show_envelope };
+
+/* Subscribing. */
+
+static struct session *find(duet_server *s, uint64_t id)
+{
+    struct plain *p = plain_of(duet_conn_find(s, id));
+    return p ? p->session : NULL;
+}
+
+static duet_conn *conn_of(const struct session *s)
+{
+    return duet_conn_find(session_server(s), session_id(s));
+}
+
+static int join(struct session *s, const char *topic)
+{
+    duet_conn *c = conn_of(s);
+    return c ? duet_subscribe(c, topic) : DUET_ERR_CLOSED;
+}
+
+static int leave(struct session *s, const char *topic)
+{
+    duet_conn *c = conn_of(s);
+    return c ? duet_unsubscribe(c, topic) : 0;
+}
+
+static void unsubscribed(struct session *s, const char *channel, size_t len, int code)
+{
+    duet_conn *c = conn_of(s);
+    (void)channel;
+    (void)len;
+    (void)code; /* with its one channel the connection ends: to come back, or not */
+    if (c != NULL)
+        duet_close(c, code >= HUB_UNSUBSCRIBE_INSUFFICIENT ? HUB_DISCONNECT_INSUFFICIENT : HUB_DISCONNECT_FORCE,
+                   hub_code_text(code));
+}
+
+static void disconnect(struct session *s, int code)
+{
+    duet_conn *c = conn_of(s);
+    if (c != NULL)
+        duet_close(c, (unsigned)code, hub_code_text(code));
+}
+
+static const struct session_calls calls = {
+    .find = find,
+    .join = join,
+    .leave = leave,
+    .unsubscribed = unsubscribed,
+    .disconnect = disconnect,
+};
+
+static void greet(duet_conn *c, const struct session *s, const struct session_subscribed *r)
+{
+    char space[512];
+    struct buf b;
+    buf_init(&b, space, sizeof(space));
+    buf_puts(&b, "{\"channel\":");
+    json_put_string(&b, r->channel, r->len);
+    buf_printf(&b, ",\"client\":\"%s\"", session_client(s));
+    if (r->positioned)
+        buf_printf(&b, ",\"epoch\":\"%s\",\"offset\":%" PRIu64, r->epoch, r->offset);
+    if (r->was_recovering)
+        buf_printf(&b, ",\"recovered\":%s", r->recovered ? "true" : "false");
+    buf_puts(&b, "}");
+    duet_shared *m = wire_shared(&b);
+    if (m == NULL || duet_send_shared(c, m) < 0)
+        duet_close(c, HUB_DISCONNECT_INTERNAL, hub_code_text(HUB_DISCONNECT_INTERNAL));
+    duet_shared_unref(m);
+}
+
+static void show(duet_conn *c, const struct hub_form *form, const struct session_subscribed *r)
+{
+    for (uint32_t i = 0; i < r->count; i++) {
+        duet_shared *m = form->publication(r->channel, r->len, r->epoch, r->publications[i]);
+        int rc = m ? duet_send_shared(c, m) : DUET_ERR_NOMEM;
+        duet_shared_unref(m);
+        if (rc < 0) {
+            duet_close(c, HUB_DISCONNECT_INSUFFICIENT, hub_code_text(HUB_DISCONNECT_INSUFFICIENT));
+            return;
+        }
+    }
+}
+
+static unsigned close_code(enum hub_error error)
+{
+    switch (error) {
+    case HUB_ERROR_INTERNAL:
+    case HUB_ERROR_TOO_MANY:
+        return DUET_CODE_LATER;
+    case HUB_ERROR_LIMIT:
+        return DUET_CODE_TOO_BIG;
+    case HUB_ERROR_BAD_REQUEST:
+        return DUET_CODE_UNSUPPORTED;
+    default:
+        return DUET_CODE_POLICY;
+    }
+}
+
+static void subscribe(struct plain *p);
+
+static void go_on(duet_server *s, uint64_t id, void *unused)
+{
+    struct plain *p = plain_of(duet_conn_find(s, id));
+    (void)unused;
+    if (p != NULL && p->session != NULL && p->wish != NULL)
+        subscribe(p);
+}
+
+/* There is more: when the queue has room. */
+static void next_page(duet_conn *c, struct wish *w, const struct session_subscribed *r)
+{
+    w->recover = true;
+    memcpy(w->since.epoch, r->epoch, sizeof(w->since.epoch));
+    w->since.offset = r->publications[r->count - 1]->offset;
+    w->waits = duet_congested(c);
+    if (!w->waits && duet_post(duet_server_of(c), duet_id(c), go_on, NULL) < 0)
+        duet_close(c, HUB_DISCONNECT_INSUFFICIENT, hub_code_text(HUB_DISCONNECT_INSUFFICIENT));
+}
+
+/* A page of what it missed, or the last, with which it is subscribed. */
+static void welcome(duet_conn *c, struct plain *p, const struct session_subscribed *r)
+{
+    struct wish *w = p->wish;
+    if (w->envelope && (!w->greeted || (r->was_recovering && !r->recovered)))
+        greet(c, p->session, r);
+    w->greeted = true;
+    show(c, w->envelope ? &envelope_form : &plain_form, r);
+    if (r->more) {
+        next_page(c, w, r);
+        return;
+    }
+    mem_free(w);
+    p->wish = NULL;
+}
+
+static void subscribed(struct session *s, uint64_t tag, const struct session_subscribed *r)
+{
+    duet_conn *c = conn_of(s);
+    struct plain *p = plain_of(c);
+    (void)tag;
+    if (p == NULL)
+        return;
+    if (r->error == HUB_ERROR_LIMIT)
+        duet_close(c, DUET_CODE_LATER, "too many channels");
+    else if (r->error != HUB_OK)
+        duet_close(c, close_code(r->error), hub_code_text(r->error));
+    else if (r->was_recovering && !r->recovered && !p->wish->envelope)
+        duet_close(c, PLAIN_GONE, "what came since is not kept any more");
+    else
+        welcome(c, p, r);
+}
+
+static void subscribe(struct plain *p)
+{
+    const struct wire_site *site = wire_site_of(session_server(p->session));
+    p->wish->waits = false;
+    session_subscribe(p->session, &(struct session_subscribe){
+                                      .channel = p->channel,
+                                      .len = strlen(p->channel),
+                                      .form = p->wish->envelope ? site->envelope : site->plain,
+                                      .recover = p->wish->recover,
+                                      .from = p->wish->since,
+                                      .last = p->wish->last,
+                                      .page_bytes = PAGE_BYTES,
+                                      .done = subscribed,
+                                  });
+}
+
+static void drained(duet_conn *c)
+{
+    struct plain *p = duet_data(c);
+    if (p->session != NULL && p->wish != NULL && p->wish->waits)
+        subscribe(p);
+}
+
+static void opened(duet_conn *c)
+{
+    struct plain *p = duet_data(c);
+    duet_server *server = duet_server_of(c);
+    static const struct session_who nobody = { .user = "", .info = "" };
+    if (session_new(&p->session, wire_site_of(server)->hub, &calls, server, duet_id(c), &nobody, NULL) < 0)
+        duet_close(c, DUET_CODE_LATER, "out of memory");
+    else
+        subscribe(p);
+}
+
+/* Publishing. */
+
+static void refused(duet_conn *c, enum hub_error error)
+{
+    struct buf b;
+    const char *protocol = duet_subprotocol(c);
+    if (protocol == NULL || strcmp(protocol, PLAIN_ENVELOPE) != 0) {
+        duet_close(c, close_code(error), hub_code_text(error));
+        return;
+    }
+    buf_init(&b, NULL, 0);
+    buf_printf(&b, "{\"error\":{\"code\":%d,\"message\":\"%s\"}}", error, hub_code_text(error));
+    duet_shared *m = wire_shared(&b);
+    if (m != NULL)
+        duet_send_shared(c, m);
+    duet_shared_unref(m);
+}
+
+static void published(duet_server *s, uint64_t id, uint64_t tag, const struct hub_published *result)
+{
+    duet_conn *c = result->error == HUB_OK ? NULL : duet_conn_find(s, id);
+    (void)tag;
+    if (plain_of(c) != NULL)
+        refused(c, result->error);
+}
+
+static void message(duet_conn *c, const duet_msg *m)
+{
+    struct plain *p = duet_data(c);
+    struct hub *hub = wire_site_of(duet_server_of(c))->hub;
+    size_t len = strlen(p->channel);
+    struct subscription *sub = p->session ? session_find(p->session, p->channel, len) : NULL;
+    enum hub_error error;
+    const struct hub_options *o = sub ? subscription_options(sub) : hub_options_of(hub, p->channel, len, &error);
+    const struct hub_reply to = { .server = duet_server_of(c), .id = duet_id(c), .done = published };
+    struct content content;
+    if (p->session == NULL)
+        return;
+    if (o == NULL || !wire_may_publish(o)) {
+        refused(c, HUB_ERROR_PERMISSION);
+        return;
+    }
+    if (content_take(&content, m->type, m->data, m->len) < 0) {
+        refused(c, HUB_ERROR_INTERNAL);
+        return;
+    }
+    struct publication_parts parts = { .kind = content.kind, .data = content.data, .len = content.len };
+    parts.info = session_info(p->session, &parts.info_len);
+    if (sub != NULL)
+        session_publish(p->session, sub, &parts, &to);
+    else
+        hub_publish(hub, &(struct hub_publish){ .channel = p->channel, .len = len, .parts = parts }, &to);
+    content_fini(&content);
+}
+
+static void closed(duet_conn *c, const duet_closing *why)
+{
+    struct plain *p = duet_data(c);
+    (void)why;
+    session_free(p->session);
+    mem_free(p->channel);
+    mem_free(p->wish);
+    p->session = NULL;
+    p->channel = NULL;
+    p->wish = NULL;
+}
+
+static const duet_handler handler = { .open = opened, .message = message, .drain = drained, .close = closed };
+
+/* The request. */
+
+/* False: it was answered. */
+static bool read_wish(duet_http *x, const duet_request *r, struct wish *w)
+{
+    char text[64];
+    const char *id = duet_request_header(r, "last-event-id");
+    long len = duet_request_param(r, "since", text, sizeof(text));
+    w->envelope = duet_request_offers(r, PLAIN_ENVELOPE);
+    w->recover = len >= 0 || id != NULL;
+    if (len >= 0 ? !wire_read_position(text, (size_t)len, &w->since)
+                 : id != NULL && !wire_read_position(id, strlen(id), &w->since)) {
+        duet_http_text(x, 400, "since is a position, EPOCH:OFFSET, as duet.v1 and /events tell it");
+        return false;
+    }
+    len = duet_request_param(r, "last", text, sizeof(text));
+    if (len == 0 || (len > 0 && strspn(text, "0123456789") != (size_t)len)) {
+        duet_http_text(x, 400, "last is a number: of the newest messages that come first");
+        return false;
+    }
+    unsigned long last = len > 0 ? strtoul(text, NULL, 10) : 0;
+    w->last = last > UINT32_MAX ? UINT32_MAX : (uint32_t)last;
+    return true;
 }
 
 void plain_upgrade(duet_http *x, const duet_request *r)
 {
     struct plain *p = duet_http_data(x);
     const char *name = duet_request_path(r) + strlen(PLAIN_PATH);
-    size_t len = strlen(name);
-    if (len == 0 || len > NAME_MOST) {
-        duet_http_text(x, 404, "a channel's name has 1 to 255 bytes: /channel/NAME");
+    struct wish wish = { .envelope = false };
+    struct wire_refusal no = wire_judge(wire_site_of(duet_http_server(x))->hub, name, strlen(name));
+    if (no.why != NULL) {
+        duet_http_text(x, no.status, no.why);
         return;
     }
-    char *channel = mem_strdup(name);
+    if (!read_wish(x, r, &wish))
+        return;
+    p->channel = mem_strdup(name);
+    p->wish = mem_dup(&wish, sizeof(wish));
     p->wire.on = &handler;
-    p->channel = channel;
-    if (channel != NULL && duet_http_upgrade(x, NULL, NULL) == 0)
+    if (p->channel != NULL && p->wish != NULL && duet_http_upgrade(x, wish.envelope ? PLAIN_ENVELOPE : NULL, NULL) == 0)
         return;
     p->wire.on = NULL;
+    mem_free(p->channel);
+    mem_free(p->wish);
     p->channel = NULL;
-    mem_free(channel);
+    p->wish = NULL;
     duet_http_text(x, 503, "out of memory, try again later");
 }

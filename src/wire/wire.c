@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "wire/wire.h"
+#include "base/digest.h"
+#include "base/json.h"
+#include "wire/plain.h"
+#include "wire/sse.h"
+#include <inttypes.h>
+#include <string.h>
 
 static const duet_handler *of_conn(const duet_conn *c)
 {
@@ -58,3 +64,89 @@ const duet_handler wire_handler = {
     .close = closed,
     .gone = gone,
 };
+
+/* Forms. */
+
+int wire_init(struct wire_site *site, struct hub *hub)
+{
+    site->hub = hub;
+    site->plain = hub_add_form(hub, &plain_form);
+    site->envelope = hub_add_form(hub, &envelope_form);
+    site->sse = hub_add_form(hub, &sse_form);
+    return site->sse < 0 ? site->sse : 0;
+}
+
+void wire_tick(struct wire_site *site, duet_server *s, uint64_t count)
+{
+    (void)site;
+    sse_tick(s, count);
+}
+
+void wire_put_base64(struct buf *b, const void *data, size_t len)
+{
+    buf_puts(b, "\"");
+    if (buf_reserve(b, 4 * (len / 3 + 1) + 1))
+        b->len += base64_encode(b->at + b->len, data, len);
+    buf_puts(b, "\"");
+}
+
+void wire_put_payload(struct buf *b, const struct publication *p)
+{
+    switch (p->is.kind) {
+    case HUB_JSON:
+        buf_put(b, p->is.data, p->is.len);
+        break;
+    case HUB_TEXT:
+        json_put_string(b, p->is.data, p->is.len);
+        break;
+    case HUB_BINARY:
+        buf_puts(b, "{\"b64\":");
+        wire_put_base64(b, p->is.data, p->is.len);
+        buf_puts(b, "}");
+        break;
+    }
+}
+
+void wire_put_position(struct buf *b, const char *epoch, uint64_t offset)
+{
+    buf_printf(b, "%s:%" PRIu64, epoch, offset);
+}
+
+bool wire_read_position(const char *text, size_t len, struct stream_position *out)
+{
+    const char *colon = memchr(text, ':', len);
+    *out = (struct stream_position){ .offset = 0 };
+    if (colon == NULL || colon - text > STREAM_EPOCH || colon + 1 == text + len)
+        return false;
+    memcpy(out->epoch, text, (size_t)(colon - text));
+    for (const char *at = colon + 1; at < text + len; at++)
+        if (*at < '0' || *at > '9' || __builtin_mul_overflow(out->offset, 10, &out->offset) ||
+            __builtin_add_overflow(out->offset, (uint64_t)(*at - '0'), &out->offset))
+            return false;
+    return true;
+}
+
+duet_shared *wire_shared(struct buf *b)
+{
+    duet_shared *s = b->failed ? NULL : duet_shared_new(DUET_TEXT, b->at, b->len);
+    buf_fini(b);
+    return s;
+}
+
+struct wire_refusal wire_judge(const struct hub *hub, const char *channel, size_t len)
+{
+    enum hub_error error;
+    const struct hub_options *o = hub_options_of(hub, channel, len, &error);
+    if (error == HUB_ERROR_UNKNOWN_CHANNEL)
+        return (struct wire_refusal){ 404, "there is no such namespace: what stands before the first ':'" };
+    if (o == NULL)
+        return (struct wire_refusal){ 404, "no channel has this name: 1 to 255 bytes, without control characters" };
+    if (!o->allow_subscribe_for_anonymous)
+        return (struct wire_refusal){ 403, "this channel is not open to everybody" };
+    return (struct wire_refusal){ 0, NULL };
+}
+
+bool wire_may_publish(const struct hub_options *o)
+{
+    return o->allow_publish_for_anonymous || o->allow_publish_for_subscriber;
+}

@@ -6,6 +6,8 @@
 #ifndef WIRE_WIRE_H
 #define WIRE_WIRE_H
 
+#include "base/buf.h"
+#include "hub/hub.h"
 #include <duet/duet.h>
 
 enum { WIRE_DATA = 32 }; /* bytes of a block: the server's data_size */
@@ -16,5 +18,42 @@ struct wire {
 
 /* Passes each call on to the block's handler, as far as that has it. */
 extern const duet_handler wire_handler;
+
+/* What the ways in stand on. A server's duet_server_arg() points to a struct that begins with this. */
+struct wire_site {
+    struct hub *hub;
+    int plain, envelope, sse; /* the numbers of their forms */
+};
+
+static inline struct wire_site *wire_site_of(duet_server *s)
+{
+    return duet_server_arg(s);
+}
+
+/* Gives the hub the forms of all ways. 0 or a negative error. */
+int wire_init(struct wire_site *site, struct hub *hub);
+/* Once a second, from any thread, with the count of calls: keeps idle streams alive. */
+void wire_tick(struct wire_site *site, duet_server *s, uint64_t count);
+
+/* A publication's payload as JSON: JSON as it is, text as a string, binary as {"b64":"..."}. */
+void wire_put_payload(struct buf *b, const struct publication *p);
+/* Bytes as a JSON string of base64. */
+void wire_put_base64(struct buf *b, const void *data, size_t len);
+/* A position as a word, EPOCH:OFFSET. */
+void wire_put_position(struct buf *b, const char *epoch, uint64_t offset);
+/* Reads one; false: it is none. */
+bool wire_read_position(const char *text, size_t len, struct stream_position *out);
+/* What was put together as a message of its own; frees the buffer. NULL without memory. */
+duet_shared *wire_shared(struct buf *b);
+
+/* Why a request is refused: `why` is a line for its sender, NULL when it is not. */
+struct wire_refusal {
+    unsigned status;
+    const char *why;
+};
+/* Whether somebody without a name may subscribe to this. */
+struct wire_refusal wire_judge(const struct hub *hub, const char *channel, size_t len);
+/* Whether he may publish there, being subscribed. */
+bool wire_may_publish(const struct hub_options *o);
 
 #endif

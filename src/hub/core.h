@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The hub as its own files see it.
+ *
+ * Locks, in the order in which they are taken: a channel's, then the hub's `lock` (names and references) or its
+ * `session_lock`, then whatever duet_publish() takes. A channel is good while one holds a reference; subscriptions and
+ * waiting calls hold one each.
+ *
+ *              first use, with an engine          loaded
+ *     NEW ------------------------------> LOADING -------> READY
+ *      |                                     | failed: who waited gets error 100
+ *      |         without one                 v
+ *      +-----------> READY                  NEW
+ */
+#ifndef HUB_CORE_H
+#define HUB_CORE_H
+
+#include "base/map.h"
+#include "hub/hub.h"
+#include "hub/keys.h"
+#include "hub/names.h"
+#include "hub/session.h"
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum { CORE_TOPIC = 24 }; /* room for a topic's name */
+
+struct hub {
+    struct hub_config config;
+    struct hub_options *namespaces;
+    struct hub_names *names; /* of them */
+    struct hub_form forms[HUB_FORMS];
+    unsigned form_count;
+    duet_server *servers[HUB_SERVERS];
+    unsigned server_count;
+    uint64_t wall_ms, steady_ms; /* both clocks when the hub began */
+
+    pthread_mutex_t lock;
+    struct map channels;    /* by name */
+    struct channel *newest; /* of all */
+    struct channel *cursor; /* where hub_tick() goes on */
+    uint64_t serials;
+
+    pthread_mutex_t session_lock;
+    struct session *sessions;
+    struct map users; /* to the number of their sessions */
+
+    atomic_ullong channel_count, session_count, subscriptions, history_bytes, publications, recovered, unrecovered,
+        refused, tags;
+};
+
+enum channel_state { CHANNEL_NEW, CHANNEL_LOADING, CHANNEL_READY };
+
+/* Something that waits for a channel to be loaded. */
+struct waiter {
+    struct waiter *next;
+    /* With the channel's lock held, and a reference beside the waiter's; on an engine's thread. Takes the waiter. */
+    void (*loaded)(struct channel *c, struct waiter *w, int error);
+};
+
+struct channel {
+    struct hub *hub;
+    const struct hub_options *options;
+    uint64_t serial; /* never reused: topics are named by it */
+
+    unsigned refs; /* this and the next two under the hub's lock */
+    struct channel *older, *newer;
+
+    pthread_mutex_t lock; /* of all that follows */
+    enum channel_state state;
+    struct waiter *waiting, **waiting_last;
+    struct stream stream;
+    uint64_t assigned; /* the last offset that was given to the engine */
+    struct keys keys;
+    uint64_t version;
+    char *version_epoch; /* NULL: none */
+    struct subscription **subs;
+    uint32_t sub_count, sub_cap;
+    uint32_t members[HUB_FORMS]; /* subscribed by the form's topic */
+    uint32_t tellers[HUB_FORMS]; /* ... and told who comes and goes */
+    uint32_t directs;
+    unsigned lost; /* forms whose members missed something and are to leave */
+    uint64_t used_ms;
+
+    uint8_t name_len;
+    char name[];
+};
+
+struct subscription {
+    struct session *session;
+    struct channel *channel;
+    uint64_t number; /* never reused */
+    uint64_t tag, expire_at_ms;
+    char *info; /* JSON of the client here, when it differs from the session's */
+    uint32_t info_len;
+    uint32_t at; /* its place in the channel's subs */
+    uint8_t form;
+    bool direct, tells, server_side;
+};
+
+struct session {
+    struct hub *hub;
+    const struct session_calls *calls;
+    duet_server *server;
+    uint64_t id;
+    void *owner;
+    char *info; /* JSON */
+    uint32_t info_len, user_len;
+    char *user;
+    struct subscription **subs;
+    uint32_t sub_count, sub_cap;
+    struct session *next, **link; /* of all, under session_lock */
+    char client[SESSION_CLIENT + 1];
+};
+
+/* hub.c */
+/* With a reference; NULL and why in `*error`. */
+struct channel *hub_channel(struct hub *h, const char *name, size_t len, enum hub_error *error);
+/* The same, if it is in memory: an engine may know more. */
+struct channel *hub_channel_known(struct hub *h, const char *name, size_t len);
+struct channel *hub_ref(struct channel *c);
+void hub_release(struct channel *c); /* not with its lock held */
+int hub_random(struct hub *h, void *to, size_t len);
+
+/* channel.c: all with the channel's lock held */
+enum channel_use { CHANNEL_USE, CHANNEL_WAIT, CHANNEL_FAIL };
+/* Whether it can be used now; WAIT: `w` is taken, and told when it is loaded; FAIL: there is no memory. Without `w`
+ * nothing waits. */
+enum channel_use channel_use(struct channel *c, struct waiter *w);
+bool channel_keeps(const struct channel *c);   /* it has a stream */
+bool channel_streams(const struct channel *c); /* clients may hold positions in it */
+/* Sets how many are subscribed; hub_each_channel() reads it without the lock. */
+static inline void channel_count(struct channel *c, uint32_t n)
+{
+    __atomic_store_n(&c->sub_count, n, __ATOMIC_RELAXED);
+}
+/* Topics of a form: publications; who comes and goes. */
+void channel_topic(const struct channel *c, unsigned form, bool presence, char out[CORE_TOPIC]);
+/* To all who are subscribed. */
+void channel_tell(struct channel *c, struct publication *p);
+void channel_tell_presence(struct channel *c, const struct subscription *sub, bool joined);
+/* Whether it can be forgotten: nobody needs anything of it. */
+bool channel_idle(struct channel *c, uint64_t now_ms);
+void channel_expire(struct channel *c, uint64_t now_ms);
+void channel_free(struct channel *c);
+/* The stream has grown: the hub's budget for history is kept by dropping this channel's oldest. */
+void channel_account(struct channel *c, size_t bytes_before);
+
+/* session.c: ends the subscription with this number, on the session's loop, if it still is; any thread. */
+void session_end_later(const struct subscription *sub, int code);
+/* Gives a publication to a direct one, on its loop. */
+void session_give_later(const struct subscription *sub, struct publication *p);
+void session_give_presence_later(const struct subscription *sub, bool joined, const char *info, size_t len);
+
+#endif

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: MIT */
+#include "hub/hub.h"
+#include "base/mem.h"
+#include "hub/core.h"
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+enum { TICK_CHANNELS = 4096 }; /* looked at by one tick, so that a million of them take four minutes */
+
+static uint64_t clock_ms(clockid_t which)
+{
+    struct timespec now;
+    clock_gettime(which, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+uint64_t hub_now(const struct hub *h)
+{
+    if (h->config.clock != NULL)
+        return h->config.clock(h->config.arg);
+    return h->wall_ms + (clock_ms(CLOCK_MONOTONIC) - h->steady_ms);
+}
+
+int hub_random(struct hub *h, void *to, size_t len)
+{
+    if (h->config.random != NULL)
+        return h->config.random(h->config.arg, to, len);
+    while (getrandom(to, len, 0) != (ssize_t)len)
+        if (errno != EINTR)
+            return DUET_ERR_RANDOM;
+    return 0;
+}
+
+const struct hub_limits *hub_limits(const struct hub *h)
+{
+    return &h->config.limits;
+}
+
+static int init(struct hub *h, const struct hub_config *config, char *why)
+{
+    uint64_t seed[2];
+    h->config = *config;
+    h->wall_ms = clock_ms(CLOCK_REALTIME);
+    h->steady_ms = clock_ms(CLOCK_MONOTONIC);
+    h->namespaces = mem_dup(config->namespaces, config->count * sizeof(*config->namespaces));
+    if (h->namespaces == NULL)
+        return DUET_ERR_NOMEM;
+    int rc = hub_random(h, seed, sizeof(seed));
+    if (rc == 0)
+        rc = hub_names_new(&h->names, h->namespaces, config->count, config->limits.name_max, why);
+    map_init(&h->channels, seed);
+    map_init(&h->users, seed);
+    return rc;
+}
+
+int hub_new(struct hub **out, const struct hub_config *config, char why[HUB_WHY])
+{
+    struct hub *h = mem_zalloc(sizeof(*h));
+    snprintf(why, HUB_WHY, "%s", duet_strerror(DUET_ERR_NOMEM));
+    if (h == NULL) {
+        if (config->engine != NULL)
+            config->engine->ops->free(config->engine);
+        return DUET_ERR_NOMEM;
+    }
+    pthread_mutex_init(&h->lock, NULL);
+    pthread_mutex_init(&h->session_lock, NULL);
+    int rc = init(h, config, why);
+    if (rc < 0) {
+        hub_free(h);
+        return rc;
+    }
+    *out = h;
+    return 0;
+}
+
+void hub_stop(struct hub *h)
+{
+    if (h != NULL && h->config.engine != NULL)
+        h->config.engine->ops->free(h->config.engine);
+    if (h != NULL)
+        h->config.engine = NULL;
+}
+
+void hub_free(struct hub *h)
+{
+    if (h == NULL)
+        return;
+    hub_stop(h);
+    while (h->newest != NULL) {
+        struct channel *c = h->newest;
+        h->newest = c->older;
+        channel_free(c);
+    }
+    map_fini(&h->channels);
+    map_fini(&h->users);
+    hub_names_free(h->names);
+    mem_free(h->namespaces);
+    pthread_mutex_destroy(&h->lock);
+    pthread_mutex_destroy(&h->session_lock);
+    mem_free(h);
+}
+
+int hub_add_form(struct hub *h, const struct hub_form *form)
+{
+    if (h->form_count == HUB_FORMS)
+        return DUET_ERR_LIMIT;
+    h->forms[h->form_count] = *form;
+    return (int)h->form_count++;
+}
+
+void hub_attach(struct hub *h, duet_server *s)
+{
+    if (h->server_count < HUB_SERVERS)
+        h->servers[h->server_count++] = s;
+}
+
+const struct hub_options *hub_options_of(const struct hub *h, const char *channel, size_t len, enum hub_error *error)
+{
+    struct hub_name name;
+    const struct hub_options *options = NULL;
+    int rc = hub_name_judge(h->names, channel, len, &name, &options);
+    if (rc == HUB_ERROR_UNKNOWN_CHANNEL && h->config.any_namespace) {
+        rc = HUB_OK;
+        options = h->namespaces;
+    }
+    *error = (enum hub_error)rc;
+    return rc == HUB_OK ? options : NULL;
+}
+
+/* Names and references, under the hub's lock. */
+
+static void link_channel(struct hub *h, struct channel *c)
+{
+    c->older = h->newest;
+    if (h->newest != NULL)
+        h->newest->newer = c;
+    h->newest = c;
+    atomic_fetch_add(&h->channel_count, 1);
+}
+
+static void unlink_channel(struct hub *h, struct channel *c)
+{
+    if (h->cursor == c)
+        h->cursor = c->older;
+    if (c->older != NULL)
+        c->older->newer = c->newer;
+    if (c->newer != NULL)
+        c->newer->older = c->older;
+    else
+        h->newest = c->older;
+    map_take(&h->channels, c->name, c->name_len);
+    atomic_fetch_sub(&h->channel_count, 1);
+}
+
+/* An epoch is a random word that nobody takes for a number. */
+static int make_epoch(struct hub *h, char out[STREAM_EPOCH + 1])
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+    uint8_t random[STREAM_EPOCH];
+    int rc = hub_random(h, random, sizeof(random));
+    if (rc < 0)
+        return rc;
+    for (int i = 0; i < STREAM_EPOCH; i++)
+        out[i] = letters[random[i] % 64];
+    out[STREAM_EPOCH] = '\0';
+    return 0;
+}
+
+static struct channel *make_channel(struct hub *h, const struct hub_options *options, const char *name, size_t len)
+{
+    char epoch[STREAM_EPOCH + 1];
+    struct channel *c = mem_zalloc(sizeof(*c) + len);
+    if (c == NULL || make_epoch(h, epoch) < 0 || map_put(&h->channels, name, len, c) < 0) {
+        mem_free(c);
+        return NULL;
+    }
+    pthread_mutex_init(&c->lock, NULL);
+    c->hub = h;
+    c->options = options;
+    c->serial = ++h->serials;
+    c->waiting_last = &c->waiting;
+    c->name_len = (uint8_t)len;
+    memcpy(c->name, name, len);
+    stream_init(&c->stream, epoch);
+    link_channel(h, c);
+    return c;
+}
+
+/* One that is not there. Under the lock. */
+static struct channel *add_channel(struct hub *h, const char *name, size_t len, enum hub_error *error)
+{
+    const struct hub_options *options = hub_options_of(h, name, len, error);
+    if (options == NULL)
+        return NULL;
+    *error = HUB_ERROR_LIMIT;
+    if (h->channels.count >= h->config.limits.channels_max)
+        return NULL;
+    *error = HUB_ERROR_INTERNAL;
+    return make_channel(h, options, name, len);
+}
+
+struct channel *hub_channel(struct hub *h, const char *name, size_t len, enum hub_error *error)
+{
+    pthread_mutex_lock(&h->lock);
+    struct channel *c = map_get(&h->channels, name, len);
+    if (c == NULL)
+        c = add_channel(h, name, len, error);
+    if (c != NULL) {
+        c->refs++;
+        *error = HUB_OK;
+    }
+    pthread_mutex_unlock(&h->lock);
+    return c;
+}
+
+struct channel *hub_channel_known(struct hub *h, const char *name, size_t len)
+{
+    pthread_mutex_lock(&h->lock);
+    struct channel *c = map_get(&h->channels, name, len);
+    if (c != NULL)
+        c->refs++;
+    pthread_mutex_unlock(&h->lock);
+    return c;
+}
+
+struct channel *hub_ref(struct channel *c)
+{
+    pthread_mutex_lock(&c->hub->lock);
+    c->refs++;
+    pthread_mutex_unlock(&c->hub->lock);
+    return c;
+}
+
+/* Nobody refers to it, so nobody holds its lock, and nobody can get to it while we hold the hub's. */
+static bool forget_if_idle(struct hub *h, struct channel *c)
+{
+    if (c->refs > 0 || !channel_idle(c, hub_now(h)))
+        return false;
+    unlink_channel(h, c);
+    return true;
+}
+
+void hub_release(struct channel *c)
+{
+    struct hub *h = c->hub;
+    pthread_mutex_lock(&h->lock);
+    c->refs--;
+    bool over = forget_if_idle(h, c);
+    pthread_mutex_unlock(&h->lock);
+    if (over)
+        channel_free(c);
+}
+
+/* The next channel of the round, with a reference; NULL: the round is over. */
+static struct channel *next_of_round(struct hub *h, bool begin)
+{
+    pthread_mutex_lock(&h->lock);
+    struct channel *c = begin && h->cursor == NULL ? h->newest : h->cursor;
+    if (c != NULL) {
+        c->refs++;
+        h->cursor = c->older;
+    }
+    pthread_mutex_unlock(&h->lock);
+    return c;
+}
+
+void hub_tick(struct hub *h)
+{
+    for (unsigned n = 0; n < TICK_CHANNELS; n++) {
+        struct channel *c = next_of_round(h, n == 0);
+        if (c == NULL)
+            return;
+        pthread_mutex_lock(&c->lock);
+        channel_expire(c, hub_now(h));
+        pthread_mutex_unlock(&c->lock);
+        hub_release(c);
+    }
+}
+
+void hub_each_channel(struct hub *h, bool (*more)(void *arg, const char *name, size_t len, size_t subscribers),
+                      void *arg)
+{
+    pthread_mutex_lock(&h->lock);
+    for (struct channel *c = h->newest; c != NULL; c = c->older)
+        if (!more(arg, c->name, c->name_len, __atomic_load_n(&c->sub_count, __ATOMIC_RELAXED)))
+            break;
+    pthread_mutex_unlock(&h->lock);
+}
+
+void hub_read_stats(struct hub *h, struct hub_stats *out)
+{
+    *out = (struct hub_stats){
+        .channels = h->channel_count,
+        .sessions = h->session_count,
+        .subscriptions = h->subscriptions,
+        .history_bytes = h->history_bytes,
+        .publications = h->publications,
+        .recovered = h->recovered,
+        .unrecovered = h->unrecovered,
+        .refused = h->refused,
+    };
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The hub: channels that are made on first use, remember what was said in them, and tell it to whoever subscribed.
+ *
+ * It knows no protocol. A way in (src/wire) has a `form`: how a publication looks on its wire, encoded once for all who
+ * get it that way; and a `session` for each of its connections, which subscribes. Publications reach subscribers
+ * through the server's topics, so a channel has one order, the same for all, and who joins gets everything from there
+ * on.
+ *
+ * Threads: the functions of a session are called on the loop of its connection; everything else by any thread. A
+ * channel's lock is held while a publication gets its offset and is given to the topics, and while a subscriber is told
+ * what it missed and joins: so nothing comes twice and nothing is missed between the two (HUB-1).
+ */
+#ifndef HUB_HUB_H
+#define HUB_HUB_H
+
+#include "hub/codes.h"
+#include "hub/engine.h"
+#include "hub/options.h"
+#include <duet/duet.h>
+
+struct hub;
+struct channel;
+struct session;
+
+enum { HUB_FORMS = 8, HUB_SERVERS = 2 };
+
+/* How a way in shows things. Each returns a new message, or NULL without memory. `epoch` is that of the stream. Called
+ * with the channel's lock held, by any thread: no place to call the hub. */
+struct hub_form {
+    duet_shared *(*publication)(const char *channel, size_t len, const char *epoch, const struct publication *p);
+    /* Somebody came or went; `info` is a client's JSON (session_info()). NULL: this way does not tell. */
+    duet_shared *(*presence)(const char *channel, size_t len, bool joined, const char *info, size_t info_len);
+};
+
+struct hub_config {
+    const struct hub_options *namespaces; /* copied, but for their strings, which are borrowed */
+    size_t count;
+    bool any_namespace; /* names of namespaces that do not exist have the options of the first */
+    struct hub_limits limits;
+    struct engine *engine; /* taken; NULL: streams live in memory alone, and a restart forgets them */
+    /* Milliseconds since 1970 that never go back; NULL: the system's. */
+    uint64_t (*clock)(void *arg);
+    /* Unpredictable bytes; NULL: the system's. 0 or a negative error. */
+    int (*random)(void *arg, void *to, size_t len);
+    void *arg;
+};
+
+/* 0; or a negative error, and then one line of what is wrong in `why`. */
+enum { HUB_WHY = 200 };
+int hub_new(struct hub **out, const struct hub_config *config, char why[HUB_WHY]);
+/* Once no server turns any more, and before they are freed: what is on its way to the engine is kept, and the engine
+ * ends. NULL is fine. */
+void hub_stop(struct hub *h);
+/* After the servers were freed, since sessions end with their connections. NULL is fine. */
+void hub_free(struct hub *h);
+/* Before a server runs. The number of the form. */
+int hub_add_form(struct hub *h, const struct hub_form *form);
+/* Sessions live on this server; before it runs. */
+void hub_attach(struct hub *h, duet_server *s);
+/* Once a second, one thread at a time: what is too old is forgotten. */
+void hub_tick(struct hub *h);
+uint64_t hub_now(const struct hub *h);
+const struct hub_limits *hub_limits(const struct hub *h);
+/* What an operator said of this channel; NULL: why it cannot be one in `*error`, BAD_REQUEST or UNKNOWN_CHANNEL. */
+const struct hub_options *hub_options_of(const struct hub *h, const char *channel, size_t len, enum hub_error *error);
+
+/*
+ * Where an answer goes: `done` is called once, on the calling thread before the function returns, or later on the loop
+ * of the connection or request `id`, with whatever has become of that by then. NULL: no answer is wanted.
+ */
+struct hub_published {
+    enum hub_error error;
+    uint64_t offset; /* 0: the channel keeps no history */
+    char epoch[STREAM_EPOCH + 1];
+};
+
+struct hub_reply {
+    duet_server *server;
+    uint64_t id, tag; /* tag: the caller's own */
+    void (*done)(duet_server *s, uint64_t id, uint64_t tag, const struct hub_published *result);
+};
+
+struct hub_publish {
+    const char *channel;
+    size_t len;
+    struct publication_parts parts; /* borrowed; time_ms is set by the hub */
+    bool skip_history;
+};
+
+/* Publishes. JSON is checked and its newlines outside of strings taken out by the caller (content_take()). */
+void hub_publish(struct hub *h, const struct hub_publish *what, const struct hub_reply *to);
+
+/* A page of history or a channel's position. Publications are borrowed for the call. */
+struct hub_page {
+    enum hub_error error;
+    char epoch[STREAM_EPOCH + 1];
+    uint64_t top;
+    struct publication *const *publications;
+    uint32_t count;
+};
+
+struct hub_history {
+    const char *channel;
+    size_t len;
+    int64_t limit; /* 0: the position alone; negative: as many as there may be */
+    bool has_since, reverse;
+    struct stream_position since;
+};
+
+struct hub_pager {
+    duet_server *server;
+    uint64_t id, tag;
+    void (*done)(duet_server *s, uint64_t id, uint64_t tag, const struct hub_page *page);
+};
+void hub_read_history(struct hub *h, const struct hub_history *what, const struct hub_pager *to);
+/* Drops what a channel keeps; epoch and top stay. */
+void hub_remove_history(struct hub *h, const char *channel, size_t len);
+
+/* Who is there: calls `each` with the client's JSON, all under the channel's lock. Returns how many clients; `users` is
+ * how many different ones. */
+size_t hub_presence(struct hub *h, const char *channel, size_t len, size_t *users,
+                    void (*each)(void *arg, const char *client, const char *info, size_t info_len), void *arg);
+
+/* All channels in memory, in no order; `more` ends it by returning false. */
+void hub_each_channel(struct hub *h, bool (*more)(void *arg, const char *name, size_t len, size_t subscribers),
+                      void *arg);
+
+struct hub_stats {
+    uint64_t channels, sessions, subscriptions, history_bytes, publications; /* now, but publications: so far */
+    uint64_t recovered, unrecovered; /* subscribers that got what they missed; that could not */
+    uint64_t refused;                /* publications that the store did not take */
+};
+void hub_read_stats(struct hub *h, struct hub_stats *out);
+
+#endif

@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A publication's way: its key and version are looked at, it gets its offset, it is kept, it is told, it is answered.
+ * With an engine it is kept by that first, unless the namespace delivers at once; it is a `flight` meanwhile.
+ */
+#include "base/mem.h"
+#include "hub/core.h"
+#include <assert.h>
+#include <string.h>
+
+/* Answers. */
+
+struct answer {
+    struct hub_reply to;
+    struct hub_published result;
+};
+
+static void give_answer(duet_server *s, uint64_t id, void *arg)
+{
+    struct answer *a = arg;
+    a->to.done(s, id, a->to.tag, &a->result);
+    mem_free(a);
+}
+
+static void answer(const struct hub_reply *to, const struct hub_published *result)
+{
+    if (to->done != NULL)
+        to->done(to->server, to->id, to->tag, result);
+}
+
+/* From another thread. Who cannot be told for want of memory asks again. */
+static void answer_later(const struct hub_reply *to, const struct hub_published *result)
+{
+    struct answer *a = to->done ? mem_alloc(sizeof(*a)) : NULL;
+    if (a == NULL)
+        return;
+    *a = (struct answer){ .to = *to, .result = *result };
+    if (duet_post(to->server, to->id, give_answer, a) < 0)
+        mem_free(a);
+}
+
+static struct hub_published refusal(enum hub_error error)
+{
+    return (struct hub_published){ .error = error };
+}
+
+static struct hub_published success(const struct channel *c, uint64_t offset)
+{
+    struct hub_published r = { .offset = offset };
+    if (offset > 0)
+        memcpy(r.epoch, c->stream.epoch, sizeof(r.epoch));
+    return r;
+}
+
+/* Flights. */
+
+struct more {
+    struct more *next;
+    struct hub_reply to;
+};
+
+struct flight {
+    struct engine_append append; /* first */
+    struct channel *channel;
+    struct key *key; /* NULL: it has none */
+    struct hub_reply to;
+    struct more *more; /* who sent the same again meanwhile */
+    bool told;
+};
+
+/* The same answer goes here as well. */
+static void flight_answer_more(struct flight *f, const struct hub_reply *to)
+{
+    struct more *m = to->done ? mem_alloc(sizeof(*m)) : NULL;
+    if (m == NULL)
+        return;
+    *m = (struct more){ .next = f->more, .to = *to };
+    f->more = m;
+}
+
+static void flight_free(struct flight *f)
+{
+    while (f->more != NULL) {
+        struct more *next = f->more->next;
+        mem_free(f->more);
+        f->more = next;
+    }
+    publication_unref(f->append.publication);
+    mem_free(f);
+}
+
+/* It is kept: now it is part of the stream, and everybody may see it. */
+static void arrive(struct channel *c, struct publication *p, bool told)
+{
+    size_t bytes = c->stream.bytes;
+    stream_append(&c->stream, p, c->options->history_size, hub_now(c->hub));
+    channel_account(c, bytes);
+    if (!told)
+        channel_tell(c, p);
+}
+
+static void landed(struct engine_append *a)
+{
+    struct flight *f = (struct flight *)a;
+    struct channel *c = f->channel;
+    struct hub_published result;
+    pthread_mutex_lock(&c->lock);
+    if (a->error == 0 && a->publication->offset == c->stream.top + 1 && stream_reserve(&c->stream) == 0) {
+        arrive(c, a->publication, f->told);
+        result = success(c, a->publication->offset);
+        if (f->key != NULL) {
+            f->key->offset = a->publication->offset;
+            f->key->flight = NULL;
+        }
+    } else {
+        /* What was given out behind it will fail as well; from then on offsets go on where the store is (HUB-4). */
+        c->assigned = c->stream.top;
+        if (c->state == CHANNEL_READY)
+            c->state = CHANNEL_NEW; /* the store may know better: it is asked before the next use */
+        atomic_fetch_add(&c->hub->refused, 1);
+        result = refusal(HUB_ERROR_INTERNAL);
+        if (f->key != NULL)
+            keys_drop(&c->keys, f->key);
+    }
+    answer_later(&f->to, &result);
+    for (struct more *m = f->more; m != NULL; m = m->next)
+        answer_later(&m->to, &result);
+    pthread_mutex_unlock(&c->lock);
+    flight_free(f);
+    hub_release(c);
+}
+
+static struct flight *flight_new(struct channel *c, struct publication *p, struct key *key, const struct hub_reply *to)
+{
+    struct flight *f = mem_zalloc(sizeof(*f));
+    if (f == NULL)
+        return NULL;
+    p->offset = c->assigned + 1;
+    f->append = (struct engine_append){
+        .done = landed,
+        .name = c->name,
+        .name_len = c->name_len,
+        .publication = publication_ref(p),
+        .history_size = c->options->history_size,
+        .history_ttl_ms = c->options->history_ttl_ms,
+        .history_meta_ttl_ms = c->options->history_meta_ttl_ms,
+    };
+    memcpy(f->append.epoch, c->stream.epoch, sizeof(f->append.epoch));
+    f->channel = hub_ref(c);
+    f->key = key;
+    f->to = *to;
+    if (key != NULL)
+        key->flight = f;
+    return f;
+}
+
+/* Publishing, with the channel's lock held. Each returns true with the answer, or false when it comes later. */
+
+static bool keep(struct channel *c, struct publication *p, struct key *key, const struct hub_reply *to,
+                 struct hub_published *result)
+{
+    struct engine *e = c->hub->config.engine;
+    if (e == NULL) {
+        if (stream_reserve(&c->stream) < 0) {
+            *result = refusal(HUB_ERROR_INTERNAL);
+            return true;
+        }
+        arrive(c, p, false);
+        *result = success(c, p->offset);
+        return true;
+    }
+    struct flight *f = flight_new(c, p, key, to);
+    if (f != NULL && e->ops->append(e, &f->append) == 0) {
+        c->assigned++;
+        return false;
+    }
+    if (f != NULL) {
+        hub_release(c); /* the caller has one more */
+        flight_free(f);
+    }
+    if (key != NULL)
+        key->flight = NULL;
+    atomic_fetch_add(&c->hub->refused, 1);
+    *result = refusal(HUB_ERROR_INTERNAL);
+    return true;
+}
+
+/* True: it is not newer than what was seen. */
+static bool is_stale(struct channel *c, const struct publication_parts *is)
+{
+    const char *epoch = c->version_epoch ? c->version_epoch : "";
+    if (is->version == 0 || c->version == 0)
+        return false;
+    return strlen(epoch) == is->version_epoch_len && memcmp(epoch, is->version_epoch, is->version_epoch_len) == 0 &&
+           is->version <= c->version;
+}
+
+static int note_version(struct channel *c, const struct publication_parts *is)
+{
+    if (is->version == 0)
+        return 0;
+    char *epoch = mem_strdup(is->version_epoch);
+    if (epoch == NULL)
+        return DUET_ERR_NOMEM;
+    mem_free(c->version_epoch);
+    c->version_epoch = epoch;
+    c->version = is->version;
+    return 0;
+}
+
+/* A key that was seen before. */
+static bool repeat(struct channel *c, struct key *key, const struct hub_reply *to, struct hub_published *result)
+{
+    if (key->flight != NULL) {
+        flight_answer_more(key->flight, to);
+        return false;
+    }
+    *result = success(c, key->offset);
+    return true;
+}
+
+static bool publish(struct channel *c, struct publication *p, bool skip_history, const struct hub_reply *to,
+                    struct hub_published *result)
+{
+    const struct hub_limits *limits = &c->hub->config.limits;
+    struct key *key = NULL;
+    bool now = true;
+    if (p->is.key_len > 0) {
+        key = keys_find(&c->keys, p->is.key, p->is.key_len, hub_now(c->hub));
+        if (key != NULL)
+            return repeat(c, key, to, result);
+    }
+    if (is_stale(c, &p->is)) {
+        *result = success(c, c->stream.top);
+        return true;
+    }
+    if (p->is.key_len > 0)
+        key = keys_add(&c->keys, p->is.key, p->is.key_len, hub_now(c->hub) + limits->idempotency_ms,
+                       limits->idempotency_keys, c->hub->channels.key);
+    if ((p->is.key_len > 0 && key == NULL) || note_version(c, &p->is) < 0) {
+        *result = refusal(HUB_ERROR_INTERNAL);
+    } else if (channel_keeps(c) && !skip_history) {
+        now = keep(c, p, key, to, result);
+    } else {
+        channel_tell(c, p);
+        *result = success(c, 0);
+    }
+    if (now && key != NULL) {
+        key->offset = result->offset;
+        if (result->error != HUB_OK)
+            keys_drop(&c->keys, key);
+    }
+    return now;
+}
+
+/* What waits for its channel. */
+
+struct waiting {
+    struct waiter waiter; /* first */
+    struct publication *publication;
+    struct hub_reply to;
+    bool skip_history;
+};
+
+static void go_on(struct channel *c, struct waiter *waiter, int error)
+{
+    struct waiting *w = (struct waiting *)waiter;
+    struct hub_published result = refusal(HUB_ERROR_INTERNAL);
+    if (error < 0 || publish(c, w->publication, w->skip_history, &w->to, &result))
+        answer_later(&w->to, &result);
+    publication_unref(w->publication);
+    mem_free(w);
+}
+
+static struct waiting *waiting_new(struct publication *p, bool skip_history, const struct hub_reply *to)
+{
+    struct waiting *w = mem_alloc(sizeof(*w));
+    if (w == NULL)
+        return NULL;
+    *w = (struct waiting){ .waiter.loaded = go_on, .publication = publication_ref(p), .to = *to };
+    w->skip_history = skip_history;
+    return w;
+}
+
+/* With the lock held. True with the answer. */
+static bool publish_or_wait(struct channel *c, struct publication *p, bool skip_history, const struct hub_reply *to,
+                            struct hub_published *result)
+{
+    struct waiting *w = c->state == CHANNEL_READY ? NULL : waiting_new(p, skip_history, to);
+    enum channel_use use = channel_use(c, w ? &w->waiter : NULL);
+    if (use == CHANNEL_WAIT)
+        return false;
+    if (w != NULL) {
+        publication_unref(w->publication);
+        mem_free(w);
+    }
+    if (use == CHANNEL_USE)
+        return publish(c, p, skip_history, to, result);
+    *result = refusal(HUB_ERROR_INTERNAL);
+    return true;
+}
+
+static void publish_to(struct channel *c, const struct publication_parts *parts, bool skip_history,
+                       const struct hub_reply *to)
+{
+    struct hub_published result = refusal(HUB_ERROR_INTERNAL);
+    bool now = true;
+    struct publication_parts is = *parts;
+    is.time_ms = hub_now(c->hub);
+    struct publication *p = publication_new(&is);
+    if (p != NULL) {
+        pthread_mutex_lock(&c->lock);
+        now = publish_or_wait(c, p, skip_history, to, &result);
+        pthread_mutex_unlock(&c->lock);
+        publication_unref(p);
+    }
+    if (now)
+        answer(to, &result);
+}
+
+/* 0, or why it cannot be said there. */
+static enum hub_error judge(const struct hub_options *o, const struct publication_parts *parts)
+{
+    if (!(o->kinds >> parts->kind & 1))
+        return HUB_ERROR_BAD_REQUEST;
+    return parts->len > o->message_max ? HUB_ERROR_LIMIT : HUB_OK;
+}
+
+void hub_publish(struct hub *h, const struct hub_publish *what, const struct hub_reply *to)
+{
+    static const struct hub_reply nobody;
+    enum hub_error error;
+    struct channel *c = hub_channel(h, what->channel, what->len, &error);
+    if (to == NULL)
+        to = &nobody;
+    if (c != NULL)
+        error = judge(c->options, &what->parts);
+    if (error == HUB_OK) {
+        publish_to(c, &what->parts, what->skip_history, to);
+    } else {
+        struct hub_published result = refusal(error);
+        answer(to, &result);
+    }
+    if (c != NULL)
+        hub_release(c);
+}
+
+void session_publish(struct session *s, struct subscription *sub, const struct publication_parts *parts,
+                     const struct hub_reply *to)
+{
+    static const struct hub_reply nobody;
+    enum hub_error error = judge(sub->channel->options, parts);
+    (void)s;
+    if (to == NULL)
+        to = &nobody;
+    if (error == HUB_OK) {
+        publish_to(sub->channel, parts, false, to);
+    } else {
+        struct hub_published result = refusal(error);
+        answer(to, &result);
+    }
+}

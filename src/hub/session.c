@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: MIT */
+#include "hub/session.h"
+#include "base/buf.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "hub/core.h"
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Making and ending. */
+
+static int make_client(struct hub *h, char out[SESSION_CLIENT + 1])
+{
+    uint8_t r[16];
+    int rc = hub_random(h, r, sizeof(r));
+    r[6] = (uint8_t)((r[6] & 0x0f) | 0x40); /* RFC 9562 5.4: version 4 */
+    r[8] = (uint8_t)((r[8] & 0x3f) | 0x80);
+    for (int i = 0, at = 0; i < 16; i++)
+        at += snprintf(out + at, (size_t)(SESSION_CLIENT + 1 - at),
+                       i == 4 || i == 6 || i == 8 || i == 10 ? "-%02x" : "%02x", r[i]);
+    return rc;
+}
+
+/* {"user":"...","client":"...","conn_info":...} */
+static int make_info(struct session *s, const struct session_who *who)
+{
+    struct buf b;
+    buf_init(&b, NULL, 0);
+    buf_puts(&b, "{\"user\":");
+    json_put_string(&b, who->user, who->user_len);
+    buf_printf(&b, ",\"client\":\"%s\"", s->client);
+    if (who->info_len > 0) {
+        buf_puts(&b, ",\"conn_info\":");
+        buf_put(&b, who->info, who->info_len);
+    }
+    buf_puts(&b, "}");
+    s->info = b.failed ? NULL : mem_dup(b.at, b.len);
+    s->info_len = (uint32_t)b.len;
+    buf_fini(&b);
+    return s->info ? 0 : DUET_ERR_NOMEM;
+}
+
+/* One more or less of this user. Under the lock. */
+static int count_user(struct hub *h, const struct session *s, int by)
+{
+    uint64_t n = (uint64_t)(uintptr_t)map_get(&h->users, s->user, s->user_len);
+    uint32_t most = h->config.limits.connections_per_user;
+    if (s->user_len == 0)
+        return 0;
+    if (by > 0 && most > 0 && n >= most)
+        return DUET_ERR_LIMIT;
+    if (n + (uint64_t)by == 0) {
+        map_take(&h->users, s->user, s->user_len);
+        return 0;
+    }
+    return map_put(&h->users, s->user, s->user_len, (void *)(uintptr_t)(n + (uint64_t)by));
+}
+
+static int enlist(struct session *s)
+{
+    struct hub *h = s->hub;
+    pthread_mutex_lock(&h->session_lock);
+    int rc = count_user(h, s, 1);
+    if (rc == 0) {
+        s->next = h->sessions;
+        s->link = &h->sessions;
+        if (s->next != NULL)
+            s->next->link = &s->next;
+        h->sessions = s;
+        atomic_fetch_add(&h->session_count, 1);
+    }
+    pthread_mutex_unlock(&h->session_lock);
+    return rc;
+}
+
+static void delist(struct session *s)
+{
+    struct hub *h = s->hub;
+    if (s->link == NULL)
+        return;
+    pthread_mutex_lock(&h->session_lock);
+    count_user(h, s, -1);
+    *s->link = s->next;
+    if (s->next != NULL)
+        s->next->link = s->link;
+    atomic_fetch_sub(&h->session_count, 1);
+    pthread_mutex_unlock(&h->session_lock);
+}
+
+int session_new(struct session **out, struct hub *h, const struct session_calls *calls, duet_server *server,
+                uint64_t id, const struct session_who *who, void *owner)
+{
+    struct session *s = mem_zalloc(sizeof(*s));
+    int rc = s ? 0 : DUET_ERR_NOMEM;
+    if (rc == 0) {
+        s->hub = h;
+        s->calls = calls;
+        s->server = server;
+        s->id = id;
+        s->owner = owner;
+        s->user_len = (uint32_t)who->user_len;
+        s->user = mem_alloc(who->user_len + 1);
+        rc = s->user ? make_client(h, s->client) : DUET_ERR_NOMEM;
+    }
+    if (rc == 0) {
+        memcpy(s->user, who->user, who->user_len);
+        s->user[who->user_len] = '\0';
+        rc = make_info(s, who);
+    }
+    if (rc == 0)
+        rc = enlist(s);
+    if (rc < 0) {
+        session_free(s);
+        return rc;
+    }
+    *out = s;
+    return 0;
+}
+
+/* Out of the channel; with its lock held. */
+static void leave_channel(struct subscription *sub)
+{
+    struct channel *c = sub->channel;
+    struct subscription *last = c->subs[c->sub_count - 1];
+    channel_count(c, c->sub_count - 1);
+    c->subs[sub->at] = last;
+    last->at = sub->at;
+    if (sub->direct)
+        c->directs--;
+    else
+        c->members[sub->form]--;
+    if (sub->tells && !sub->direct)
+        c->tellers[sub->form]--;
+    c->used_ms = hub_now(c->hub);
+    channel_tell_presence(c, sub, false);
+    atomic_fetch_sub(&c->hub->subscriptions, 1);
+}
+
+/* Out of its topics, when the connection goes on without it. */
+static void leave_topics(struct subscription *sub)
+{
+    char topic[CORE_TOPIC];
+    if (sub->direct)
+        return;
+    channel_topic(sub->channel, sub->form, false, topic);
+    sub->session->calls->leave(sub->session, topic);
+    if (!sub->tells)
+        return;
+    channel_topic(sub->channel, sub->form, true, topic);
+    sub->session->calls->leave(sub->session, topic);
+}
+
+static void subscription_free(struct subscription *sub)
+{
+    if (sub == NULL)
+        return;
+    mem_free(sub->info);
+    mem_free(sub);
+}
+
+/* `topics`: it leaves them, too. */
+static void end(struct subscription *sub, bool topics)
+{
+    struct session *s = sub->session;
+    struct channel *c = sub->channel;
+    for (uint32_t i = 0; i < s->sub_count; i++)
+        if (s->subs[i] == sub) {
+            s->subs[i] = s->subs[--s->sub_count];
+            break;
+        }
+    pthread_mutex_lock(&c->lock);
+    if (topics)
+        leave_topics(sub);
+    leave_channel(sub);
+    pthread_mutex_unlock(&c->lock);
+    subscription_free(sub);
+    hub_release(c);
+}
+
+void session_free(struct session *s)
+{
+    if (s == NULL)
+        return;
+    while (s->sub_count > 0)
+        end(s->subs[s->sub_count - 1], false);
+    delist(s);
+    mem_free(s->subs);
+    mem_free(s->info);
+    mem_free(s->user);
+    mem_free(s);
+}
+
+void *session_owner(const struct session *s)
+{
+    return s->owner;
+}
+
+struct hub *session_hub(const struct session *s)
+{
+    return s->hub;
+}
+
+duet_server *session_server(const struct session *s)
+{
+    return s->server;
+}
+
+uint64_t session_id(const struct session *s)
+{
+    return s->id;
+}
+
+const char *session_client(const struct session *s)
+{
+    return s->client;
+}
+
+const char *session_user(const struct session *s, size_t *len)
+{
+    *len = s->user_len;
+    return s->user;
+}
+
+const char *session_info(const struct session *s, size_t *len)
+{
+    *len = s->info_len;
+    return s->info;
+}
+
+/* What it is subscribed to. */
+
+struct subscription *session_find(const struct session *s, const char *channel, size_t len)
+{
+    for (uint32_t i = 0; i < s->sub_count; i++) {
+        const struct channel *c = s->subs[i]->channel;
+        if (c->name_len == len && memcmp(c->name, channel, len) == 0)
+            return s->subs[i];
+    }
+    return NULL;
+}
+
+unsigned session_subscriptions(const struct session *s)
+{
+    return s->sub_count;
+}
+
+struct subscription *session_subscription(const struct session *s, unsigned i)
+{
+    return s->subs[i];
+}
+
+const char *subscription_channel(const struct subscription *sub, size_t *len)
+{
+    *len = sub->channel->name_len;
+    return sub->channel->name;
+}
+
+const struct hub_options *subscription_options(const struct subscription *sub)
+{
+    return sub->channel->options;
+}
+
+uint64_t subscription_tag(const struct subscription *sub)
+{
+    return sub->tag;
+}
+
+bool subscription_server_side(const struct subscription *sub)
+{
+    return sub->server_side;
+}
+
+uint64_t subscription_expires(const struct subscription *sub)
+{
+    return sub->expire_at_ms;
+}
+
+void subscription_set_expires(struct subscription *sub, uint64_t expire_at_ms)
+{
+    sub->expire_at_ms = expire_at_ms;
+}
+
+bool session_unsubscribe(struct session *s, const char *channel, size_t len)
+{
+    struct subscription *sub = session_find(s, channel, len);
+    if (sub != NULL)
+        end(sub, true);
+    return sub != NULL;
+}
+
+/* From other threads. */
+
+struct errand {
+    const struct session_calls *calls;
+    uint64_t number; /* of the subscription */
+    int code;
+    bool joined;
+    struct publication *publication;
+    size_t len;
+    char info[];
+};
+
+/* Whom it is for; NULL: it has ended meanwhile. */
+static struct subscription *addressee(duet_server *server, uint64_t id, const struct errand *e)
+{
+    struct session *s = e->calls->find(server, id);
+    for (uint32_t i = 0; s != NULL && i < s->sub_count; i++)
+        if (s->subs[i]->number == e->number)
+            return s->subs[i];
+    return NULL;
+}
+
+static void errand_free(struct errand *e)
+{
+    publication_unref(e->publication);
+    mem_free(e);
+}
+
+/* Without memory it did not get what it should: its form is lost, and the next tick ends such subscriptions. */
+static void send_out(const struct subscription *sub, struct errand *e,
+                     void (*run)(duet_server *s, uint64_t id, void *arg))
+{
+    if (e != NULL) {
+        e->calls = sub->session->calls;
+        e->number = sub->number;
+    }
+    if (e != NULL && duet_post(sub->session->server, sub->session->id, run, e) == 0)
+        return;
+    sub->channel->lost |= 1u << sub->form;
+    if (e != NULL)
+        errand_free(e);
+}
+
+static void run_end(duet_server *server, uint64_t id, void *arg)
+{
+    struct errand *e = arg;
+    struct subscription *sub = addressee(server, id, e);
+    if (sub != NULL) {
+        struct session *s = sub->session;
+        struct channel *c = hub_ref(sub->channel);
+        end(sub, true);
+        s->calls->unsubscribed(s, c->name, c->name_len, e->code);
+        hub_release(c);
+    }
+    errand_free(e);
+}
+
+void session_end_later(const struct subscription *sub, int code)
+{
+    struct errand *e = mem_zalloc(sizeof(*e));
+    if (e != NULL)
+        e->code = code;
+    send_out(sub, e, run_end);
+}
+
+static void run_give(duet_server *server, uint64_t id, void *arg)
+{
+    struct errand *e = arg;
+    struct subscription *sub = addressee(server, id, e);
+    if (sub != NULL)
+        sub->session->calls->publication(sub->session, sub, e->publication);
+    errand_free(e);
+}
+
+void session_give_later(const struct subscription *sub, struct publication *p)
+{
+    struct errand *e = mem_zalloc(sizeof(*e));
+    if (e != NULL)
+        e->publication = publication_ref(p);
+    send_out(sub, e, run_give);
+}
+
+static void run_presence(duet_server *server, uint64_t id, void *arg)
+{
+    struct errand *e = arg;
+    struct subscription *sub = addressee(server, id, e);
+    if (sub != NULL)
+        sub->session->calls->joined(sub->session, sub, e->joined, e->info, e->len);
+    errand_free(e);
+}
+
+void session_give_presence_later(const struct subscription *sub, bool joined, const char *info, size_t len)
+{
+    struct errand *e = mem_zalloc(sizeof(*e) + len);
+    if (e != NULL) {
+        e->joined = joined;
+        e->len = len;
+        memcpy(e->info, info, len);
+    }
+    send_out(sub, e, run_presence);
+}

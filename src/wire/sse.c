@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: MIT */
+#include "wire/sse.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "hub/session.h"
+#include "wire/query.h"
+#include "wire/wire.h"
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PAGE_BYTES = 128 * 1024, POSITION = STREAM_EPOCH + 21, IDS = SSE_CHANNELS_MOST * POSITION };
+
+static const char quiet_topic[] = "sse-quiet";
+
+/* One channel of a stream. */
+struct feed {
+    char *name;
+    struct stream_position at; /* what its peer has, or is about to; its epoch is "" when the channel has no stream */
+    bool recover, waits, subscribed;
+};
+
+/* A stream: the way's own part of a session. */
+struct events {
+    struct session *session;
+    uint32_t last;
+    bool over; /* it is to end */
+    unsigned count;
+    struct feed feeds[SSE_CHANNELS_MOST];
+};
+
+struct sse {
+    struct wire wire;
+    struct events *events;
+};
+_Static_assert(sizeof(struct sse) <= WIRE_DATA, "the block is too small");
+
+static const duet_handler handler;
+
+static struct events *events_of(duet_http *x)
+{
+    struct sse *s = x ? duet_http_data(x) : NULL;
+    return s != NULL && s->wire.on == &handler ? s->events : NULL;
+}
+
+static duet_http *http_of(const struct session *s)
+{
+    return duet_http_find(session_server(s), session_id(s));
+}
+
+/* Events. */
+
+static void put_data(struct buf *b, const struct publication *p)
+{
+    buf_puts(b, "data: ");
+    wire_put_payload(b, p);
+    buf_puts(b, "\n\n");
+}
+
+static duet_shared *show(const char *channel, size_t len, const char *epoch, const struct publication *p)
+{
+    char space[512];
+    struct buf b;
+    (void)channel;
+    (void)len;
+    buf_init(&b, space, sizeof(space));
+    if (p->offset > 0) {
+        buf_puts(&b, "id: ");
+        wire_put_position(&b, epoch, p->offset);
+        buf_puts(&b, "\n");
+    }
+    put_data(&b, p);
+    return wire_shared(&b);
+}
+
+const struct hub_form sse_form = { .publication = show };
+
+/* Where all channels are. */
+static void put_id(struct buf *b, const struct events *e)
+{
+    buf_puts(b, "id: ");
+    for (unsigned i = 0; i < e->count; i++) {
+        buf_puts(b, i > 0 ? "," : "");
+        if (e->feeds[i].at.epoch[0] != '\0')
+            wire_put_position(b, e->feeds[i].at.epoch, e->feeds[i].at.offset);
+    }
+    buf_puts(b, "\n");
+}
+
+static void events_free(struct events *e)
+{
+    if (e == NULL)
+        return;
+    session_free(e->session);
+    for (unsigned i = 0; i < e->count; i++)
+        mem_free(e->feeds[i].name);
+    mem_free(e);
+}
+
+static void end_now(duet_server *server, uint64_t id, void *unused)
+{
+    duet_http *x = duet_http_find(server, id);
+    struct events *e = events_of(x);
+    struct sse *s = e ? duet_http_data(x) : NULL;
+    (void)unused;
+    if (s == NULL)
+        return;
+    *s = (struct sse){ .events = NULL };
+    events_free(e);
+    duet_http_end(x);
+}
+
+/* Ends the stream, but not from within a call of the hub: its peer comes back with its last id. */
+static void cut(duet_http *x)
+{
+    struct events *e = events_of(x);
+    if (e == NULL || e->over)
+        return;
+    e->over = duet_post(duet_http_server(x), duet_http_id(x), end_now, NULL) == 0;
+}
+
+static void write_out(duet_http *x, struct buf *b)
+{
+    if (b->failed || duet_http_write(x, b->at, b->len) < 0)
+        cut(x);
+    buf_fini(b);
+}
+
+/* A publication with the position that is reached with it. */
+static void put_event(struct buf *b, const struct events *e, const struct feed *f, const struct publication *p)
+{
+    if (p->offset > 0)
+        put_id(b, e);
+    if (e->count > 1)
+        buf_printf(b, "event: %s\n", f->name);
+    put_data(b, p);
+}
+
+/* Subscribing. */
+
+static struct session *find(duet_server *s, uint64_t id)
+{
+    struct events *e = events_of(duet_http_find(s, id));
+    return e ? e->session : NULL;
+}
+
+static int join(struct session *s, const char *topic)
+{
+    duet_http *x = http_of(s);
+    return x ? duet_http_subscribe(x, topic) : DUET_ERR_CLOSED;
+}
+
+static int leave(struct session *s, const char *topic)
+{
+    duet_http *x = http_of(s);
+    return x ? duet_http_unsubscribe(x, topic) : 0;
+}
+
+static void publication(struct session *s, const struct subscription *sub, struct publication *p)
+{
+    struct events *e = session_owner(s);
+    struct feed *f = &e->feeds[subscription_tag(sub)];
+    duet_http *x = http_of(s);
+    struct buf b;
+    if (x == NULL || e->over)
+        return;
+    if (p->offset > 0)
+        f->at.offset = p->offset;
+    buf_init(&b, NULL, 0);
+    put_event(&b, e, f, p);
+    write_out(x, &b);
+}
+
+/* The peer comes back by itself, with its last id. */
+static void unsubscribed(struct session *s, const char *channel, size_t len, int code)
+{
+    duet_http *x = http_of(s);
+    (void)channel;
+    (void)len;
+    (void)code;
+    if (x != NULL)
+        cut(x);
+}
+
+static void disconnect(struct session *s, int code)
+{
+    unsubscribed(s, NULL, 0, code);
+}
+
+static const struct session_calls calls = {
+    .find = find,
+    .join = join,
+    .leave = leave,
+    .publication = publication,
+    .unsubscribed = unsubscribed,
+    .disconnect = disconnect,
+};
+
+static void subscribe(struct events *e, unsigned i);
+
+static void go_on(duet_server *s, uint64_t id, void *unused)
+{
+    duet_http *x = duet_http_find(s, id);
+    struct events *e = events_of(x);
+    (void)unused;
+    for (unsigned i = 0; e != NULL && i < e->count && !duet_http_congested(x); i++)
+        if (e->feeds[i].waits)
+            subscribe(e, i);
+}
+
+static void drained(duet_http *x)
+{
+    go_on(duet_http_server(x), duet_http_id(x), NULL);
+}
+
+static void put_lost(struct buf *b, const struct feed *f)
+{
+    buf_puts(b, "event: duet.lost\ndata: {\"channel\":");
+    json_put_string(b, f->name, strlen(f->name));
+    buf_puts(b, "}\n\n");
+}
+
+static void subscribed(struct session *s, uint64_t tag, const struct session_subscribed *r)
+{
+    struct events *e = session_owner(s);
+    struct feed *f = &e->feeds[tag];
+    duet_http *x = http_of(s);
+    struct buf b;
+    if (x == NULL)
+        return;
+    if (r->error != HUB_OK) {
+        cut(x);
+        return;
+    }
+    buf_init(&b, NULL, 0);
+    memcpy(f->at.epoch, r->epoch, sizeof(f->at.epoch));
+    f->at.offset = r->offset;
+    if (r->was_recovering && !r->recovered)
+        put_lost(&b, f);
+    for (uint32_t i = 0; i < r->count; i++) {
+        f->at.offset = r->publications[i]->offset;
+        put_event(&b, e, f, r->publications[i]);
+    }
+    f->subscribed = !r->more;
+    if (r->count == 0 && r->positioned) {
+        put_id(&b, e); /* by itself it makes no event, but is what Last-Event-ID will say */
+        buf_puts(&b, "\n");
+    }
+    if (b.len > 0)
+        write_out(x, &b);
+    if (r->more) {
+        f->waits = f->recover = true;
+        if (!duet_http_congested(x) && duet_post(session_server(s), session_id(s), go_on, NULL) < 0)
+            cut(x);
+    }
+}
+
+static void subscribe(struct events *e, unsigned i)
+{
+    struct feed *f = &e->feeds[i];
+    const struct wire_site *site = wire_site_of(session_server(e->session));
+    f->waits = false;
+    session_subscribe(e->session, &(struct session_subscribe){
+                                      .channel = f->name,
+                                      .len = strlen(f->name),
+                                      .form = site->sse,
+                                      .direct = e->count > 1,
+                                      .recover = f->recover,
+                                      .from = f->at,
+                                      .last = e->last,
+                                      .page_bytes = PAGE_BYTES,
+                                      .tag = i,
+                                      .done = subscribed,
+                                  });
+}
+
+static void gone(duet_http *x)
+{
+    struct sse *s = duet_http_data(x);
+    events_free(s->events);
+    *s = (struct sse){ .events = NULL };
+}
+
+static const duet_handler handler = { .gone = gone };
+
+void sse_tick(duet_server *s, uint64_t count)
+{
+    static const char comment[] = ":\n\n";
+    if (count % SSE_QUIET_S == 0)
+        duet_publish(s, quiet_topic, DUET_TEXT, comment, sizeof(comment) - 1);
+}
+
+/* The request. */
+
+static const struct wire_refusal fine;
+static const struct wire_refusal no_memory = { 503, "out of memory, try again later" };
+
+static struct wire_refusal read_channels(struct events *e, const struct hub *hub, const duet_request *r)
+{
+    char name[HUB_NAME_MOST + 2];
+    const char *at = duet_request_query(r);
+    long len;
+    while ((len = query_next(&at, "channel", name, sizeof(name))) != -1) {
+        struct wire_refusal no = wire_judge(hub, name, len < 0 ? sizeof(name) : (size_t)len);
+        if (no.why != NULL)
+            return no;
+        if (e->count == SSE_CHANNELS_MOST)
+            return (struct wire_refusal){ 400, "a stream has at most 16 channels" };
+        for (unsigned i = 0; i < e->count; i++)
+            if (strcmp(e->feeds[i].name, name) == 0)
+                return (struct wire_refusal){ 400, "a channel is named twice" };
+        e->feeds[e->count].name = mem_strdup(name);
+        if (e->feeds[e->count].name == NULL)
+            return no_memory;
+        e->count++;
+    }
+    return e->count > 0 ? fine : (struct wire_refusal){ 400, "which channel? /events?channel=NAME" };
+}
+
+/* A position for each channel, empty where it has no stream. */
+static struct wire_refusal read_since(struct events *e, const char *ids)
+{
+    static const struct wire_refusal bad = { 400,
+                                             "since is the id of an event of the same channels: EPOCH:OFFSET,..." };
+    for (unsigned i = 0; i < e->count; i++) {
+        size_t len = strcspn(ids, ",");
+        if (len > 0 && !wire_read_position(ids, len, &e->feeds[i].at))
+            return bad;
+        e->feeds[i].recover = len > 0;
+        ids += len;
+        if (*ids != (i + 1 < e->count ? ',' : '\0'))
+            return bad;
+        ids += *ids == ',';
+    }
+    return fine;
+}
+
+static struct wire_refusal read_request(struct events *e, const struct hub *hub, const duet_request *r)
+{
+    char text[IDS + 1];
+    const char *id = duet_request_header(r, "last-event-id");
+    struct wire_refusal no = read_channels(e, hub, r);
+    if (no.why != NULL)
+        return no;
+    long len = duet_request_param(r, "last", text, sizeof(text));
+    if (len == 0 || (len > 0 && strspn(text, "0123456789") != (size_t)len))
+        return (struct wire_refusal){ 400, "last is a number: of the newest events that come first" };
+    unsigned long last = len > 0 ? strtoul(text, NULL, 10) : 0;
+    e->last = last > UINT32_MAX ? UINT32_MAX : (uint32_t)last;
+    /* What came last by this address is newer than what the page was made with. */
+    if (id == NULL && duet_request_param(r, "since", text, sizeof(text)) > 0)
+        id = text;
+    return id != NULL && id[0] != '\0' ? read_since(e, id) : fine;
+}
+
+static bool begin(duet_http *x, struct events *e)
+{
+    static const duet_header headers[] = {
+        { "Content-Type", "text/event-stream" },
+        { "Cache-Control", "no-store" },
+        { "X-Accel-Buffering", "no" },
+        { NULL, NULL },
+    };
+    static const struct session_who nobody = { .user = "", .info = "" };
+    duet_server *server = duet_http_server(x);
+    struct sse *s = duet_http_data(x);
+    struct hub *hub = wire_site_of(server)->hub;
+    if (session_new(&e->session, hub, &calls, server, duet_http_id(x), &nobody, e) < 0)
+        return false;
+    s->events = e;
+    s->wire.on = &handler;
+    if (duet_http_begin(x, 200, headers) == 0 && duet_http_subscribe(x, quiet_topic) == 0)
+        return true;
+    *s = (struct sse){ .events = NULL };
+    return false;
+}
+
+void sse_http(duet_http *x, const duet_request *r)
+{
+    struct events *e = mem_zalloc(sizeof(*e));
+    if (e == NULL) {
+        duet_http_text(x, no_memory.status, no_memory.why);
+        return;
+    }
+    struct wire_refusal no = read_request(e, wire_site_of(duet_http_server(x))->hub, r);
+    if (no.why == NULL && !begin(x, e))
+        no = no_memory;
+    if (no.why != NULL) {
+        events_free(e);
+        duet_http_text(x, no.status, no.why);
+        return;
+    }
+    duet_http_on_drain(x, drained);
+    unsigned count = e->count;
+    for (unsigned i = 0; i < count && events_of(x) == e; i++)
+        subscribe(e, i);
+}
