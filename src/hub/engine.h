@@ -66,7 +66,7 @@ struct engine_ops {
     /* Whether it can keep anything now; `why` (200 bytes) says what is wrong. */
     bool (*healthy)(struct engine *e, char *why);
     /* Finishes what waits, calls its `done`, and ends. */
-    void (*free)(struct engine *e);
+    void (*end)(struct engine *e);
 };
 
 /* The first member of each engine. */

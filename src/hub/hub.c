@@ -62,7 +62,7 @@ int hub_new(struct hub **out, const struct hub_config *config, char why[HUB_WHY]
     snprintf(why, HUB_WHY, "%s", duet_strerror(DUET_ERR_NOMEM));
     if (h == NULL) {
         if (config->engine != NULL)
-            config->engine->ops->free(config->engine);
+            config->engine->ops->end(config->engine);
         return DUET_ERR_NOMEM;
     }
     pthread_mutex_init(&h->lock, NULL);
@@ -79,7 +79,7 @@ int hub_new(struct hub **out, const struct hub_config *config, char why[HUB_WHY]
 void hub_stop(struct hub *h)
 {
     if (h != NULL && h->config.engine != NULL)
-        h->config.engine->ops->free(h->config.engine);
+        h->config.engine->ops->end(h->config.engine);
     if (h != NULL)
         h->config.engine = NULL;
 }
