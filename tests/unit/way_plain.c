@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: MIT */
+#include "held_engine.h"
+#include "ways.h"
+#include <errno.h>
+
+#define ENVELOPE "Sec-WebSocket-Protocol: duet.v1\r\n"
+#define WHO      "\"who\":{\"user\":\"\",\"client\":\"00000000-0000-4000-8000-000000000000\"}"
+#define HELLO    "text '{\"channel\":\"c\",\"client\":\"00000000-0000-4000-8000-000000000000\",\"epoch\":\"aaaaaaaa\","
+
+static void begin(void)
+{
+    struct hub_options o = ways_open();
+    ways_serve(&o, 1, NULL);
+}
+
+TEST(plain, shows_what_was_said_as_it_was_said)
+{
+    begin();
+    struct client *a = ways_open_channel("c", NULL), *b = ways_open_channel("c", NULL);
+    client_frame(a, 0x81, "{\"x\":1}", 7);
+    client_frame(a, 0x81, "hello", 5);
+    client_frame(a, 0x82, "abc", 3);
+    EXPECT_FRAMES(a, 3, "text '{\"x\":1}'\ntext 'hello'\nbinary 'abc'\n");
+    EXPECT_FRAMES(b, 3, "text '{\"x\":1}'\ntext 'hello'\nbinary 'abc'\n");
+    client_free(a);
+    client_free(b);
+    ways_stop();
+}
+
+TEST(plain, envelope_tells_position_time_and_who)
+{
+    begin();
+    struct client *a = ways_open_channel("c", ENVELOPE);
+    EXPECT_FRAMES(a, 1, HELLO "\"offset\":0}'\n");
+    a->trace_len = 0;
+    client_frame(a, 0x81, "{\"x\":\n 1}", 9);
+    client_frame(a, 0x81, "a\nb", 3);
+    client_frame(a, 0x82, "abc", 3);
+    EXPECT_FRAMES(a, 3,
+                  "text '{\"offset\":1,\"time\":1000," WHO ",\"data\":{\"x\": 1}}'\n"
+                  "text '{\"offset\":2,\"time\":1000," WHO ",\"text\":\"a\\u000ab\"}'\n"
+                  "text '{\"offset\":3,\"time\":1000," WHO ",\"b64\":\"YWJj\"}'\n");
+    client_free(a);
+    ways_stop();
+}
+
+TEST(plain, since_brings_what_was_missed_then_goes_on_live)
+{
+    begin();
+    for (const char *text = "1\0002\0003\0004\0"; *text; text += 2)
+        ways_publish("c", text);
+    struct client *a = ways_open_channel("c?since=aaaaaaaa:2", NULL);
+    EXPECT_FRAMES(a, 2, "text '3'\ntext '4'\n");
+    a->trace_len = 0;
+    ways_publish("c", "5");
+    EXPECT_FRAMES(a, 1, "text '5'\n");
+    struct client *b = ways_open_channel("c", "Last-Event-ID: aaaaaaaa:4\r\n");
+    EXPECT_FRAMES(b, 1, "text '5'\n");
+    client_free(a);
+    client_free(b);
+    ways_stop();
+}
+
+TEST(plain, last_brings_the_newest)
+{
+    static const struct {
+        const char *path, *frames;
+        unsigned count;
+    } rows[] = {
+        { "c?last=1", "text '3'\ntext 'end'\n", 2 },
+        { "c?last=2", "text '2'\ntext '3'\ntext 'end'\n", 3 },
+        { "c?last=3", "text '1'\ntext '2'\ntext '3'\ntext 'end'\n", 4 },
+        { "c?last=4", "text '1'\ntext '2'\ntext '3'\ntext 'end'\n", 4 },
+        { "c?last=99999999999999999999", "text '1'\ntext '2'\ntext '3'\ntext 'end'\n", 4 },
+        { "c?last=0", "text 'end'\n", 1 },
+        { "c", "text 'end'\n", 1 },
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        begin();
+        for (const char *text = "1\0002\0003\0"; *text; text += 2)
+            ways_publish("c", text);
+        struct client *a = ways_open_channel(rows[i].path, NULL);
+        wire_settle();
+        ways_publish("c", "end");
+        EXPECT_FRAMES(a, rows[i].count, rows[i].frames);
+        client_free(a);
+        ways_stop();
+    }
+}
+
+/* HUB-2: never a gap that is claimed to be none. */
+TEST(plain, what_is_gone_is_said_to_be_gone)
+{
+    begin();
+    for (const char *text = "1\0002\0003\0004\0005\0006\0007\0"; *text; text += 2)
+        ways_publish("c", text);
+    static const char *const gone[] = { "c?since=aaaaaaaa:1", "c?since=aaaaaaaa:8", "c?since=aaaaaaab:7" };
+    for (size_t i = 0; i < 3; i++) {
+        struct client *a = ways_open_channel(gone[i], NULL);
+        EXPECT_FRAMES(a, 1, "close 4410 'what came since is not kept any more'\n");
+        client_free(a);
+        a = ways_open_channel(gone[i], ENVELOPE);
+        EXPECT_FRAMES(a, 1, HELLO "\"offset\":7,\"recovered\":false}'\n");
+        client_free(a);
+    }
+    struct client *a = ways_open_channel("c?since=aaaaaaaa:2", ENVELOPE);
+    client_trace(a, 6);
+    assert_memory_equal(a->trace, HELLO "\"offset\":2,\"recovered\":true}'\n", sizeof(HELLO "\"offset\":2") - 1);
+    client_free(a);
+    ways_stop();
+}
+
+TEST(plain, a_long_backlog_comes_page_by_page_while_more_is_published)
+{
+    enum { KEPT = 400, SIZE = 10000 };
+    struct hub_options o = ways_open();
+    char *text = malloc(SIZE + 1);
+    o.history_size = KEPT;
+    ways_serve(&o, 1, NULL);
+    memset(text, 'x', SIZE);
+    text[SIZE] = 0;
+    for (unsigned i = 0; i < KEPT; i++) {
+        snprintf(text, 8, "%06u", i);
+        text[6] = '.';
+        ways_publish("c", text);
+    }
+    struct client *a = ways_open_channel("c?since=aaaaaaaa:0", NULL);
+    for (unsigned i = 0; i < KEPT + 1; i++) {
+        uint8_t head[4];
+        char number[8];
+        assert_true(client_wait(a, 4 + SIZE));
+        memcpy(head, a->in, 4);
+        assert_int_equal(head[0], 0x81);
+        assert_int_equal(head[2] << 8 | head[3], SIZE);
+        snprintf(number, sizeof(number), "%06u.", i);
+        assert_memory_equal(a->in + 4, number, 7);
+        client_skip(a, 4 + SIZE);
+        if (i == 100) { /* in the middle of it; one is dropped for it that this peer has already */
+            snprintf(text, 8, "%06u", KEPT);
+            text[6] = '.';
+            ways_publish("c", text);
+        }
+    }
+    client_free(a);
+    ways_stop();
+    free(text);
+}
+
+TEST(plain, what_is_no_position_is_refused_with_words)
+{
+    static const char *const bad[] = { "c?since=",
+                                       "c?since=x",
+                                       "c?since=aaaaaaaa:",
+                                       "c?since=aaaaaaaaa:1",
+                                       "c?since=aaaaaaaa:1x",
+                                       "c?since=aaaaaaaa:-1",
+                                       "c?since=aaaaaaaa:18446744073709551616",
+                                       "c?last=",
+                                       "c?last=x",
+                                       "c?last=-1" };
+    begin();
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct client *a = client_new();
+        assert_int_equal(ways_ask(a, bad[i], NULL), 400);
+        client_free(a);
+    }
+    struct client *a = ways_open_channel("c?since=aaaaaaaa:18446744073709551615", NULL);
+    EXPECT_FRAMES(a, 1, "close 4410 'what came since is not kept any more'\n");
+    client_free(a);
+    ways_stop();
+}
+
+/* HUB-5 */
+TEST(plain, doors_are_those_of_the_namespace)
+{
+    struct hub_options all[3] = { ways_open(), ways_open(), ways_open() };
+    strcpy(all[1].name, "shut");
+    strcpy(all[2].name, "read");
+    all[1].allow_subscribe_for_anonymous = false;
+    all[2].allow_publish_for_anonymous = false;
+    ways_serve(all, 3, NULL);
+    struct client *a = client_new();
+    assert_int_equal(ways_ask(a, "shut:c", NULL), 403);
+    client_free(a);
+    a = client_new();
+    assert_int_equal(ways_ask(a, "other:c", NULL), 404);
+    client_free(a);
+    a = client_new();
+    assert_int_equal(ways_ask(a, "", NULL), 404);
+    client_free(a);
+    a = ways_open_channel("read:c", NULL);
+    client_frame(a, 0x81, "x", 1);
+    EXPECT_FRAMES(a, 1, "close 1008 'permission denied'\n");
+    client_free(a);
+    a = ways_open_channel("read:c", ENVELOPE);
+    client_trace(a, 1);
+    a->trace_len = 0;
+    client_frame(a, 0x81, "x", 1);
+    EXPECT_FRAMES(a, 1, "text '{\"error\":{\"code\":103,\"message\":\"permission denied\"}}'\n");
+    client_free(a);
+    ways_stop();
+}
+
+TEST(plain, kinds_and_sizes_are_those_of_the_namespace)
+{
+    struct hub_options o = ways_open();
+    o.kinds = 1u << HUB_JSON;
+    o.message_max = 4;
+    ways_serve(&o, 1, NULL);
+    struct client *a = ways_open_channel("c", NULL);
+    client_frame(a, 0x81, "123", 3);
+    client_frame(a, 0x81, "1234", 4);
+    client_frame(a, 0x81, "12345", 5);
+    EXPECT_FRAMES(a, 3, "text '123'\ntext '1234'\nclose 1009 'limit exceeded'\n");
+    client_free(a);
+    a = ways_open_channel("c", NULL);
+    client_frame(a, 0x81, "abc", 3);
+    EXPECT_FRAMES(a, 1, "close 1003 'bad request'\n");
+    client_free(a);
+    a = ways_open_channel("c", NULL);
+    client_frame(a, 0x82, "abc", 3);
+    EXPECT_FRAMES(a, 1, "close 1003 'bad request'\n");
+    client_free(a);
+    ways_stop();
+}
+
+/* STO-4: a store that does not take it; STO-1: and nobody sees what is not kept. */
+TEST(plain, what_the_store_refuses_is_told_to_its_sender_alone)
+{
+    struct held *store = held_new();
+    struct hub_options o = ways_open();
+    ways_serve(&o, 1, &store->engine);
+    struct client *a = ways_open_channel("c", ENVELOPE), *b = ways_open_channel("c", NULL);
+    wire_settle();
+    assert_true(held_release(store, 0)); /* it is loaded */
+    EXPECT_FRAMES(a, 1, HELLO "\"offset\":0}'\n");
+    a->trace_len = 0;
+    client_frame(a, 0x81, "1", 1);
+    wire_settle();
+    assert_true(held_release(store, -EIO));
+    EXPECT_FRAMES(a, 1, "text '{\"error\":{\"code\":100,\"message\":\"internal server error\"}}'\n");
+    a->trace_len = 0;
+    client_frame(a, 0x81, "2", 1);
+    wire_settle();
+    assert_true(held_release(store, 0)); /* loaded again */
+    assert_true(held_release(store, 0)); /* kept */
+    EXPECT_FRAMES(a, 1, "text '{\"offset\":1,\"time\":1000," WHO ",\"data\":2}'\n");
+    EXPECT_FRAMES(b, 1, "text '2'\n");
+    store->full = true;
+    a->trace_len = 0;
+    client_frame(a, 0x81, "3", 1);
+    EXPECT_FRAMES(a, 1, "text '{\"error\":{\"code\":100,\"message\":\"internal server error\"}}'\n");
+    client_free(a);
+    client_free(b);
+    ways_stop();
+    held_free(store);
+}
+
+TEST(plain, channels_are_gone_when_nobody_needs_them)
+{
+    struct hub_options o = ways_open();
+    struct hub_stats stats;
+    o.history_size = 0;
+    ways_serve(&o, 1, NULL);
+    struct client *a = ways_open_channel("c", NULL), *b = ways_open_channel("d", NULL);
+    wire_settle();
+    hub_read_stats(ways.site.hub, &stats);
+    assert_int_equal(stats.channels, 2);
+    assert_int_equal(stats.subscriptions, 2);
+    client_free(a);
+    client_close(b, 1000, "");
+    EXPECT_FRAMES(b, 1, "close 1000 ''\n");
+    client_free(b);
+    wire_settle();
+    hub_read_stats(ways.site.hub, &stats);
+    assert_int_equal(stats.channels, 0);
+    assert_int_equal(stats.sessions, 0);
+    ways_stop();
+}
