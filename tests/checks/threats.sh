@@ -4,7 +4,7 @@
 # those of its last section, is named by a test.
 cd "$(dirname "$0")/../.." || exit 1
 . tests/tap.bash
-kinds='NET|TLS|HTTP|UPG|CLI|FRM|MSG|PMD|CLS|TIM|MEM|WEB|OPS'
+kinds='NET|TLS|HTTP|UPG|CLI|FRM|MSG|PMD|CLS|TIM|MEM|HUB|STO|WEB|OPS'
 
 # The rows that the files below some folders name: HTTP-5 in a comment, http_5_ or http_3_and_4_ in a test's name.
 named() {
