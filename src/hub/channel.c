@@ -55,10 +55,10 @@ static void take_keys(struct channel *c)
     for (uint64_t o = stream_oldest(&c->stream); o <= c->stream.top; o++) {
         const struct publication_parts *is = &stream_at(&c->stream, o)->is;
         uint64_t until = is->time_ms + limits->idempotency_ms;
-        if (is->key_len == 0 || keys_find(&c->keys, is->key, is->key_len, hub_now(c->hub)) != NULL)
+        if (is->key_len == 0 || retries_find(&c->retries, is->key, is->key_len, hub_now(c->hub)) != NULL)
             continue;
-        struct key *key =
-            keys_add(&c->keys, is->key, is->key_len, until, limits->idempotency_keys, c->hub->channels.key);
+        struct retry *key =
+            retries_add(&c->retries, is->key, is->key_len, until, limits->idempotency_keys, c->hub->channels.key);
         if (key != NULL)
             key->offset = o;
     }
@@ -199,7 +199,7 @@ void channel_account(struct channel *c, size_t bytes_before)
 void channel_expire(struct channel *c, uint64_t now_ms)
 {
     size_t bytes = c->stream.bytes;
-    keys_expire(&c->keys, now_ms);
+    retries_expire(&c->retries, now_ms);
     stream_expire(&c->stream, c->options->history_ttl_ms, now_ms);
     channel_account(c, bytes);
     if (c->lost != 0)
@@ -213,7 +213,7 @@ bool channel_idle(struct channel *c, uint64_t now_ms)
         return false;
     if (c->hub->config.engine != NULL && channel_keeps(c))
         return unused_ms >= UNUSED_MS;
-    if (!keys_expire(&c->keys, now_ms) || c->stream.count > 0)
+    if (!retries_expire(&c->retries, now_ms) || c->stream.count > 0)
         return false;
     if (c->stream.top > 0 || c->version > 0)
         return unused_ms >= c->options->history_meta_ttl_ms;
@@ -224,7 +224,7 @@ void channel_free(struct channel *c)
 {
     atomic_fetch_sub(&c->hub->history_bytes, c->stream.bytes);
     stream_fini(&c->stream);
-    keys_fini(&c->keys);
+    retries_fini(&c->retries);
     mem_free(c->version_epoch);
     mem_free(c->subs);
     pthread_mutex_destroy(&c->lock);

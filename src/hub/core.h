@@ -17,7 +17,7 @@
 
 #include "base/map.h"
 #include "hub/hub.h"
-#include "hub/keys.h"
+#include "hub/retries.h"
 #include "hub/names.h"
 #include "hub/session.h"
 #include <pthread.h>
@@ -71,7 +71,7 @@ struct channel {
     struct waiter *waiting, **waiting_last;
     struct stream stream;
     uint64_t assigned; /* the last offset that was given to the engine */
-    struct keys keys;
+    struct retries retries;
     uint64_t version;
     char *version_epoch; /* NULL: none */
     struct subscription **subs;

@@ -62,7 +62,7 @@ struct more {
 struct flight {
     struct engine_append append; /* first */
     struct channel *channel;
-    struct key *key; /* NULL: it has none */
+    struct retry *key; /* NULL: it has none */
     struct hub_reply to;
     struct more *more; /* who sent the same again meanwhile */
     bool told;
@@ -120,7 +120,7 @@ static void landed(struct engine_append *a)
         atomic_fetch_add(&c->hub->refused, 1);
         result = refusal(HUB_ERROR_INTERNAL);
         if (f->key != NULL)
-            keys_drop(&c->keys, f->key);
+            retries_drop(&c->retries, f->key);
     }
     answer_later(&f->to, &result);
     for (struct more *m = f->more; m != NULL; m = m->next)
@@ -130,7 +130,7 @@ static void landed(struct engine_append *a)
     hub_release(c);
 }
 
-static struct flight *flight_new(struct channel *c, struct publication *p, struct key *key, const struct hub_reply *to)
+static struct flight *flight_new(struct channel *c, struct publication *p, struct retry *key, const struct hub_reply *to)
 {
     struct flight *f = mem_zalloc(sizeof(*f));
     if (f == NULL)
@@ -156,7 +156,7 @@ static struct flight *flight_new(struct channel *c, struct publication *p, struc
 
 /* Publishing, with the channel's lock held. Each returns true with the answer, or false when it comes later. */
 
-static bool keep(struct channel *c, struct publication *p, struct key *key, const struct hub_reply *to,
+static bool keep(struct channel *c, struct publication *p, struct retry *key, const struct hub_reply *to,
                  struct hub_published *result)
 {
     struct engine *e = c->hub->config.engine;
@@ -209,7 +209,7 @@ static int note_version(struct channel *c, const struct publication_parts *is)
 }
 
 /* A key that was seen before. */
-static bool repeat(struct channel *c, struct key *key, const struct hub_reply *to, struct hub_published *result)
+static bool repeat(struct channel *c, struct retry *key, const struct hub_reply *to, struct hub_published *result)
 {
     if (key->flight != NULL) {
         flight_answer_more(key->flight, to);
@@ -223,10 +223,10 @@ static bool publish(struct channel *c, struct publication *p, bool skip_history,
                     struct hub_published *result)
 {
     const struct hub_limits *limits = &c->hub->config.limits;
-    struct key *key = NULL;
+    struct retry *key = NULL;
     bool now = true;
     if (p->is.key_len > 0) {
-        key = keys_find(&c->keys, p->is.key, p->is.key_len, hub_now(c->hub));
+        key = retries_find(&c->retries, p->is.key, p->is.key_len, hub_now(c->hub));
         if (key != NULL)
             return repeat(c, key, to, result);
     }
@@ -235,7 +235,7 @@ static bool publish(struct channel *c, struct publication *p, bool skip_history,
         return true;
     }
     if (p->is.key_len > 0)
-        key = keys_add(&c->keys, p->is.key, p->is.key_len, hub_now(c->hub) + limits->idempotency_ms,
+        key = retries_add(&c->retries, p->is.key, p->is.key_len, hub_now(c->hub) + limits->idempotency_ms,
                        limits->idempotency_keys, c->hub->channels.key);
     if ((p->is.key_len > 0 && key == NULL) || note_version(c, &p->is) < 0) {
         *result = refusal(HUB_ERROR_INTERNAL);
@@ -248,7 +248,7 @@ static bool publish(struct channel *c, struct publication *p, bool skip_history,
     if (now && key != NULL) {
         key->offset = result->offset;
         if (result->error != HUB_OK)
-            keys_drop(&c->keys, key);
+            retries_drop(&c->retries, key);
     }
     return now;
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include "hub/keys.h"
+#include "hub/retries.h"
 #include "base/mem.h"
 #include <string.h>
 
-static void drop_oldest(struct keys *k)
+static void drop_oldest(struct retries *k)
 {
-    struct key *key = k->oldest;
+    struct retry *key = k->oldest;
     k->oldest = key->next;
     if (k->oldest == NULL)
         k->youngest = &k->oldest;
@@ -15,27 +15,27 @@ static void drop_oldest(struct keys *k)
 }
 
 /* One on its way must stay until its answer is known. */
-static bool may_go(const struct key *key)
+static bool may_go(const struct retry *key)
 {
     return key != NULL && key->flight == NULL;
 }
 
-bool keys_expire(struct keys *k, uint64_t now_ms)
+bool retries_expire(struct retries *k, uint64_t now_ms)
 {
     while (may_go(k->oldest) && (k->oldest->dead || k->oldest->expire_ms <= now_ms))
         drop_oldest(k);
     return k->oldest == NULL;
 }
 
-struct key *keys_find(struct keys *k, const char *text, size_t len, uint64_t now_ms)
+struct retry *retries_find(struct retries *k, const char *text, size_t len, uint64_t now_ms)
 {
     if (k->map == NULL)
         return NULL;
-    keys_expire(k, now_ms);
+    retries_expire(k, now_ms);
     return map_get(k->map, text, len);
 }
 
-static bool begin(struct keys *k, const uint64_t seed[2])
+static bool begin(struct retries *k, const uint64_t seed[2])
 {
     if (k->map != NULL)
         return true;
@@ -47,15 +47,15 @@ static bool begin(struct keys *k, const uint64_t seed[2])
     return true;
 }
 
-struct key *keys_add(struct keys *k, const char *text, size_t len, uint64_t expire_ms, uint32_t most,
+struct retry *retries_add(struct retries *k, const char *text, size_t len, uint64_t expire_ms, uint32_t most,
                      const uint64_t seed[2])
 {
-    struct key *key = mem_alloc(sizeof(*key) + len);
+    struct retry *key = mem_alloc(sizeof(*key) + len);
     if (key == NULL || !begin(k, seed) || map_put(k->map, text, len, key) < 0) {
         mem_free(key);
         return NULL;
     }
-    *key = (struct key){ .expire_ms = expire_ms, .len = len };
+    *key = (struct retry){ .expire_ms = expire_ms, .len = len };
     memcpy(key->text, text, len);
     *k->youngest = key;
     k->youngest = &key->next;
@@ -64,19 +64,19 @@ struct key *keys_add(struct keys *k, const char *text, size_t len, uint64_t expi
     return key;
 }
 
-void keys_drop(struct keys *k, struct key *key)
+void retries_drop(struct retries *k, struct retry *key)
 {
     map_take(k->map, key->text, key->len);
     key->flight = NULL;
     key->dead = true;
 }
 
-void keys_fini(struct keys *k)
+void retries_fini(struct retries *k)
 {
     while (k->oldest != NULL)
         drop_oldest(k);
     if (k->map != NULL)
         map_fini(k->map);
     mem_free(k->map);
-    *k = (struct keys){ .map = NULL };
+    *k = (struct retries){ .map = NULL };
 }
