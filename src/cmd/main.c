@@ -6,6 +6,7 @@
 #include "cmd/pub.h"
 #include "cmd/serve.h"
 #include "cmd/sub.h"
+#include "cmd/token.h"
 #include <duet/duet.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@ static const struct command {
     { "connect", "Talk to a WebSocket server: lines go out, messages come in", connect_main },
     { "sub", "Print the messages that come, from one URL or several", sub_main },
     { "pub", "Send lines or files as messages", pub_main },
+    { "token", "Make and check the tokens that clients come with", token_main },
     { "bench", "Put a load on a server, measure it, and check every message", bench_main },
 };
 

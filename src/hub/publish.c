@@ -130,7 +130,8 @@ static void landed(struct engine_append *a)
     hub_release(c);
 }
 
-static struct flight *flight_new(struct channel *c, struct publication *p, struct retry *key, const struct hub_reply *to)
+static struct flight *flight_new(struct channel *c, struct publication *p, struct retry *key,
+                                 const struct hub_reply *to)
 {
     struct flight *f = mem_zalloc(sizeof(*f));
     if (f == NULL)
@@ -236,7 +237,7 @@ static bool publish(struct channel *c, struct publication *p, bool skip_history,
     }
     if (p->is.key_len > 0)
         key = retries_add(&c->retries, p->is.key, p->is.key_len, hub_now(c->hub) + limits->idempotency_ms,
-                       limits->idempotency_keys, c->hub->channels.key);
+                          limits->idempotency_keys, c->hub->channels.key);
     if ((p->is.key_len > 0 && key == NULL) || note_version(c, &p->is) < 0) {
         *result = refusal(HUB_ERROR_INTERNAL);
     } else if (channel_keeps(c) && !skip_history) {

@@ -48,7 +48,7 @@ static bool begin(struct retries *k, const uint64_t seed[2])
 }
 
 struct retry *retries_add(struct retries *k, const char *text, size_t len, uint64_t expire_ms, uint32_t most,
-                     const uint64_t seed[2])
+                          const uint64_t seed[2])
 {
     struct retry *key = mem_alloc(sizeof(*key) + len);
     if (key == NULL || !begin(k, seed) || map_put(k->map, text, len, key) < 0) {

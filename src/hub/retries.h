@@ -29,7 +29,7 @@ struct retries {
 struct retry *retries_find(struct retries *k, const char *text, size_t len, uint64_t now_ms);
 /* Remembers one that is not known; NULL without memory. */
 struct retry *retries_add(struct retries *k, const char *text, size_t len, uint64_t expire_ms, uint32_t most,
-                     const uint64_t seed[2]);
+                          const uint64_t seed[2]);
 /* The publication under this key failed. */
 void retries_drop(struct retries *k, struct retry *key);
 /* Forgets what is too old. True: none is left. */

@@ -10,7 +10,7 @@ build=${BUILD:-build/release}
 # Each word is a whole symbol, as a pattern of grep -E.
 allowed='
 memcpy memmove memset memcmp memchr memrchr memmem
-str(len|nlen|cmp|ncmp|casecmp|ncasecmp|chr|rchr|chrnul|str|spn|cspn|pbrk) strto(ul|ull|l|ll|imax|umax) strerror
+str(len|nlen|cmp|ncmp|casecmp|ncasecmp|chr|rchr|chrnul|str|spn|cspn|pbrk) strto(ul|ull|l|ll|imax|umax|d) strerror
 malloc calloc realloc free malloc_usable_size qsort bsearch abort
 v?snprintf __v?snprintf_chk __mem(cpy|move|set)_chk __stack_chk_fail __assert_fail __isoc(99|23)_strto(ul|ull|l|ll)
 inet_(pton|ntop)
@@ -58,4 +58,5 @@ verdict "the core asks for no system call, clock or random number" "$(foreign "$
 
 # The terminal is the program's: who links libduet gets no line editor.
 verdict "libduet needs no libedit" "$(readelf -d "$build/libduet.so" | grep -E 'NEEDED.*(libedit|ncurses|tinfo)')"
+verdict "nor what the hub needs" "$(readelf -d "$build/libduet.so" | grep -E 'NEEDED.*(jose|jansson|yaml)')"
 verdict "duet does" "$(readelf -d "$build/duet" | grep -q 'NEEDED.*libedit' || readelf -d "$build/duet")"
