@@ -3,6 +3,7 @@
 #include "cmd/bench.h"
 #include "cmd/connect.h"
 #include "cmd/help.h"
+#include "cmd/init.h"
 #include "cmd/pub.h"
 #include "cmd/serve.h"
 #include "cmd/sub.h"
@@ -21,6 +22,7 @@ static const struct command {
     { "connect", "Talk to a WebSocket server: lines go out, messages come in", connect_main },
     { "sub", "Print the messages that come, from one URL or several", sub_main },
     { "pub", "Send lines or files as messages", pub_main },
+    { "init", "Write a configuration to begin with", init_main },
     { "token", "Make and check the tokens that clients come with", token_main },
     { "bench", "Put a load on a server, measure it, and check every message", bench_main },
 };

@@ -8,6 +8,7 @@
 #include <jose/openssl.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 

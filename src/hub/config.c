@@ -1,0 +1,481 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libyaml makes a tree of nodes out of the file, each with its line; the table of keys says what each of them may be.
+ * Where in the file a field was said is remembered by the field's address, so that hub/confrules.c can tell it: arrays
+ * of sections are made in one piece, and do not move.
+ */
+#include "hub/config.h"
+#include "base/mem.h"
+#include "hub/confkeys.h"
+#include "hub/confrules.h"
+#include "hub/confvalue.h"
+#include "hub/slurp.h"
+#include <ctype.h>
+#include <duet/error.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <yaml.h>
+
+struct config_lines {
+    size_t count, room;
+    struct {
+        const void *field;
+        unsigned line;
+    } * at;
+};
+
+struct reader {
+    struct config *c;
+    const char *file;
+    yaml_document_t *document;
+    char *why;
+};
+
+/* Making and freeing. */
+
+static void *field(const struct confkey *key, void *base)
+{
+    return (char *)base + key->at;
+}
+
+static size_t *count_of(const struct confkey *key, void *base)
+{
+    return (size_t *)(void *)((char *)field(key, base) + sizeof(void *));
+}
+
+static void free_fields(const struct confkey *keys, void *base);
+
+static void free_sections(const struct confkey *key, void *base)
+{
+    char **elements = field(key, base);
+    for (size_t i = 0; i < *count_of(key, base); i++)
+        free_fields(key->inner, *elements + i * key->size);
+    mem_free(*elements);
+    *elements = NULL;
+    *count_of(key, base) = 0;
+}
+
+static void free_fields(const struct confkey *keys, void *base)
+{
+    for (; keys->name != NULL; keys++)
+        if (keys->kind == CONF_SECTION)
+            free_fields(keys->inner, field(keys, base));
+        else if (keys->kind == CONF_SECTIONS)
+            free_sections(keys, base);
+        else
+            confvalue_free(keys, base);
+}
+
+void config_init(struct config *c)
+{
+    *c = (struct config){
+        .pages = true,
+        .deflate = true,
+        .threads = 1,
+        .drain_ms = 30 * 1000,
+        .tokens.leeway_ms = 5 * 1000,
+        .clients = { .anonymous = true,
+                     .ping_ms = 25 * 1000,
+                     .pong_ms = 10 * 1000,
+                     .connect_ms = 10 * 1000,
+                     .expired_ms = 25 * 1000,
+                     .queue_max = 1024 * 1024 },
+        .hooks.timeout_ms = 1000,
+    };
+    hub_limits_default(&c->limits);
+    hub_options_default(&c->channels);
+}
+
+void config_fini(struct config *c)
+{
+    free_fields(confkeys, c);
+    mem_free(c->namespaces);
+    if (c->lines != NULL)
+        mem_free(c->lines->at);
+    mem_free(c->lines);
+    *c = (struct config){ 0 };
+}
+
+/* Lines. */
+
+static bool remember(struct config *c, const void *at, size_t line)
+{
+    if (c->lines == NULL)
+        c->lines = mem_zalloc(sizeof(*c->lines));
+    if (c->lines == NULL)
+        return false;
+    struct config_lines *l = c->lines;
+    if (l->count == l->room) {
+        size_t room = l->room ? 2 * l->room : 32;
+        void *grown = mem_realloc(l->at, room * sizeof(*l->at));
+        if (grown == NULL)
+            return false;
+        l->at = grown;
+        l->room = room;
+    }
+    l->at[l->count].field = at;
+    l->at[l->count++].line = (unsigned)line + 1;
+    return true;
+}
+
+unsigned config_line(const struct config *c, const void *at)
+{
+    for (size_t i = c->lines ? c->lines->count : 0; i > 0; i--)
+        if (c->lines->at[i - 1].field == at)
+            return c->lines->at[i - 1].line;
+    return 0;
+}
+
+/* Reading the tree. */
+
+__attribute__((format(printf, 3, 4))) static int wrong(struct reader *r, const yaml_mark_t *mark, const char *format,
+                                                       ...)
+{
+    va_list args;
+    char said[CONFIG_WHY];
+    va_start(args, format);
+    vsnprintf(said, sizeof(said), format, args);
+    va_end(args);
+    snprintf(r->why, CONFIG_WHY, "%.100s:%zu: %.180s", r->file, mark->line + 1, said);
+    return DUET_ERR_INVALID;
+}
+
+static int no_memory(struct reader *r)
+{
+    snprintf(r->why, CONFIG_WHY, "out of memory");
+    return DUET_ERR_NOMEM;
+}
+
+static yaml_node_t *node_at(struct reader *r, int index)
+{
+    return yaml_document_get_node(r->document, index);
+}
+
+static bool is_plain(const yaml_node_t *n)
+{
+    return n->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+}
+
+/* `key:` with nothing behind it. */
+static bool is_nothing(const yaml_node_t *n)
+{
+    return n->type == YAML_SCALAR_NODE && n->data.scalar.length == 0 && is_plain(n);
+}
+
+/* Says what was wrong with the value, by what confvalue_*() said of it. */
+static int misfit(struct reader *r, const struct confkey *key, const yaml_node_t *n, int rc)
+{
+    char said[CONFIG_WHY];
+    if (rc != DUET_ERR_INVALID)
+        return rc < 0 ? no_memory(r) : 0;
+    snprintf(said, sizeof(said), "%s", r->why);
+    return wrong(r, &n->start_mark, "%s: %s", key->name, said);
+}
+
+static int read_scalar(struct reader *r, const struct confkey *key, void *base, const yaml_node_t *n)
+{
+    bool is_word = key->kind == CONF_TEXT || key->kind == CONF_NAME || key->kind == CONF_CHOICE;
+    if (n->type != YAML_SCALAR_NODE || is_nothing(n) || (!is_word && !is_plain(n)))
+        return misfit(r, key, n, confvalue_expect(key, r->why));
+    return misfit(r, key, n,
+                  confvalue_take(key, base, (const char *)n->data.scalar.value, n->data.scalar.length, r->why));
+}
+
+static int add_scalar(struct reader *r, const struct confkey *key, void *base, const yaml_node_t *n)
+{
+    if (n->type != YAML_SCALAR_NODE || is_nothing(n))
+        return misfit(r, key, n, confvalue_expect(key, r->why));
+    return misfit(r, key, n,
+                  confvalue_add(key, base, (const char *)n->data.scalar.value, n->data.scalar.length, r->why));
+}
+
+static int read_list(struct reader *r, const struct confkey *key, void *base, const yaml_node_t *n)
+{
+    int rc = misfit(r, key, n, confvalue_clear(key, base, r->why));
+    if (rc < 0 || n->type != YAML_SEQUENCE_NODE)
+        return rc < 0 ? rc : add_scalar(r, key, base, n);
+    for (yaml_node_item_t *i = n->data.sequence.items.start; i < n->data.sequence.items.top && rc == 0; i++)
+        rc = add_scalar(r, key, base, node_at(r, *i));
+    return rc;
+}
+
+static int read_section(struct reader *r, const char *name, const struct confkey *keys, void *base,
+                        const yaml_node_t *n);
+
+static int read_sections(struct reader *r, const struct confkey *key, void *base, const yaml_node_t *n)
+{
+    char **elements = field(key, base);
+    size_t *count = count_of(key, base);
+    if (is_nothing(n))
+        return 0;
+    if (n->type != YAML_SEQUENCE_NODE)
+        return misfit(r, key, n, confvalue_expect(key, r->why));
+    yaml_node_item_t *first = n->data.sequence.items.start, *end = n->data.sequence.items.top;
+    *elements = mem_zalloc((size_t)(end - first + 1) * key->size);
+    if (*elements == NULL)
+        return no_memory(r);
+    for (yaml_node_item_t *i = first; i < end; i++) {
+        const yaml_node_t *inner = node_at(r, *i);
+        char *element = *elements + *count * key->size;
+        if (key->init != NULL)
+            key->init(element);
+        ++*count;
+        if (!remember(r->c, element, inner->start_mark.line))
+            return no_memory(r);
+        if (inner->type != YAML_MAPPING_NODE)
+            return misfit(r, key, inner, confvalue_expect(key, r->why));
+        int rc = read_section(r, key->name, key->inner, element, inner);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+static int unknown(struct reader *r, const char *section, const struct confkey *keys, const yaml_node_t *name)
+{
+    const char *text = (const char *)name->data.scalar.value;
+    size_t len = name->data.scalar.length;
+    char file[64];
+    int n = snprintf(file, sizeof(file), "%.*s_file", len < 40 ? (int)len : 40, text);
+    if (confkey_find(keys, file, (size_t)n) != NULL)
+        return wrong(r, &name->start_mark, "secrets are not written here: %s says in which file it is", file);
+    const struct confkey *near = confkey_nearest(keys, text, len);
+    return wrong(r, &name->start_mark, "there is no `%.60s`%s%s%s%s%s", text, section[0] ? " in " : "", section,
+                 near ? "; did you mean `" : "", near ? near->name : "", near ? "`?" : "");
+}
+
+static bool was_seen(struct reader *r, const yaml_node_t *mapping, const yaml_node_pair_t *pair,
+                     const yaml_node_t *name)
+{
+    for (yaml_node_pair_t *p = mapping->data.mapping.pairs.start; p < pair; p++) {
+        const yaml_node_t *other = node_at(r, p->key);
+        if (other->type == YAML_SCALAR_NODE && other->data.scalar.length == name->data.scalar.length &&
+            memcmp(other->data.scalar.value, name->data.scalar.value, name->data.scalar.length) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int read_value(struct reader *r, const struct confkey *key, void *base, const yaml_node_t *n)
+{
+    if (!remember(r->c, field(key, base), n->start_mark.line))
+        return no_memory(r);
+    switch (key->kind) {
+    case CONF_SECTION:
+        return read_section(r, key->name, key->inner, field(key, base), n);
+    case CONF_SECTIONS:
+        return read_sections(r, key, base, n);
+    case CONF_LIST:
+    case CONF_WORDS:
+        return read_list(r, key, base, n);
+    default:
+        return read_scalar(r, key, base, n);
+    }
+}
+
+/* `name` of the section for what is said of it; "": the whole. */
+static int read_section(struct reader *r, const char *name, const struct confkey *keys, void *base,
+                        const yaml_node_t *n)
+{
+    int rc = 0;
+    if (is_nothing(n))
+        return 0;
+    if (n->type != YAML_MAPPING_NODE)
+        return wrong(r, &n->start_mark, "%s%skeys and values are expected, such as listen: http://127.0.0.1:8080", name,
+                     name[0] ? ": " : "");
+    for (yaml_node_pair_t *p = n->data.mapping.pairs.start; p < n->data.mapping.pairs.top && rc == 0; p++) {
+        const yaml_node_t *key_node = node_at(r, p->key);
+        if (key_node->type != YAML_SCALAR_NODE)
+            return wrong(r, &key_node->start_mark, "a key is expected");
+        const char *text = (const char *)key_node->data.scalar.value;
+        const struct confkey *key = confkey_find(keys, text, key_node->data.scalar.length);
+        if (key == NULL)
+            rc = unknown(r, name, keys, key_node);
+        else if (was_seen(r, n, p, key_node))
+            rc = wrong(r, &key_node->start_mark, "%s is there twice", key->name);
+        else
+            rc = read_value(r, key, base, node_at(r, p->value));
+    }
+    return rc;
+}
+
+static int not_yaml(struct reader *r, const yaml_parser_t *parser)
+{
+    if (parser->error == YAML_MEMORY_ERROR)
+        return no_memory(r);
+    return wrong(r, &parser->problem_mark, "this is no YAML: %s", parser->problem ? parser->problem : "unknown");
+}
+
+/* The next document; 1, or 0 when there is none. */
+static int load(struct reader *r, yaml_parser_t *parser, yaml_document_t *document)
+{
+    if (!yaml_parser_load(parser, document))
+        return not_yaml(r, parser);
+    if (yaml_document_get_root_node(document) != NULL)
+        return 1;
+    yaml_document_delete(document);
+    return 0;
+}
+
+static int read_text(struct reader *r, const char *text, size_t len)
+{
+    yaml_parser_t parser;
+    yaml_document_t document, next;
+    if (!yaml_parser_initialize(&parser))
+        return no_memory(r);
+    yaml_parser_set_input_string(&parser, (const unsigned char *)text, len);
+    int rc = load(r, &parser, &document);
+    if (rc == 1) {
+        r->document = &document;
+        rc = read_section(r, "", confkeys, r->c, yaml_document_get_root_node(&document));
+        yaml_document_delete(&document);
+        int more = rc == 0 ? load(r, &parser, &next) : 0;
+        if (more == 1) {
+            rc = wrong(r, &next.start_mark, "a second document (---) is not expected");
+            yaml_document_delete(&next);
+        } else if (rc == 0) {
+            rc = more;
+        }
+    }
+    yaml_parser_delete(&parser);
+    return rc;
+}
+
+/* The environment: DUET_LISTEN, DUET_TOKENS_ISSUER. */
+
+static int from_variable(struct reader *r, const struct confkey *key, void *base, const char *name, const char *value)
+{
+    char said[CONFIG_WHY];
+    int rc = 0;
+    if (key->kind == CONF_LIST || key->kind == CONF_WORDS) {
+        rc = confvalue_clear(key, base, r->why);
+        for (const char *at = value; rc == 0 && *at != 0; at += *at == ',') {
+            size_t n = strcspn(at, ",");
+            rc = confvalue_add(key, base, at, n, r->why);
+            at += n;
+        }
+    } else {
+        rc = confvalue_take(key, base, value, strlen(value), r->why);
+    }
+    if (rc != DUET_ERR_INVALID)
+        return rc;
+    snprintf(said, sizeof(said), "%s", r->why);
+    snprintf(r->why, CONFIG_WHY, "%.100s: %.180s", name, said);
+    return rc;
+}
+
+static int from_environment(struct reader *r, const struct confkey *keys, void *base, const char *prefix,
+                            config_env *env)
+{
+    char name[120];
+    int rc = 0;
+    for (; keys->name != NULL && rc == 0; keys++) {
+        snprintf(name, sizeof(name), "%s_%s", prefix, keys->name);
+        for (char *c = name; *c != 0; c++)
+            *c = (char)toupper((unsigned char)*c);
+        if (keys->kind == CONF_SECTION) {
+            rc = from_environment(r, keys->inner, field(keys, base), name, env);
+        } else if (keys->kind != CONF_SECTIONS) {
+            const char *value = env(name);
+            if (value != NULL)
+                rc = from_variable(r, keys, base, name, value);
+        }
+    }
+    return rc;
+}
+
+/* All of it. */
+
+static int put_together(struct reader *r)
+{
+    struct config *c = r->c;
+    c->namespaces_count = c->spaces_count + 1;
+    c->namespaces = mem_alloc(c->namespaces_count * sizeof(*c->namespaces));
+    if (c->namespaces == NULL)
+        return no_memory(r);
+    c->namespaces[0] = c->channels;
+    if (c->spaces_count > 0)
+        memcpy(c->namespaces + 1, c->spaces, c->spaces_count * sizeof(*c->spaces));
+    return confrules_check(c, r->file, r->why);
+}
+
+int config_parse(struct config *c, const char *file, const char *text, size_t len, config_env *env,
+                 char why[CONFIG_WHY])
+{
+    struct reader r = { .c = c, .file = file, .why = why };
+    config_init(c);
+    int rc = len > 0 ? read_text(&r, text, len) : 0;
+    if (rc == 0 && env != NULL)
+        rc = from_environment(&r, confkeys, c, "DUET", env);
+    return rc == 0 ? put_together(&r) : rc;
+}
+
+int config_read(struct config *c, const char *file, config_env *env, char why[CONFIG_WHY])
+{
+    char *text = NULL;
+    size_t len = 0;
+    int rc = file ? slurp(&text, &len, file, CONFIG_MOST) : 0;
+    config_init(c);
+    if (rc < 0) {
+        snprintf(why, CONFIG_WHY, "%.200s: %.90s", file, duet_strerror(rc));
+        return rc;
+    }
+    rc = config_parse(c, file ? file : "", text ? text : "", len, env, why);
+    mem_free(text);
+    return rc;
+}
+
+struct keyfile config_keys(const struct config *c)
+{
+    struct keyfile from = { .secret_file = c->tokens.secret_file,
+                            .secret_env = c->tokens.secret_env,
+                            .pem_file = c->tokens.public_key_file,
+                            .jwks_file = c->tokens.jwks_file };
+    for (size_t i = 0; c->tokens.algorithms != NULL && c->tokens.algorithms[i] != NULL; i++)
+        from.algorithms |= hub_algorithm(c->tokens.algorithms[i], strlen(c->tokens.algorithms[i]));
+    return from;
+}
+
+/* What differs. */
+
+static bool equal(const struct confkey *keys, const void *a, const void *b);
+
+static bool equal_sections(const struct confkey *key, const void *a, const void *b)
+{
+    size_t n = *count_of(key, (void *)a);
+    const char *left = *(char *const *)field(key, (void *)a), *right = *(char *const *)field(key, (void *)b);
+    if (n != *count_of(key, (void *)b))
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (!equal(key->inner, left + i * key->size, right + i * key->size))
+            return false;
+    return true;
+}
+
+static bool equal(const struct confkey *keys, const void *a, const void *b)
+{
+    for (; keys->name != NULL; keys++)
+        if (!confvalue_equal(keys, a, b))
+            return false;
+    return true;
+}
+
+static void compare(const struct confkey *keys, const char *prefix, const void *a, const void *b,
+                    void (*differs)(void *arg, const char *key, bool live), void *arg)
+{
+    char name[120];
+    for (; keys->name != NULL; keys++) {
+        snprintf(name, sizeof(name), "%s%s%s", prefix, prefix[0] ? "." : "", keys->name);
+        if (keys->kind == CONF_SECTION)
+            compare(keys->inner, name, (const char *)a + keys->at, (const char *)b + keys->at, differs, arg);
+        else if (keys->kind == CONF_SECTIONS ? !equal_sections(keys, a, b) : !confvalue_equal(keys, a, b))
+            differs(arg, name, keys->live);
+    }
+}
+
+void config_compare(const struct config *old, const struct config *fresh,
+                    void (*differs)(void *arg, const char *key, bool live), void *arg)
+{
+    compare(confkeys, "", old, fresh, differs, arg);
+}

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+#include "hub/confrules.h"
+#include "hub/names.h"
+#include <duet/error.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+struct judge {
+    const struct config *c;
+    const char *file;
+    char *why;
+    int rc;
+};
+
+/* The first thing that is wrong is told, by the line of the field that `broken` is about. */
+static void rule(struct judge *j, bool broken, const void *field, const char *what)
+{
+    unsigned line = config_line(j->c, field);
+    if (!broken || j->rc < 0)
+        return;
+    j->rc = DUET_ERR_INVALID;
+    if (line > 0)
+        snprintf(j->why, CONFIG_WHY, "%.100s:%u: %.180s", j->file, line, what);
+    else
+        snprintf(j->why, CONFIG_WHY, "%.100s%s%.180s", j->file, j->file[0] ? ": " : "", what);
+}
+
+static void check_channels(struct judge *j, const struct hub_options *o)
+{
+    const struct config *c = j->c;
+    bool history = o->history_size > 0 && o->history_ttl_ms > 0;
+    rule(j, o->history_size > 0 && !history, &o->history_size, "history_size needs history_ttl, such as 10m");
+    rule(j, o->history_ttl_ms > 0 && !history, &o->history_ttl_ms, "history_ttl needs history_size, such as 100");
+    rule(j, o->history_meta_ttl_ms < o->history_ttl_ms, &o->history_ttl_ms,
+         "history_ttl is at most history_meta_ttl: what is kept has a position");
+    rule(j, o->force_recovery && !history, &o->force_recovery, "force_recovery needs history_size and history_ttl");
+    rule(j, o->allow_recovery && !history, &o->allow_recovery, "allow_recovery needs history_size and history_ttl");
+    rule(j, o->force_positioning && !history, &o->force_positioning,
+         "force_positioning needs history_size and history_ttl");
+    rule(j, o->allow_positioning && !history, &o->allow_positioning,
+         "allow_positioning needs history_size and history_ttl");
+    rule(j, o->cache && !o->force_recovery && !o->allow_recovery, &o->cache,
+         "force_recovery_mode cache needs force_recovery or allow_recovery");
+    rule(j, o->allow_history_for_client && !history, &o->allow_history_for_client,
+         "allow_history_for_client needs history_size and history_ttl");
+    rule(j, o->allow_history_for_anonymous && !history, &o->allow_history_for_anonymous,
+         "allow_history_for_anonymous needs history_size and history_ttl");
+    rule(j, o->allow_history_for_subscriber && !history, &o->allow_history_for_subscriber,
+         "allow_history_for_subscriber needs history_size and history_ttl");
+    rule(j, o->allow_presence_for_client && !o->presence, &o->allow_presence_for_client,
+         "allow_presence_for_client needs presence: true");
+    rule(j, o->allow_presence_for_anonymous && !o->presence, &o->allow_presence_for_anonymous,
+         "allow_presence_for_anonymous needs presence: true");
+    rule(j, o->allow_presence_for_subscriber && !o->presence, &o->allow_presence_for_subscriber,
+         "allow_presence_for_subscriber needs presence: true");
+    rule(j, o->force_push_join_leave && !o->join_leave, &o->force_push_join_leave,
+         "force_push_join_leave needs join_leave: true");
+    rule(j, o->delta_publish && !o->allow_delta_fossil, &o->delta_publish,
+         "delta_publish needs allowed_delta_types: [fossil]");
+    rule(j, o->kinds == 0, &o->kinds, "kinds needs one of json, text and binary, or nothing could be published");
+    rule(j, o->subscribe_hook && c->hooks.subscribe == NULL, &o->subscribe_hook,
+         "subscribe_hook needs hooks.subscribe");
+    rule(j, o->publish_hook && c->hooks.publish == NULL, &o->publish_hook, "publish_hook needs hooks.publish");
+    rule(j, o->occupancy_hook && c->hooks.events == NULL, &o->occupancy_hook, "occupancy_hook needs hooks.events");
+}
+
+/* Names and regular expressions. */
+static void check_names(struct judge *j)
+{
+    const struct config *c = j->c;
+    struct hub_names *names;
+    char why[HUB_NAMES_WHY];
+    const void *last = &c->channels.channel_regex;
+    /* One more at a time, so that it is known which of them is wrong; a handful, as a rule. */
+    for (size_t n = 1; n <= c->namespaces_count && j->rc == 0; n++) {
+        const struct hub_options *o = n > 1 ? &c->spaces[n - 2] : NULL;
+        rule(j, o != NULL && o->name[0] == 0, o, "a namespace needs a name");
+        if (o != NULL)
+            last = o->channel_regex && config_line(c, &o->channel_regex) ? (const void *)&o->channel_regex : o;
+        int rc = j->rc == 0 ? hub_names_new(&names, c->namespaces, n, c->limits.name_max, why) : 0;
+        if (rc == DUET_ERR_NOMEM) {
+            snprintf(j->why, CONFIG_WHY, "out of memory");
+            j->rc = rc;
+        } else if (rc < 0) {
+            rule(j, true, last, why);
+        } else if (j->rc == 0) {
+            hub_names_free(names);
+        }
+    }
+}
+
+static bool is_tls(const char *url)
+{
+    return strncasecmp(url, "wss:", 4) == 0 || strncasecmp(url, "https:", 6) == 0;
+}
+
+static bool any_tls(char *const *urls)
+{
+    for (; urls != NULL && *urls != NULL; urls++)
+        if (is_tls(*urls))
+            return true;
+    return false;
+}
+
+static void check_tls(struct judge *j)
+{
+    const struct config *c = j->c;
+    for (size_t i = 0; i < c->tls_count; i++) {
+        rule(j, c->tls[i].cert == NULL, &c->tls[i], "a key needs its cert: FILE");
+        rule(j, c->tls[i].key == NULL, &c->tls[i], "a cert needs its key: FILE");
+    }
+    rule(j, c->tls_count == 0 && any_tls(c->listen), &c->listen, "wss and https need tls: a cert and its key");
+    rule(j, c->tls_count == 0 && c->admin.listen && is_tls(c->admin.listen), &c->admin.listen,
+         "wss and https need tls: a cert and its key");
+    rule(j, c->tls_count == 0 && c->api.listen && is_tls(c->api.listen), &c->api.listen,
+         "wss and https need tls: a cert and its key");
+    rule(j, c->listen != NULL && c->listen[0] == NULL, &c->listen, "listen needs an address");
+    rule(j, c->proxy_protocol && (c->trusted_proxies == NULL || c->trusted_proxies[0] == NULL), &c->proxy_protocol,
+         "proxy_protocol needs trusted_proxies: who else may say where a connection comes from?");
+}
+
+static void check_tokens(struct judge *j)
+{
+    const struct config *c = j->c;
+    struct keyfile keys = config_keys(c);
+    int count = keyfile_count(&keys);
+    bool rules = c->tokens.algorithms || c->tokens.audience || c->tokens.issuer || c->tokens.eternal;
+    const void *last = keys.jwks_file    ? (const void *)&c->tokens.jwks_file
+                       : keys.pem_file   ? (const void *)&c->tokens.public_key_file
+                       : keys.secret_env ? (const void *)&c->tokens.secret_env
+                                         : (const void *)&c->tokens.secret_file;
+    rule(j, count > 1, last,
+         "of secret_file, secret_env, public_key_file and jwks_file only one says what tokens are signed with");
+    rule(j, count == 0 && rules,
+         c->tokens.audience  ? (const void *)&c->tokens.audience
+         : c->tokens.issuer  ? (const void *)&c->tokens.issuer
+         : c->tokens.eternal ? (const void *)&c->tokens.eternal
+                             : (const void *)&c->tokens.algorithms,
+         "tokens need a key: secret_file, secret_env, public_key_file or jwks_file");
+    for (size_t i = 0; c->tokens.algorithms != NULL && c->tokens.algorithms[i] != NULL; i++)
+        rule(j, hub_algorithm(c->tokens.algorithms[i], strlen(c->tokens.algorithms[i])) == 0, &c->tokens.algorithms,
+             "algorithms: HS256, HS384, HS512, RS256.., PS256.. or ES256.. is expected");
+    rule(j, c->tokens.algorithms != NULL && c->tokens.algorithms[0] == NULL, &c->tokens.algorithms,
+         "algorithms needs one, or is left out");
+}
+
+static void check_doors(struct judge *j)
+{
+    const struct config *c = j->c;
+    bool has_key = c->api.key_file || c->api.key_env;
+    rule(j, c->api.key_file && c->api.key_env, &c->api.key_env, "of key_file and key_env only one says the key");
+    rule(j, c->admin.token_file && c->admin.token_env, &c->admin.token_env,
+         "of token_file and token_env only one says the token");
+    rule(j, c->api.listen && !has_key, &c->api.listen, "api needs key_file or key_env: who may publish?");
+    rule(j,
+         !c->clients.anonymous &&
+             keyfile_count(&(struct keyfile){ c->tokens.secret_file, c->tokens.secret_env, c->tokens.public_key_file,
+                                              c->tokens.jwks_file, 0 }) == 0 &&
+             c->hooks.connect == NULL,
+         &c->clients.anonymous, "without anonymous clients there have to be tokens, or hooks.connect");
+    rule(j, c->store.engine == CONFIG_SQLITE && c->store.data == NULL, &c->store.engine,
+         "engine sqlite needs data: the folder where it is kept");
+    rule(j, c->store.engine != CONFIG_SQLITE && c->store.data != NULL, &c->store.data,
+         "data is of engine sqlite; engine memory keeps nothing there");
+}
+
+int confrules_check(const struct config *c, const char *file, char why[CONFIG_WHY])
+{
+    struct judge j = { .c = c, .file = file, .why = why };
+    check_tls(&j);
+    check_tokens(&j);
+    check_doors(&j);
+    check_channels(&j, &c->channels);
+    for (size_t i = 0; i < c->spaces_count; i++)
+        check_channels(&j, &c->spaces[i]);
+    if (j.rc == 0)
+        check_names(&j);
+    return j.rc;
+}
