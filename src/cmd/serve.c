@@ -12,6 +12,7 @@
 #include "cmd/options.h"
 #include "cmd/pages.h"
 #include "cmd/ticks.h"
+#include "wire/api.h"
 #include "wire/plain.h"
 #include "wire/sse.h"
 #include "wire/wire.h"
@@ -123,6 +124,7 @@ static void ticks(duet_http *x, const duet_request *r)
 
 static const duet_route common_routes[] = {
     { .path = PLAIN_PATH, .websocket = true, .upgrade = plain_upgrade },
+    { .path = API_PATH, .http = api_http, .methods = "POST" },
     { .path = SSE_PATH, .http = sse_http, .cors = true },
     { .path = DEMO_ECHO,
       .websocket = true,
@@ -221,6 +223,7 @@ static void open_doors(struct hub_options *o)
     o->allow_recovery = true;
     o->allow_subscribe_for_client = o->allow_subscribe_for_anonymous = true;
     o->allow_publish_for_client = o->allow_publish_for_anonymous = true;
+    o->presence = o->join_leave = true;
     o->message_max = MESSAGE_MAX;
 }
 

@@ -34,6 +34,8 @@ struct hub {
     duet_server *servers[HUB_SERVERS];
     unsigned server_count;
     uint64_t wall_ms, steady_ms; /* both clocks when the hub began */
+    uint64_t began_ms;
+    char node[SESSION_CLIENT + 1];
 
     pthread_mutex_t lock;
     struct map channels;    /* by name */
@@ -42,8 +44,7 @@ struct hub {
     uint64_t serials;
 
     pthread_mutex_t session_lock;
-    struct session *sessions;
-    struct map users; /* to the number of their sessions */
+    struct map users; /* by name, with their sessions */
 
     atomic_ullong channel_count, session_count, subscriptions, history_bytes, publications, recovered, unrecovered,
         refused, tags;
@@ -109,7 +110,7 @@ struct session {
     char *user;
     struct subscription **subs;
     uint32_t sub_count, sub_cap;
-    struct session *next, **link; /* of all, under session_lock */
+    struct session *next, **link; /* of the same user, under session_lock */
     char client[SESSION_CLIENT + 1];
 };
 
@@ -121,6 +122,7 @@ struct channel *hub_channel_known(struct hub *h, const char *name, size_t len);
 struct channel *hub_ref(struct channel *c);
 void hub_release(struct channel *c); /* not with its lock held */
 int hub_random(struct hub *h, void *to, size_t len);
+int hub_uuid(struct hub *h, char out[SESSION_CLIENT + 1]);
 
 /* channel.c: all with the channel's lock held */
 enum channel_use { CHANNEL_USE, CHANNEL_WAIT, CHANNEL_FAIL };

@@ -34,6 +34,23 @@ int hub_random(struct hub *h, void *to, size_t len)
     return 0;
 }
 
+int hub_uuid(struct hub *h, char out[SESSION_CLIENT + 1])
+{
+    uint8_t r[16];
+    int rc = hub_random(h, r, sizeof(r));
+    r[6] = (uint8_t)((r[6] & 0x0f) | 0x40); /* RFC 9562 5.4: version 4 */
+    r[8] = (uint8_t)((r[8] & 0x3f) | 0x80);
+    for (int i = 0, at = 0; i < 16; i++)
+        at += snprintf(out + at, (size_t)(SESSION_CLIENT + 1 - at),
+                       i == 4 || i == 6 || i == 8 || i == 10 ? "-%02x" : "%02x", r[i]);
+    return rc;
+}
+
+const char *hub_node(const struct hub *h)
+{
+    return h->node;
+}
+
 const struct hub_limits *hub_limits(const struct hub *h)
 {
     return &h->config.limits;
@@ -45,10 +62,13 @@ static int init(struct hub *h, const struct hub_config *config, char *why)
     h->config = *config;
     h->wall_ms = clock_ms(CLOCK_REALTIME);
     h->steady_ms = clock_ms(CLOCK_MONOTONIC);
+    h->began_ms = hub_now(h);
     h->namespaces = mem_dup(config->namespaces, config->count * sizeof(*config->namespaces));
     if (h->namespaces == NULL)
         return DUET_ERR_NOMEM;
     int rc = hub_random(h, seed, sizeof(seed));
+    if (rc == 0)
+        rc = hub_uuid(h, h->node);
     if (rc == 0)
         rc = hub_names_new(&h->names, h->namespaces, config->count, config->limits.name_max, why);
     map_init(&h->channels, seed);
@@ -292,7 +312,11 @@ void hub_each_channel(struct hub *h, bool (*more)(void *arg, const char *name, s
 
 void hub_read_stats(struct hub *h, struct hub_stats *out)
 {
+    pthread_mutex_lock(&h->session_lock);
+    size_t users = h->users.count;
+    pthread_mutex_unlock(&h->session_lock);
     *out = (struct hub_stats){
+        .users = users,
         .channels = h->channel_count,
         .sessions = h->session_count,
         .subscriptions = h->subscriptions,
@@ -301,5 +325,6 @@ void hub_read_stats(struct hub *h, struct hub_stats *out)
         .recovered = h->recovered,
         .unrecovered = h->unrecovered,
         .refused = h->refused,
+        .uptime_ms = hub_now(h) - h->began_ms,
     };
 }

@@ -61,6 +61,7 @@ void hub_attach(struct hub *h, duet_server *s);
 /* Once a second, one thread at a time: what is too old is forgotten. */
 void hub_tick(struct hub *h);
 uint64_t hub_now(const struct hub *h);
+const char *hub_node(const struct hub *h); /* a UUID of this run */
 const struct hub_limits *hub_limits(const struct hub *h);
 /* What an operator said of this channel; NULL: why it cannot be one in `*error`, BAD_REQUEST or UNKNOWN_CHANNEL. */
 const struct hub_options *hub_options_of(const struct hub *h, const char *channel, size_t len, enum hub_error *error);
@@ -122,14 +123,24 @@ void hub_remove_history(struct hub *h, const char *channel, size_t len);
 size_t hub_presence(struct hub *h, const char *channel, size_t len, size_t *users,
                     void (*each)(void *arg, const char *client, const char *info, size_t info_len), void *arg);
 
+/* The sessions of a user, all of them or the one of a client (its UUID). Each is told on its own loop, soon. 0 or
+ * DUET_ERR_NOMEM: not all were told. */
+struct hub_whom {
+    const char *user, *client; /* client_len 0: all */
+    size_t user_len, client_len;
+};
+int hub_disconnect(struct hub *h, const struct hub_whom *whom, int code);
+int hub_unsubscribe(struct hub *h, const struct hub_whom *whom, const char *channel, size_t len, int code);
+
 /* All channels in memory, in no order; `more` ends it by returning false. */
 void hub_each_channel(struct hub *h, bool (*more)(void *arg, const char *name, size_t len, size_t subscribers),
                       void *arg);
 
 struct hub_stats {
-    uint64_t channels, sessions, subscriptions, history_bytes, publications; /* now, but publications: so far */
+    uint64_t channels, sessions, users, subscriptions, history_bytes, publications; /* now, but publications: so far */
     uint64_t recovered, unrecovered; /* subscribers that got what they missed; that could not */
     uint64_t refused;                /* publications that the store did not take */
+    uint64_t uptime_ms;
 };
 void hub_read_stats(struct hub *h, struct hub_stats *out);
 

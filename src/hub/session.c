@@ -10,18 +10,6 @@
 
 /* Making and ending. */
 
-static int make_client(struct hub *h, char out[SESSION_CLIENT + 1])
-{
-    uint8_t r[16];
-    int rc = hub_random(h, r, sizeof(r));
-    r[6] = (uint8_t)((r[6] & 0x0f) | 0x40); /* RFC 9562 5.4: version 4 */
-    r[8] = (uint8_t)((r[8] & 0x3f) | 0x80);
-    for (int i = 0, at = 0; i < 16; i++)
-        at += snprintf(out + at, (size_t)(SESSION_CLIENT + 1 - at),
-                       i == 4 || i == 6 || i == 8 || i == 10 ? "-%02x" : "%02x", r[i]);
-    return rc;
-}
-
 /* {"user":"...","client":"...","conn_info":...} */
 static int make_info(struct session *s, const struct session_who *who)
 {
@@ -41,36 +29,55 @@ static int make_info(struct session *s, const struct session_who *who)
     return s->info ? 0 : DUET_ERR_NOMEM;
 }
 
-/* One more or less of this user. Under the lock. */
-static int count_user(struct hub *h, const struct session *s, int by)
+/* The sessions of one user. */
+struct user {
+    struct session *first;
+    uint32_t count;
+};
+
+/* Under the lock, as the next. */
+static int join_user(struct hub *h, struct session *s)
 {
-    uint64_t n = (uint64_t)(uintptr_t)map_get(&h->users, s->user, s->user_len);
+    struct user *u = map_get(&h->users, s->user, s->user_len);
     uint32_t most = h->config.limits.connections_per_user;
-    if (s->user_len == 0)
-        return 0;
-    if (by > 0 && most > 0 && n >= most)
+    if (u != NULL && s->user_len > 0 && most > 0 && u->count >= most)
         return DUET_ERR_LIMIT;
-    if (n + (uint64_t)by == 0) {
-        map_take(&h->users, s->user, s->user_len);
-        return 0;
+    if (u == NULL) {
+        u = mem_zalloc(sizeof(*u));
+        if (u == NULL || map_put(&h->users, s->user, s->user_len, u) < 0) {
+            mem_free(u);
+            return DUET_ERR_NOMEM;
+        }
     }
-    return map_put(&h->users, s->user, s->user_len, (void *)(uintptr_t)(n + (uint64_t)by));
+    s->next = u->first;
+    s->link = &u->first;
+    if (s->next != NULL)
+        s->next->link = &s->next;
+    u->first = s;
+    u->count++;
+    return 0;
+}
+
+static void leave_user(struct hub *h, struct session *s)
+{
+    struct user *u = map_get(&h->users, s->user, s->user_len);
+    *s->link = s->next;
+    if (s->next != NULL)
+        s->next->link = s->link;
+    if (--u->count == 0) {
+        map_take(&h->users, s->user, s->user_len);
+        mem_free(u);
+    }
 }
 
 static int enlist(struct session *s)
 {
     struct hub *h = s->hub;
     pthread_mutex_lock(&h->session_lock);
-    int rc = count_user(h, s, 1);
-    if (rc == 0) {
-        s->next = h->sessions;
-        s->link = &h->sessions;
-        if (s->next != NULL)
-            s->next->link = &s->next;
-        h->sessions = s;
-        atomic_fetch_add(&h->session_count, 1);
-    }
+    int rc = join_user(h, s);
     pthread_mutex_unlock(&h->session_lock);
+    if (rc == 0)
+        atomic_fetch_add(&h->session_count, 1);
     return rc;
 }
 
@@ -80,12 +87,9 @@ static void delist(struct session *s)
     if (s->link == NULL)
         return;
     pthread_mutex_lock(&h->session_lock);
-    count_user(h, s, -1);
-    *s->link = s->next;
-    if (s->next != NULL)
-        s->next->link = s->link;
-    atomic_fetch_sub(&h->session_count, 1);
+    leave_user(h, s);
     pthread_mutex_unlock(&h->session_lock);
+    atomic_fetch_sub(&h->session_count, 1);
 }
 
 int session_new(struct session **out, struct hub *h, const struct session_calls *calls, duet_server *server,
@@ -101,7 +105,7 @@ int session_new(struct session **out, struct hub *h, const struct session_calls 
         s->owner = owner;
         s->user_len = (uint32_t)who->user_len;
         s->user = mem_alloc(who->user_len + 1);
-        rc = s->user ? make_client(h, s->client) : DUET_ERR_NOMEM;
+        rc = s->user ? hub_uuid(h, s->client) : DUET_ERR_NOMEM;
     }
     if (rc == 0) {
         memcpy(s->user, who->user, who->user_len);
@@ -389,4 +393,63 @@ void session_give_presence_later(const struct subscription *sub, bool joined, co
         memcpy(e->info, info, len);
     }
     send_out(sub, e, run_presence);
+}
+
+/* To all sessions of a user, or one of them. */
+
+struct order {
+    const struct session_calls *calls;
+    int code;
+    size_t len; /* of the channel; 0: the whole session ends */
+    char channel[];
+};
+
+static void run_order(duet_server *server, uint64_t id, void *arg)
+{
+    struct order *o = arg;
+    struct session *s = o->calls->find(server, id);
+    struct subscription *sub = s && o->len > 0 ? session_find(s, o->channel, o->len) : NULL;
+    if (sub != NULL) {
+        end(sub, true);
+        s->calls->unsubscribed(s, o->channel, o->len, o->code);
+    } else if (s != NULL && o->len == 0) {
+        s->calls->disconnect(s, o->code);
+    }
+    mem_free(o);
+}
+
+static int give_order(const struct session *s, const char *channel, size_t len, int code)
+{
+    struct order *o = mem_alloc(sizeof(*o) + len);
+    if (o == NULL)
+        return DUET_ERR_NOMEM;
+    *o = (struct order){ .calls = s->calls, .code = code, .len = len };
+    memcpy(o->channel, channel, len);
+    int rc = duet_post(s->server, s->id, run_order, o);
+    if (rc < 0)
+        mem_free(o);
+    return rc == DUET_ERR_NOMEM ? rc : 0;
+}
+
+static int order_all(struct hub *h, const struct hub_whom *whom, const char *channel, size_t len, int code)
+{
+    int rc = 0;
+    pthread_mutex_lock(&h->session_lock);
+    const struct user *u = map_get(&h->users, whom->user, whom->user_len);
+    for (const struct session *s = u ? u->first : NULL; s != NULL && rc == 0; s = s->next)
+        if (whom->client_len == 0 ||
+            (whom->client_len == SESSION_CLIENT && memcmp(whom->client, s->client, SESSION_CLIENT) == 0))
+            rc = give_order(s, channel, len, code);
+    pthread_mutex_unlock(&h->session_lock);
+    return rc;
+}
+
+int hub_disconnect(struct hub *h, const struct hub_whom *whom, int code)
+{
+    return order_all(h, whom, "", 0, code);
+}
+
+int hub_unsubscribe(struct hub *h, const struct hub_whom *whom, const char *channel, size_t len, int code)
+{
+    return len > 0 ? order_all(h, whom, channel, len, code) : 0;
 }

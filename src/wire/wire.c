@@ -6,6 +6,7 @@
 #include "wire/sse.h"
 #include <inttypes.h>
 #include <string.h>
+#include <strings.h>
 
 static const duet_handler *of_conn(const duet_conn *c)
 {
@@ -107,6 +108,23 @@ void wire_put_payload(struct buf *b, const struct publication *p)
     }
 }
 
+void wire_put_publication(struct buf *b, const struct publication *p)
+{
+    buf_puts(b, "{\"data\":");
+    wire_put_payload(b, p);
+    if (p->offset > 0)
+        buf_printf(b, ",\"offset\":%" PRIu64, p->offset);
+    if (p->is.info_len > 0) {
+        buf_puts(b, ",\"info\":");
+        buf_put(b, p->is.info, p->is.info_len);
+    }
+    if (p->is.tags_len > 0) {
+        buf_puts(b, ",\"tags\":");
+        buf_put(b, p->is.tags, p->is.tags_len);
+    }
+    buf_printf(b, ",\"time\":%" PRIu64 "}", p->is.time_ms);
+}
+
 void wire_put_position(struct buf *b, const char *epoch, uint64_t offset)
 {
     buf_printf(b, "%s:%" PRIu64, epoch, offset);
@@ -131,6 +149,39 @@ duet_shared *wire_shared(struct buf *b)
     duet_shared *s = b->failed ? NULL : duet_shared_new(DUET_TEXT, b->at, b->len);
     buf_fini(b);
     return s;
+}
+
+static bool starts(const char *text, const char *with)
+{
+    return strncmp(text, with, strlen(with)) == 0;
+}
+
+/* "localhost", "localhost:8080", "127.0.0.1", "[::1]:8080" */
+static bool is_loopback_host(const char *host)
+{
+    static const char *const names[] = { "localhost", "127.0.0.1", "[::1]" };
+    for (int i = 0; i < 3; i++) {
+        size_t len = strlen(names[i]);
+        if (strncasecmp(host, names[i], len) == 0 && (host[len] == '\0' || host[len] == ':'))
+            return true;
+    }
+    return false;
+}
+
+bool wire_is_local(const duet_request *r)
+{
+    const char *peer = duet_request_peer(r), *host = duet_request_host(r), *origin = duet_request_origin(r);
+    bool by_socket = starts(peer, "unix");
+    if (duet_request_header(r, "x-forwarded-for") || duet_request_header(r, "forwarded"))
+        return false;
+    if (!by_socket && !starts(peer, "127.") && !starts(peer, "[::1]") && !starts(peer, "[::ffff:127."))
+        return false;
+    if (!by_socket && (host == NULL || !is_loopback_host(host)))
+        return false;
+    if (origin == NULL)
+        return true;
+    const char *from = strstr(origin, "://");
+    return from != NULL && host != NULL && strcasecmp(from + 3, host) == 0;
 }
 
 struct wire_refusal wire_judge(const struct hub *hub, const char *channel, size_t len)

@@ -22,6 +22,7 @@ extern const duet_handler wire_handler;
 /* What the ways in stand on. A server's duet_server_arg() points to a struct that begins with this. */
 struct wire_site {
     struct hub *hub;
+    const char *api_key;      /* NULL: none */
     int plain, envelope, sse; /* the numbers of their forms */
 };
 
@@ -39,12 +40,18 @@ void wire_tick(struct wire_site *site, duet_server *s, uint64_t count);
 void wire_put_payload(struct buf *b, const struct publication *p);
 /* Bytes as a JSON string of base64. */
 void wire_put_base64(struct buf *b, const void *data, size_t len);
+/* The whole of it: {"data":...,"offset":42,"info":...,"tags":...,"time":...}. */
+void wire_put_publication(struct buf *b, const struct publication *p);
 /* A position as a word, EPOCH:OFFSET. */
 void wire_put_position(struct buf *b, const char *epoch, uint64_t offset);
 /* Reads one; false: it is none. */
 bool wire_read_position(const char *text, size_t len, struct stream_position *out);
 /* What was put together as a message of its own; frees the buffer. NULL without memory. */
 duet_shared *wire_shared(struct buf *b);
+
+/* Whether a program on this machine asks, not through a proxy, nor for a page from elsewhere: the Host names this
+ * machine (WEB-5), and the Origin, if there is one, is that Host. */
+bool wire_is_local(const duet_request *r);
 
 /* Why a request is refused: `why` is a line for its sender, NULL when it is not. */
 struct wire_refusal {

@@ -5,6 +5,7 @@
 #define TESTS_WAYS_H
 
 #include "wire.h"
+#include "wire/api.h"
 #include "wire/plain.h"
 #include "wire/sse.h"
 #include "wire/wire.h"
@@ -45,6 +46,7 @@ static void ways_serve(const struct hub_options *namespaces, size_t count, struc
     static const duet_route routes[] = {
         { .path = PLAIN_PATH, .websocket = true, .upgrade = plain_upgrade },
         { .path = SSE_PATH, .http = sse_http },
+        { .path = API_PATH, .http = api_http, .methods = "POST" },
         { 0 },
     };
     char why[HUB_WHY];

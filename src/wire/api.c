@@ -1,0 +1,677 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Each command is a node; a broadcast and a batch have children. A node that is done writes what it has to say, and the
+ * last child that is done lets its parent go on; the root answers the request. All of it happens on the request's loop:
+ * a publication that takes longer comes back there.
+ */
+#include "wire/api.h"
+#include "base/digest.h"
+#include "base/json.h"
+#include "base/jsonread.h"
+#include "base/mem.h"
+#include "hub/content.h"
+#include "hub/match.h"
+#include "wire/wire.h"
+#include <inttypes.h>
+#include <openssl/crypto.h>
+#include <string.h>
+#include <strings.h>
+
+struct node {
+    struct call *call;
+    struct node *parent; /* NULL: the root */
+    struct node *children;
+    unsigned count, waiting;
+    const char *method; /* of a command in a batch: what its answer is called */
+    enum { LEAF, BROADCAST, BATCH } shape;
+    enum hub_error error;
+    struct buf result; /* the result's JSON */
+};
+
+/* One request. */
+struct call {
+    duet_server *server;
+    uint64_t id;
+    struct hub *hub;
+    struct node root;
+};
+
+typedef enum hub_error method(struct node *n, struct json_slice params);
+
+/* The error that means: the answer comes later. */
+enum { LATER = -1 };
+
+/* Answers. */
+
+static void node_fini(struct node *n)
+{
+    for (unsigned i = 0; i < n->count; i++)
+        node_fini(&n->children[i]);
+    mem_free(n->children);
+    buf_fini(&n->result);
+}
+
+static void put_error(struct buf *b, enum hub_error error)
+{
+    buf_printf(b, "\"error\":{\"code\":%d,\"message\":\"%s\"%s}", error, hub_code_text(error),
+               hub_error_temporary(error) ? ",\"temporary\":true" : "");
+}
+
+/* {"result":{...}}, {"METHOD":{...}} or {"error":{...}} */
+static void put_answer(struct buf *b, const struct node *n)
+{
+    buf_puts(b, "{");
+    if (n->error != HUB_OK) {
+        put_error(b, n->error);
+    } else {
+        buf_printf(b, "\"%s\":", n->parent != NULL && n->parent->shape == BATCH ? n->method : "result");
+        if (n->result.len > 0)
+            buf_put(b, n->result.at, n->result.len);
+        else
+            buf_puts(b, "{}");
+    }
+    buf_puts(b, "}");
+    b->failed |= n->result.failed;
+}
+
+static void put_children(struct buf *b, const struct node *n, const char *name)
+{
+    buf_printf(b, "{\"%s\":[", name);
+    for (unsigned i = 0; i < n->count; i++) {
+        buf_puts(b, i > 0 ? "," : "");
+        put_answer(b, &n->children[i]);
+    }
+    buf_puts(b, "]}");
+}
+
+static void reply(struct call *call)
+{
+    static const duet_header headers[] = {
+        { "Content-Type", "application/json" },
+        { "Cache-Control", "no-store" },
+        { NULL, NULL },
+    };
+    duet_http *x = duet_http_find(call->server, call->id);
+    struct node *root = &call->root;
+    struct buf b;
+    buf_init(&b, NULL, 0);
+    if (root->shape == BATCH && root->error == HUB_OK)
+        buf_put(&b, root->result.at, root->result.len);
+    else
+        put_answer(&b, root);
+    if (x != NULL && (b.failed || duet_http_reply(x, 200, headers, b.at, b.len) < 0))
+        duet_http_text(x, 503, "out of memory, try again later");
+    buf_fini(&b);
+    node_fini(root);
+    mem_free(call);
+}
+
+static void done(struct node *n, enum hub_error error)
+{
+    n->error = error;
+    for (; n->parent != NULL; n = n->parent) {
+        struct node *p = n->parent;
+        if (--p->waiting > 0)
+            return;
+        put_children(&p->result, p, p->shape == BATCH ? "replies" : "responses");
+    }
+    reply(n->call);
+}
+
+/* Children, all of them waited for. */
+static int have_children(struct node *n, unsigned count)
+{
+    n->children = mem_zalloc(count * sizeof(struct node));
+    if (n->children == NULL)
+        return DUET_ERR_NOMEM;
+    n->count = n->waiting = count;
+    for (unsigned i = 0; i < count; i++) {
+        n->children[i].call = n->call;
+        n->children[i].parent = n;
+        buf_init(&n->children[i].result, NULL, 0);
+    }
+    return 0;
+}
+
+/* Parameters. */
+
+/* The member of this name; its text is NULL when there is none, or it is null. */
+static struct json_slice member(struct json_slice object, const char *name)
+{
+    struct json_slice key, value;
+    struct json_each each = json_each(object);
+    while (json_next(&each, &key, &value))
+        if (json_is(key, name))
+            return json_kind_of(value) == 'n' ? (struct json_slice){ NULL, 0 } : value;
+    return (struct json_slice){ NULL, 0 };
+}
+
+/* A string of at most `cap` bytes; "" when it is missing. */
+static bool text_of(struct json_slice object, const char *name, char *out, size_t cap, size_t *len)
+{
+    struct json_slice value = member(object, name);
+    char all[6 * HUB_NAME_MOST + 2];
+    *len = 0;
+    if (value.text == NULL)
+        return true;
+    if (json_kind_of(value) != '"' || value.len > sizeof(all))
+        return false;
+    long n = json_unquote(all, value);
+    if (n < 0 || (size_t)n > cap)
+        return false;
+    memcpy(out, all, (size_t)n);
+    *len = (size_t)n;
+    return true;
+}
+
+static bool channel_of(struct json_slice params, char out[HUB_NAME_MOST], size_t *len)
+{
+    return text_of(params, "channel", out, HUB_NAME_MOST, len) && *len > 0;
+}
+
+static bool flag_of(struct json_slice params, const char *name)
+{
+    struct json_slice value = member(params, name);
+    return value.text != NULL && json_kind_of(value) == 't';
+}
+
+/* A whole number between -2^53 and 2^53; 0 when it is missing. */
+static bool number_of(struct json_slice params, const char *name, int64_t *out)
+{
+    struct json_slice value = member(params, name);
+    double number;
+    *out = 0;
+    if (value.text == NULL)
+        return true;
+    if (json_kind_of(value) != '0' || !json_number(value, &number) || number < -0x1p53 || number > 0x1p53)
+        return false;
+    *out = (int64_t)number;
+    return (double)*out == number;
+}
+
+/* Publishing. */
+
+/* What is to be published; `owned` frees what had to be made for it. */
+struct message {
+    struct content content, tags;
+    void *bytes;
+    char key[HUB_NAME_MOST], version_epoch[HUB_NAME_MOST];
+    struct publication_parts parts;
+    bool skip_history;
+};
+
+static void message_fini(struct message *m)
+{
+    content_fini(&m->content);
+    content_fini(&m->tags);
+    mem_free(m->bytes);
+}
+
+static enum hub_error read_base64(struct message *m, struct json_slice value)
+{
+    char *text = mem_alloc(value.len);
+    m->bytes = mem_alloc(value.len);
+    if (text == NULL || m->bytes == NULL) {
+        mem_free(text);
+        return HUB_ERROR_INTERNAL;
+    }
+    long len = json_kind_of(value) == '"' ? json_unquote(text, value) : -1;
+    long n = len < 0 ? -1 : base64_decode(m->bytes, value.len, text, (size_t)len);
+    mem_free(text);
+    if (n < 0)
+        return HUB_ERROR_BAD_REQUEST;
+    m->parts.kind = HUB_BINARY;
+    m->parts.data = m->bytes;
+    m->parts.len = (size_t)n;
+    return HUB_OK;
+}
+
+static enum hub_error read_data(struct message *m, struct json_slice params)
+{
+    struct json_slice data = member(params, "data"), b64 = member(params, "b64data");
+    if (b64.text != NULL)
+        return data.text == NULL ? read_base64(m, b64) : HUB_ERROR_BAD_REQUEST;
+    if (data.text == NULL)
+        return HUB_ERROR_BAD_REQUEST;
+    int rc = content_take_json(&m->content, data.text, data.len);
+    if (rc < 0)
+        return rc == DUET_ERR_NOMEM ? HUB_ERROR_INTERNAL : HUB_ERROR_BAD_REQUEST;
+    m->parts.kind = m->content.kind;
+    m->parts.data = m->content.data;
+    m->parts.len = m->content.len;
+    return HUB_OK;
+}
+
+/* An object of strings. */
+static enum hub_error read_tags(struct message *m, struct json_slice params)
+{
+    struct json_slice tags = member(params, "tags"), key, value;
+    if (tags.text == NULL)
+        return HUB_OK;
+    if (json_kind_of(tags) != '{')
+        return HUB_ERROR_BAD_REQUEST;
+    struct json_each each = json_each(tags);
+    while (json_next(&each, &key, &value))
+        if (json_kind_of(value) != '"')
+            return HUB_ERROR_BAD_REQUEST;
+    if (content_take_json(&m->tags, tags.text, tags.len) < 0)
+        return HUB_ERROR_INTERNAL;
+    m->parts.tags = m->tags.data;
+    m->parts.tags_len = m->tags.len;
+    return HUB_OK;
+}
+
+/* message_fini() afterwards, also after an error. */
+static enum hub_error read_message(struct message *m, struct json_slice params)
+{
+    int64_t version;
+    memset(m, 0, sizeof(*m));
+    enum hub_error error = read_data(m, params);
+    if (error == HUB_OK)
+        error = read_tags(m, params);
+    if (error != HUB_OK)
+        return error;
+    if (!text_of(params, "idempotency_key", m->key, sizeof(m->key), &m->parts.key_len) ||
+        !text_of(params, "version_epoch", m->version_epoch, sizeof(m->version_epoch), &m->parts.version_epoch_len) ||
+        !number_of(params, "version", &version) || version < 0)
+        return HUB_ERROR_BAD_REQUEST;
+    m->parts.key = m->key;
+    m->parts.version_epoch = m->version_epoch;
+    m->parts.version = (uint64_t)version;
+    m->skip_history = flag_of(params, "skip_history");
+    return HUB_OK;
+}
+
+static void published(duet_server *s, uint64_t id, uint64_t tag, const struct hub_published *r)
+{
+    struct node *n = (struct node *)(uintptr_t)tag;
+    (void)s;
+    (void)id;
+    if (r->error == HUB_OK && r->offset > 0)
+        buf_printf(&n->result, "{\"offset\":%" PRIu64 ",\"epoch\":\"%s\"}", r->offset, r->epoch);
+    done(n, r->error);
+}
+
+static void publish_to(struct node *n, const struct message *m, const char *channel, size_t len)
+{
+    hub_publish(
+        n->call->hub,
+        &(struct hub_publish){ .channel = channel, .len = len, .parts = m->parts, .skip_history = m->skip_history },
+        &(struct hub_reply){ .server = n->call->server, .id = n->call->id, .tag = (uintptr_t)n, .done = published });
+}
+
+static enum hub_error do_publish(struct node *n, struct json_slice params)
+{
+    struct message m;
+    char channel[HUB_NAME_MOST];
+    size_t len;
+    enum hub_error error = read_message(&m, params);
+    if (error == HUB_OK && !channel_of(params, channel, &len))
+        error = HUB_ERROR_BAD_REQUEST;
+    if (error == HUB_OK) {
+        publish_to(n, &m, channel, len);
+        error = (enum hub_error)LATER;
+    }
+    message_fini(&m);
+    return error;
+}
+
+/* How many values an array has; 0 for what is none, or has too many. */
+static unsigned count_of(struct json_slice array)
+{
+    struct json_slice key, value;
+    unsigned n = 0;
+    if (array.text == NULL || json_kind_of(array) != '[')
+        return 0;
+    struct json_each each = json_each(array);
+    while (json_next(&each, &key, &value))
+        if (++n > API_COMMANDS_MOST)
+            return 0;
+    return n;
+}
+
+static void broadcast_to(struct node *n, const struct message *m, struct json_slice channels)
+{
+    struct json_slice key, value;
+    struct json_each each = json_each(channels);
+    unsigned count = n->count;
+    /* The last that is done may end it all, so nothing of `n` is touched behind that. */
+    for (unsigned i = 0; i < count && json_next(&each, &key, &value); i++) {
+        struct node *child = &n->children[i];
+        char all[6 * HUB_NAME_MOST + 2];
+        long len = json_kind_of(value) == '"' && value.len <= sizeof(all) ? json_unquote(all, value) : -1;
+        if (len <= 0)
+            done(child, HUB_ERROR_BAD_REQUEST);
+        else
+            publish_to(child, m, all, (size_t)len);
+    }
+}
+
+static enum hub_error do_broadcast(struct node *n, struct json_slice params)
+{
+    struct message m;
+    struct json_slice channels = member(params, "channels");
+    unsigned count = count_of(channels);
+    enum hub_error error = read_message(&m, params);
+    if (error == HUB_OK && count == 0)
+        error = HUB_ERROR_BAD_REQUEST;
+    if (error == HUB_OK) {
+        n->shape = BROADCAST;
+        error = have_children(n, count) < 0 ? HUB_ERROR_INTERNAL : (enum hub_error)LATER;
+    }
+    if (error == (enum hub_error)LATER)
+        broadcast_to(n, &m, channels);
+    message_fini(&m);
+    return error;
+}
+
+/* Looking. */
+
+struct presence {
+    struct buf *b;
+    bool more;
+};
+
+static void put_present(void *arg, const char *client, const char *info, size_t len)
+{
+    struct presence *p = arg;
+    buf_printf(p->b, "%s\"%s\":", p->more ? "," : "", client);
+    buf_put(p->b, info, len);
+    p->more = true;
+}
+
+static enum hub_error presence_channel(struct node *n, struct json_slice params, char channel[HUB_NAME_MOST],
+                                       size_t *len)
+{
+    enum hub_error error = HUB_ERROR_BAD_REQUEST;
+    if (!channel_of(params, channel, len))
+        return error;
+    const struct hub_options *o = hub_options_of(n->call->hub, channel, *len, &error);
+    if (o == NULL)
+        return error;
+    return o->presence ? HUB_OK : HUB_ERROR_NOT_AVAILABLE;
+}
+
+static enum hub_error do_presence(struct node *n, struct json_slice params)
+{
+    char channel[HUB_NAME_MOST];
+    size_t len, users;
+    struct presence p = { .b = &n->result };
+    enum hub_error error = presence_channel(n, params, channel, &len);
+    if (error != HUB_OK)
+        return error;
+    buf_puts(&n->result, "{\"presence\":{");
+    hub_presence(n->call->hub, channel, len, &users, put_present, &p);
+    buf_puts(&n->result, "}}");
+    return HUB_OK;
+}
+
+static enum hub_error do_presence_stats(struct node *n, struct json_slice params)
+{
+    char channel[HUB_NAME_MOST];
+    size_t len, users;
+    enum hub_error error = presence_channel(n, params, channel, &len);
+    if (error != HUB_OK)
+        return error;
+    size_t clients = hub_presence(n->call->hub, channel, len, &users, NULL, NULL);
+    buf_printf(&n->result, "{\"num_clients\":%zu,\"num_users\":%zu}", clients, users);
+    return HUB_OK;
+}
+
+static void paged(duet_server *s, uint64_t id, uint64_t tag, const struct hub_page *page)
+{
+    struct node *n = (struct node *)(uintptr_t)tag;
+    (void)s;
+    (void)id;
+    if (page->error == HUB_OK) {
+        buf_puts(&n->result, "{\"publications\":[");
+        for (uint32_t i = 0; i < page->count; i++) {
+            buf_puts(&n->result, i > 0 ? "," : "");
+            wire_put_publication(&n->result, page->publications[i]);
+        }
+        buf_printf(&n->result, "],\"epoch\":\"%s\",\"offset\":%" PRIu64 "}", page->epoch, page->top);
+    }
+    done(n, page->error);
+}
+
+static enum hub_error do_history(struct node *n, struct json_slice params)
+{
+    char channel[HUB_NAME_MOST], epoch[STREAM_EPOCH];
+    struct hub_history what = { .channel = channel, .reverse = flag_of(params, "reverse") };
+    struct json_slice since = member(params, "since");
+    int64_t offset = 0;
+    size_t len = 0;
+    what.has_since = since.text != NULL;
+    if (!channel_of(params, channel, &what.len) || !number_of(params, "limit", &what.limit))
+        return HUB_ERROR_BAD_REQUEST;
+    if (what.has_since &&
+        (!number_of(since, "offset", &offset) || offset < 0 || !text_of(since, "epoch", epoch, sizeof(epoch), &len)))
+        return HUB_ERROR_BAD_REQUEST;
+    what.since.offset = (uint64_t)offset;
+    memcpy(what.since.epoch, epoch, len);
+    hub_read_history(
+        n->call->hub, &what,
+        &(struct hub_pager){ .server = n->call->server, .id = n->call->id, .tag = (uintptr_t)n, .done = paged });
+    return (enum hub_error)LATER;
+}
+
+static enum hub_error do_history_remove(struct node *n, struct json_slice params)
+{
+    char channel[HUB_NAME_MOST];
+    size_t len;
+    enum hub_error error = HUB_ERROR_BAD_REQUEST;
+    if (!channel_of(params, channel, &len))
+        return error;
+    const struct hub_options *o = hub_options_of(n->call->hub, channel, len, &error);
+    if (o == NULL)
+        return error;
+    if (o->history_size == 0)
+        return HUB_ERROR_NOT_AVAILABLE;
+    hub_remove_history(n->call->hub, channel, len);
+    return HUB_OK;
+}
+
+struct listing {
+    struct buf *b;
+    char pattern[HUB_NAME_MOST];
+    size_t len;
+    bool more;
+};
+
+static bool list_channel(void *arg, const char *name, size_t len, size_t subscribers)
+{
+    struct listing *l = arg;
+    if (subscribers == 0 || (l->len > 0 && !hub_match(l->pattern, l->len, name, len)))
+        return true;
+    buf_puts(l->b, l->more ? "," : "");
+    json_put_string(l->b, name, len);
+    buf_printf(l->b, ":{\"num_clients\":%zu}", subscribers);
+    l->more = true;
+    return !l->b->failed;
+}
+
+static enum hub_error do_channels(struct node *n, struct json_slice params)
+{
+    struct listing l = { .b = &n->result };
+    if (!text_of(params, "pattern", l.pattern, sizeof(l.pattern), &l.len))
+        return HUB_ERROR_BAD_REQUEST;
+    buf_puts(&n->result, "{\"channels\":{");
+    hub_each_channel(n->call->hub, list_channel, &l);
+    buf_puts(&n->result, "}}");
+    return HUB_OK;
+}
+
+static enum hub_error do_info(struct node *n, struct json_slice params)
+{
+    struct hub_stats s;
+    (void)params;
+    hub_read_stats(n->call->hub, &s);
+    buf_printf(&n->result,
+               "{\"nodes\":[{\"uid\":\"%s\",\"name\":\"duet\",\"version\":\"%s\",\"num_clients\":%" PRIu64
+               ",\"num_users\":%" PRIu64 ",\"num_channels\":%" PRIu64 ",\"uptime\":%" PRIu64 "}]}",
+               hub_node(n->call->hub), duet_version(), s.sessions, s.users, s.channels, s.uptime_ms / 1000);
+    return HUB_OK;
+}
+
+/* Ending. */
+
+static bool whom_of(struct json_slice params, struct hub_whom *whom, char user[HUB_NAME_MOST], char client[64])
+{
+    *whom = (struct hub_whom){ .user = user, .client = client };
+    return member(params, "user").text != NULL && text_of(params, "user", user, HUB_NAME_MOST, &whom->user_len) &&
+           text_of(params, "client", client, 64, &whom->client_len);
+}
+
+static enum hub_error do_unsubscribe(struct node *n, struct json_slice params)
+{
+    char channel[HUB_NAME_MOST], user[HUB_NAME_MOST], client[64];
+    struct hub_whom whom;
+    size_t len;
+    if (!channel_of(params, channel, &len) || !whom_of(params, &whom, user, client))
+        return HUB_ERROR_BAD_REQUEST;
+    int rc = hub_unsubscribe(n->call->hub, &whom, channel, len, HUB_UNSUBSCRIBE_SERVER);
+    return rc < 0 ? HUB_ERROR_INTERNAL : HUB_OK;
+}
+
+static enum hub_error do_disconnect(struct node *n, struct json_slice params)
+{
+    char user[HUB_NAME_MOST], client[64];
+    struct hub_whom whom;
+    int64_t code = 0;
+    struct json_slice how = member(params, "disconnect");
+    if (!whom_of(params, &whom, user, client) || (how.text != NULL && !number_of(how, "code", &code)))
+        return HUB_ERROR_BAD_REQUEST;
+    if (code == 0)
+        code = HUB_DISCONNECT_FORCE;
+    if (code < 3000 || code > 4999) /* what a browser lets a server say of its own (WEB-12) */
+        return HUB_ERROR_BAD_REQUEST;
+    return hub_disconnect(n->call->hub, &whom, (int)code) < 0 ? HUB_ERROR_INTERNAL : HUB_OK;
+}
+
+/* Commands. */
+
+static enum hub_error do_batch(struct node *n, struct json_slice params);
+
+static const struct {
+    const char *name;
+    method *run;
+} methods[] = {
+    { "publish", do_publish },
+    { "broadcast", do_broadcast },
+    { "unsubscribe", do_unsubscribe },
+    { "disconnect", do_disconnect },
+    { "presence", do_presence },
+    { "presence_stats", do_presence_stats },
+    { "history", do_history },
+    { "history_remove", do_history_remove },
+    { "channels", do_channels },
+    { "info", do_info },
+    { "batch", do_batch }, /* the last: not in another batch */
+};
+enum { METHODS = sizeof(methods) / sizeof(methods[0]) };
+
+static void run(struct node *n, unsigned which, struct json_slice params)
+{
+    n->method = methods[which].name;
+    enum hub_error error = json_kind_of(params) == '{' ? methods[which].run(n, params) : HUB_ERROR_BAD_REQUEST;
+    if (error != (enum hub_error)LATER)
+        done(n, error);
+}
+
+/* {"METHOD": {...}} */
+static void run_command(struct node *n, struct json_slice command)
+{
+    struct json_slice key, value;
+    struct json_each each = json_each(command);
+    if (json_kind_of(command) == '{' && json_next(&each, &key, &value))
+        for (unsigned i = 0; i + 1 < METHODS; i++)
+            if (json_is(key, methods[i].name)) {
+                run(n, i, value);
+                return;
+            }
+    done(n, HUB_ERROR_METHOD);
+}
+
+static enum hub_error do_batch(struct node *n, struct json_slice params)
+{
+    struct json_slice commands = member(params, "commands"), key, value;
+    unsigned count = count_of(commands);
+    if (count == 0)
+        return HUB_ERROR_BAD_REQUEST;
+    struct json_each each = json_each(commands);
+    n->shape = BATCH;
+    if (have_children(n, count) < 0)
+        return HUB_ERROR_INTERNAL;
+    struct node *children = n->children;
+    for (unsigned i = 0; i < count && json_next(&each, &key, &value); i++)
+        run_command(&children[i], value);
+    return (enum hub_error)LATER;
+}
+
+/* The request. */
+
+static void start(duet_http *x, unsigned which, struct json_slice params)
+{
+    struct call *call = mem_zalloc(sizeof(*call));
+    if (call == NULL) {
+        duet_http_text(x, 503, "out of memory, try again later");
+        return;
+    }
+    call->server = duet_http_server(x);
+    call->id = duet_http_id(x);
+    call->hub = wire_site_of(call->server)->hub;
+    call->root.call = call;
+    buf_init(&call->root.result, NULL, 0);
+    run(&call->root, which, params);
+}
+
+static void say(duet_http *x, unsigned status, const char *challenge, const char *line)
+{
+    const duet_header headers[] = {
+        { "Content-Type", "text/plain; charset=utf-8" },
+        { challenge ? "WWW-Authenticate" : NULL, challenge },
+        { NULL, NULL },
+    };
+    char text[200];
+    int len = snprintf(text, sizeof(text), "%s\n", line);
+    duet_http_reply(x, status, headers, text, (size_t)len);
+}
+
+/* False: it was answered. */
+static bool may_ask(duet_http *x, const duet_request *r)
+{
+    const struct wire_site *site = wire_site_of(duet_http_server(x));
+    const char *key = duet_request_header(r, "x-api-key"), *given = duet_request_header(r, "authorization");
+    if (key == NULL && given != NULL && strncasecmp(given, "apikey ", 7) == 0)
+        key = given + 7;
+    if (site->api_key == NULL && wire_is_local(r))
+        return true;
+    if (site->api_key == NULL)
+        say(x, 403, NULL, "without a key the API is for programs on this machine: see --api-key-file");
+    else if (key == NULL)
+        say(x, 401, "apikey", "the API wants its key in the field X-API-Key");
+    else if (strlen(key) != strlen(site->api_key) || CRYPTO_memcmp(key, site->api_key, strlen(key)) != 0)
+        say(x, 401, "apikey", "this is not the API's key");
+    else
+        return true;
+    return false;
+}
+
+void api_http(duet_http *x, const duet_request *r)
+{
+    const char *name = duet_request_path(r) + strlen(API_PATH);
+    struct json_slice params;
+    size_t len;
+    unsigned which = 0;
+    if (!may_ask(x, r))
+        return;
+    while (which < METHODS && strcmp(methods[which].name, name) != 0)
+        which++;
+    const char *body = duet_request_body(r, &len);
+    if (which == METHODS)
+        say(x, 404, NULL, "the API has no such method");
+    else if (!json_check(len > 0 ? body : "{}", len > 0 ? len : 2, API_DEPTH_MOST + 4, &params))
+        say(x, 400, NULL, "the body is not JSON");
+    else
+        start(x, which, params);
+}

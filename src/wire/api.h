@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The HTTP API for backends: POST /api/METHOD with a JSON object, in the form that Centrifugo's has, so that its
+ * libraries work:
+ *
+ *     publish           channel, data or b64data, tags, idempotency_key, version, version_epoch, skip_history
+ *     broadcast         channels, and the same
+ *     unsubscribe       user, channel, client
+ *     disconnect        user, client, disconnect {code, reason}
+ *     presence          channel
+ *     presence_stats    channel
+ *     history           channel, limit, since {offset, epoch}, reverse
+ *     history_remove    channel
+ *     channels          pattern ("chat:*")
+ *     info
+ *     batch             commands: [{"METHOD": {...}}, ...]
+ *
+ * An answer is {"result": {...}} or {"error": {"code": ..., "message": ...}}, both with status 200.
+ *
+ * The door (HUB-18): with a key, X-API-Key (or "Authorization: apikey KEY") must have it, compared in constant time;
+ * else 401. Without one, only this machine may ask, by a name of its own in Host, and no page of another origin.
+ */
+#ifndef WIRE_API_H
+#define WIRE_API_H
+
+#include <duet/duet.h>
+
+#define API_PATH "/api/"
+
+enum { API_COMMANDS_MOST = 1000, API_DEPTH_MOST = 32 };
+
+void api_http(duet_http *x, const duet_request *r); /* of a route for POST */
+
+#endif

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: MIT */
+#include "held_engine.h"
+#include "ways.h"
+#include <errno.h>
+
+/* One request on a connection of its own; the answer's body. */
+static char *ask_with(const char *fields, const char *method, const char *body, unsigned status)
+{
+    static char text[4096];
+    char head[700];
+    struct client *c = client_new();
+    snprintf(head, sizeof(head), "POST /api/%s HTTP/1.1\r\n%sContent-Length: %zu\r\n\r\n", method, fields,
+             strlen(body));
+    client_say(c, head);
+    client_say(c, body);
+    assert_int_equal(client_answer(c, NULL, text), status);
+    client_free(c);
+    return text;
+}
+
+static char *ask(const char *method, const char *body)
+{
+    return ask_with("Host: localhost\r\n", method, body, 200);
+}
+
+#define EXPECT_ANSWER(method, body, expected) assert_string_equal(ask(method, body), expected)
+#define BAD                                   "{\"error\":{\"code\":107,\"message\":\"bad request\"}}"
+
+static void begin(void)
+{
+    struct hub_options all[3] = { ways_open(), ways_open(), ways_open() };
+    all[0].presence = true;
+    strcpy(all[1].name, "json");
+    all[1].kinds = 1u << HUB_JSON;
+    all[1].message_max = 5;
+    strcpy(all[2].name, "bare");
+    all[2].history_size = 0;
+    ways_serve(all, 3, NULL);
+}
+
+TEST(api, publishes_what_subscribers_get)
+{
+    begin();
+    struct client *c = ways_open_channel("c", NULL);
+    EXPECT_ANSWER("publish", "{\"channel\":\"c\",\"data\":{\"x\":\n[1, 2]}}",
+                  "{\"result\":{\"offset\":1,\"epoch\":\"aaaaaaaa\"}}");
+    EXPECT_ANSWER("publish", "{\"channel\":\"c\",\"b64data\":\"YWJj\"}",
+                  "{\"result\":{\"offset\":2,\"epoch\":\"aaaaaaaa\"}}");
+    EXPECT_ANSWER("publish", "{\"channel\":\"c\",\"data\":\"text\",\"skip_history\":true}", "{\"result\":{}}");
+    EXPECT_ANSWER("publish", "{\"channel\":\"bare:c\",\"data\":1}", "{\"result\":{}}");
+    EXPECT_FRAMES(c, 3, "text '{\"x\":[1, 2]}'\nbinary 'abc'\ntext '\"text\"'\n");
+    client_free(c);
+    ways_stop();
+}
+
+/* HUB-3 */
+TEST(api, publishes_once_for_each_key_and_version)
+{
+    static const char first[] = "{\"result\":{\"offset\":1,\"epoch\":\"aaaaaaaa\"}}";
+    begin();
+    EXPECT_ANSWER("publish", "{\"channel\":\"c\",\"data\":1,\"idempotency_key\":\"k\"}", first);
+    EXPECT_ANSWER("publish", "{\"channel\":\"c\",\"data\":2,\"idempotency_key\":\"k\"}", first);
+    ways.now_ms += 5 * 60 * 1000 - 1;
+    EXPECT_ANSWER("publish", "{\"channel\":\"c\",\"data\":2,\"idempotency_key\":\"k\"}", first);
+    ways.now_ms += 1;
+    EXPECT_ANSWER("publish", "{\"channel\":\"c\",\"data\":3,\"idempotency_key\":\"k\"}",
+                  "{\"result\":{\"offset\":2,\"epoch\":\"aaaaaaaa\"}}");
+    EXPECT_ANSWER("publish", "{\"channel\":\"v\",\"data\":1,\"version\":10}", first);
+    EXPECT_ANSWER("publish", "{\"channel\":\"v\",\"data\":2,\"version\":10}", first);
+    EXPECT_ANSWER("publish", "{\"channel\":\"v\",\"data\":2,\"version\":9}", first);
+    EXPECT_ANSWER("publish", "{\"channel\":\"v\",\"data\":2,\"version\":11}",
+                  "{\"result\":{\"offset\":2,\"epoch\":\"aaaaaaaa\"}}");
+    EXPECT_ANSWER("publish", "{\"channel\":\"v\",\"data\":2,\"version\":1,\"version_epoch\":\"other\"}",
+                  "{\"result\":{\"offset\":3,\"epoch\":\"aaaaaaaa\"}}");
+    ways_stop();
+}
+
+TEST(api, says_what_it_does_not_take)
+{
+    static const struct {
+        const char *method, *body, *answer;
+    } rows[] = {
+        { "publish", "", BAD },
+        { "publish", "[]", BAD },
+        { "publish", "{\"channel\":\"c\"}", BAD },
+        { "publish", "{\"data\":1}", BAD },
+        { "publish", "{\"channel\":\"\",\"data\":1}", BAD },
+        { "publish", "{\"channel\":5,\"data\":1}", BAD },
+        { "publish", "{\"channel\":\"a\\u0000b\",\"data\":1}", BAD },
+        { "publish", "{\"channel\":\"\\ud800\",\"data\":1}", BAD },
+        { "publish", "{\"channel\":\"c\",\"b64data\":\"x\"}", BAD },
+        { "publish", "{\"channel\":\"c\",\"data\":1,\"b64data\":\"YWJj\"}", BAD },
+        { "publish", "{\"channel\":\"c\",\"data\":1,\"tags\":{\"a\":1}}", BAD },
+        { "publish", "{\"channel\":\"c\",\"data\":1,\"tags\":[]}", BAD },
+        { "publish", "{\"channel\":\"c\",\"data\":1,\"version\":-1}", BAD },
+        { "publish", "{\"channel\":\"c\",\"data\":1,\"version\":1.5}", BAD },
+        { "publish", "{\"channel\":\"c\",\"data\":1,\"version\":1e300}", BAD },
+        { "publish", "{\"channel\":\"x:c\",\"data\":1}", "{\"error\":{\"code\":102,\"message\":\"unknown channel\"}}" },
+        { "publish", "{\"channel\":\"json:c\",\"b64data\":\"YWJj\"}", BAD },
+        { "publish", "{\"channel\":\"json:c\",\"data\":12345}", "{\"result\":{\"offset\":1,\"epoch\":\"aaaaaaaa\"}}" },
+        { "publish", "{\"channel\":\"json:c\",\"data\":123456}",
+          "{\"error\":{\"code\":106,\"message\":\"limit exceeded\"}}" },
+        { "broadcast", "{\"channels\":[],\"data\":1}", BAD },
+        { "broadcast", "{\"channels\":\"c\",\"data\":1}", BAD },
+        { "history", "{\"channel\":\"bare:c\"}", "{\"error\":{\"code\":108,\"message\":\"not available\"}}" },
+        { "history", "{\"channel\":\"c\",\"limit\":\"1\"}", BAD },
+        { "history", "{\"channel\":\"c\",\"since\":{\"offset\":-1}}", BAD },
+        { "history", "{\"channel\":\"c\",\"since\":{\"offset\":0},\"reverse\":true,\"limit\":1}", BAD },
+        { "presence", "{\"channel\":\"bare:c\"}", "{\"error\":{\"code\":108,\"message\":\"not available\"}}" },
+        { "disconnect", "{}", BAD },
+        { "disconnect", "{\"user\":\"u\",\"disconnect\":{\"code\":2999}}", BAD },
+        { "disconnect", "{\"user\":\"u\",\"disconnect\":{\"code\":5000}}", BAD },
+        { "disconnect", "{\"user\":\"u\",\"disconnect\":{\"code\":4999}}", "{\"result\":{}}" },
+        { "batch", "{\"commands\":[]}", BAD },
+        { "batch", "{\"commands\":[{},{\"x\":{}},{\"batch\":{}},{\"info\":1}]}",
+          "{\"replies\":[{\"error\":{\"code\":104,\"message\":\"method not found\"}},"
+          "{\"error\":{\"code\":104,\"message\":\"method not found\"}},"
+          "{\"error\":{\"code\":104,\"message\":\"method not found\"}},"
+          "{\"error\":{\"code\":107,\"message\":\"bad request\"}}]}" },
+    };
+    begin();
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        EXPECT_ANSWER(rows[i].method, rows[i].body, rows[i].answer);
+    ask_with("Host: localhost\r\n", "nothing", "{}", 404);
+    ask_with("Host: localhost\r\n", "publish", "{", 400);
+    ask_with("Host: localhost\r\n", "info",
+             "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]", 400);
+    ways_stop();
+}
+
+TEST(api, tells_history_both_ways)
+{
+#define P(n) "{\"data\":\"" #n "\",\"offset\":" #n ",\"time\":1000}"
+    static const struct {
+        const char *params, *publications;
+    } rows[] = {
+        { "", "" },
+        { ",\"limit\":-1", P(3) "," P(4) "," P(5) "," P(6) "," P(7) },
+        { ",\"limit\":2", P(3) "," P(4) },
+        { ",\"limit\":2,\"reverse\":true", P(7) "," P(6) },
+        { ",\"limit\":2,\"since\":{\"offset\":4}", P(5) "," P(6) },
+        { ",\"limit\":2,\"since\":{\"offset\":0}", P(3) "," P(4) },
+        { ",\"limit\":2,\"since\":{\"offset\":2,\"epoch\":\"aaaaaaaa\"}", P(3) "," P(4) },
+        { ",\"limit\":2,\"since\":{\"offset\":6}", P(7) },
+        { ",\"limit\":2,\"since\":{\"offset\":7}", "" },
+        { ",\"limit\":2,\"since\":{\"offset\":99}", "" },
+        { ",\"limit\":2,\"since\":{\"offset\":5},\"reverse\":true", P(4) "," P(3) },
+        { ",\"limit\":9,\"since\":{\"offset\":4},\"reverse\":true", P(3) },
+        { ",\"limit\":9,\"since\":{\"offset\":3},\"reverse\":true", "" },
+        { ",\"limit\":1,\"since\":{\"offset\":99},\"reverse\":true", P(7) },
+    };
+    char body[300], answer[1000];
+    begin();
+    for (const char *text = "1\0002\0003\0004\0005\0006\0007\0"; *text; text += 2)
+        ways_publish("c", text);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        snprintf(body, sizeof(body), "{\"channel\":\"c\"%s%s}", rows[i].params,
+                 strstr(rows[i].params, "since") ? "}" : "");
+        if (strstr(body, "}}}") || strstr(rows[i].params, "}"))
+            body[strlen(body) - 1] = 0;
+        snprintf(answer, sizeof(answer), "{\"result\":{\"publications\":[%s],\"epoch\":\"aaaaaaaa\",\"offset\":7}}",
+                 rows[i].publications);
+        EXPECT_ANSWER("history", body, answer);
+    }
+    EXPECT_ANSWER("history", "{\"channel\":\"c\",\"since\":{\"offset\":1,\"epoch\":\"other\"}}",
+                  "{\"error\":{\"code\":112,\"message\":\"unrecoverable position\"}}");
+    EXPECT_ANSWER("history_remove", "{\"channel\":\"c\"}", "{\"result\":{}}");
+    EXPECT_ANSWER("history", "{\"channel\":\"c\",\"limit\":-1}",
+                  "{\"result\":{\"publications\":[],\"epoch\":\"aaaaaaaa\",\"offset\":7}}");
+    ways_stop();
+#undef P
+}
+
+TEST(api, broadcasts_and_batches_in_order)
+{
+    begin();
+    EXPECT_ANSWER("broadcast", "{\"channels\":[\"a\",\"x:b\",5,\"a\"],\"data\":1}",
+                  "{\"result\":{\"responses\":[{\"result\":{\"offset\":1,\"epoch\":\"aaaaaaaa\"}},"
+                  "{\"error\":{\"code\":102,\"message\":\"unknown channel\"}},"
+                  "{\"error\":{\"code\":107,\"message\":\"bad request\"}},"
+                  "{\"result\":{\"offset\":2,\"epoch\":\"aaaaaaaa\"}}]}}");
+    EXPECT_ANSWER("batch",
+                  "{\"commands\":[{\"publish\":{\"channel\":\"a\",\"data\":2}},"
+                  "{\"broadcast\":{\"channels\":[\"a\"],\"data\":3}},{\"history\":{\"channel\":\"a\"}}]}",
+                  "{\"replies\":[{\"publish\":{\"offset\":3,\"epoch\":\"aaaaaaaa\"}},"
+                  "{\"broadcast\":{\"responses\":[{\"result\":{\"offset\":4,\"epoch\":\"aaaaaaaa\"}}]}},"
+                  "{\"history\":{\"publications\":[],\"epoch\":\"aaaaaaaa\",\"offset\":4}}]}");
+    ways_stop();
+}
+
+/* Answers that come later, and in the order of the store. */
+TEST(api, waits_for_the_store)
+{
+    struct held *store = held_new();
+    struct hub_options o = ways_open();
+    struct client *c;
+    ways_serve(&o, 1, &store->engine);
+    c = client_new();
+    static const char body[] = "{\"channels\":[\"a\",\"b\"],\"data\":1}";
+    char head[200], text[4096];
+    snprintf(head, sizeof(head), "POST /api/broadcast HTTP/1.1\r\nHost: localhost\r\nContent-Length: %zu\r\n\r\n",
+             sizeof(body) - 1);
+    client_say(c, head);
+    client_say(c, body);
+    wire_settle();
+    assert_true(held_release(store, 0)); /* both are loaded, */
+    assert_true(held_release(store, 0));
+    assert_true(held_release(store, -EIO)); /* one fails, one is kept */
+    assert_true(held_release(store, 0));
+    assert_int_equal(client_answer(c, NULL, text), 200);
+    assert_string_equal(text, "{\"result\":{\"responses\":["
+                              "{\"error\":{\"code\":100,\"message\":\"internal server error\",\"temporary\":true}},"
+                              "{\"result\":{\"offset\":1,\"epoch\":\"aaaaaaaa\"}}]}}");
+    client_free(c);
+    /* Who asked is gone before the store is done. */
+    c = client_new();
+    client_say(c, head);
+    client_say(c, body);
+    wire_settle();
+    client_free(c);
+    wire_settle();
+    ways_stop();
+    held_free(store);
+}
+
+TEST(api, tells_who_is_there_and_sends_them_away)
+{
+    begin();
+    struct client *c = ways_open_channel("c", NULL);
+    EXPECT_ANSWER("presence", "{\"channel\":\"c\"}",
+                  "{\"result\":{\"presence\":{\"00000000-0000-4000-8000-000000000000\":"
+                  "{\"user\":\"\",\"client\":\"00000000-0000-4000-8000-000000000000\"}}}}");
+    EXPECT_ANSWER("presence_stats", "{\"channel\":\"c\"}", "{\"result\":{\"num_clients\":1,\"num_users\":1}}");
+    EXPECT_ANSWER("presence_stats", "{\"channel\":\"d\"}", "{\"result\":{\"num_clients\":0,\"num_users\":0}}");
+    EXPECT_ANSWER("channels", "{}", "{\"result\":{\"channels\":{\"c\":{\"num_clients\":1}}}}");
+    EXPECT_ANSWER("channels", "{\"pattern\":\"d*\"}", "{\"result\":{\"channels\":{}}}");
+    EXPECT_ANSWER("disconnect", "{\"user\":\"\",\"client\":\"00000000-0000-4000-8000-000000000001\"}",
+                  "{\"result\":{}}");
+    EXPECT_ANSWER("disconnect", "{\"user\":\"other\"}", "{\"result\":{}}");
+    EXPECT_ANSWER("unsubscribe", "{\"user\":\"\",\"channel\":\"d\"}", "{\"result\":{}}");
+    EXPECT_ANSWER("presence_stats", "{\"channel\":\"c\"}", "{\"result\":{\"num_clients\":1,\"num_users\":1}}");
+    EXPECT_ANSWER("disconnect", "{\"user\":\"\",\"client\":\"00000000-0000-4000-8000-000000000000\"}",
+                  "{\"result\":{}}");
+    EXPECT_FRAMES(c, 1, "close 3503 'force disconnect'\n");
+    client_free(c);
+    ways_stop();
+}
+
+/* HUB-18, WEB-5 */
+TEST(api, opens_its_door_to_the_key_or_to_this_machine)
+{
+    static const struct {
+        const char *fields;
+        unsigned without_key, with_key;
+    } rows[] = {
+        { "Host: localhost\r\n", 200, 401 },
+        { "Host: localhost:8080\r\n", 200, 401 },
+        { "Host: 127.0.0.1:1\r\n", 200, 401 },
+        { "Host: [::1]:1\r\n", 200, 401 },
+        { "Host: evil.example\r\n", 403, 401 },
+        { "Host: localhost.evil.example\r\n", 403, 401 },
+        { "Host: localhost\r\nOrigin: http://localhost\r\n", 200, 401 },
+        { "Host: localhost\r\nOrigin: http://evil.example\r\n", 403, 403 },
+        { "Host: localhost\r\nOrigin: null\r\n", 403, 403 },
+        { "Host: localhost\r\nX-Forwarded-For: 127.0.0.1\r\n", 403, 401 },
+        { "Host: localhost\r\nX-API-Key: secret\r\n", 200, 200 },
+        { "Host: a.example\r\nX-API-Key: secret\r\n", 403, 200 },
+        { "Host: localhost\r\nAuthorization: apikey secret\r\n", 200, 200 },
+        { "Host: localhost\r\nX-API-Key: secreT\r\n", 200, 401 },
+        { "Host: localhost\r\nX-API-Key: secre\r\n", 200, 401 },
+        { "Host: localhost\r\nX-API-Key: secrets\r\n", 200, 401 },
+        { "Host: localhost\r\nX-API-Key:\r\n", 200, 401 },
+    };
+    begin();
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        ways.site.api_key = NULL;
+        ask_with(rows[i].fields, "info", "{}", rows[i].without_key);
+        ways.site.api_key = "secret";
+        ask_with(rows[i].fields, "info", "{}", rows[i].with_key);
+    }
+    ways.site.api_key = NULL;
+    ways_stop();
+}
