@@ -9,6 +9,7 @@ ENGINE ?= libfuzzer
 TARGETS ?=
 
 SECONDS ?= 60
+PAUSE_MS ?= 0
 SEEDS ?= 10000
 SEED ?=
 E2E ?=
@@ -70,10 +71,10 @@ bench:            ## measure the leaves: unmasking, UTF-8, compressing
 	@build/release/bench_leaves
 	@build/release/bench_deflate
 
-soak:             ## connections come and go for SECONDS=60 while memory is watched
+soak:             ## connections come and go for SECONDS=60 while memory is watched (PAUSE_MS=40: at less speed)
 	@tools/deps build
 	@tools/build release
-	@tests/soak/run $(SECONDS)
+	@tests/soak/run $(SECONDS) $(PAUSE_MS)
 
 install:          ## install into DESTDIR and PREFIX=/usr/local
 	@tools/deps build
