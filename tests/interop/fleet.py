@@ -79,6 +79,7 @@ PEERS = [
          without={"their fragments": WHOLE, "their ping": "its interface pings by a timer only"}),
     Peer("lws", "libwebsockets (C)", "libwebsockets-dev", built("lws"),
          faults=(Fault("client", ".*deflate", "text of 1 B: nothing came", TURNS, True),)),
+    Peer("wslay", "wslay (C)", "libwslay-dev", built("wslay"), deflate=()),
     Peer("chromium", "Chromium", "chromium", [*npm("browser"), "chromium"], roles=("client",),
          without={"their fragments": BROWSERS, "their ping": BROWSERS}),
     Peer("firefox", "Firefox ESR", "firefox-esr", [*npm("browser"), "firefox"], roles=("client",),
@@ -97,7 +98,7 @@ NOT_HERE = [
     "whole of it with the driver.",
     "Varnish: TLS, which it leaves to others.",
     "Firefox, Chromium, undici: no server is theirs.",
-    "wslay: frames only; the handshake would have to be written here.",
+    "wslay: it knows no extension; its handshake is written here, and TLS is OpenSSL's.",
 ]
 
 
@@ -145,5 +146,6 @@ RECIPES = {
     "nhooyr": lambda: ["go", source("nhooyr.go")],
     "beast": lambda: ["g++", source("beast.cpp"), "-std=c++17", "-pthread", "-lssl", "-lcrypto"],
     "lws": lambda: ["gcc", source("lws.c"), *flags("libwebsockets")],
+    "wslay": lambda: ["gcc", source("wslay.c"), "-D_GNU_SOURCE", "-lwslay", "-lssl", "-lcrypto"],
     "libsoup": lambda: ["gcc", source("libsoup.c"), *flags("libsoup-3.0")],
 }
