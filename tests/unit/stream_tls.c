@@ -592,6 +592,20 @@ TEST(stream_tls, tls_11_tls_1_1_is_refused)
     close_pair(&p);
 }
 
+TEST(stream_tls, tls_11_keys_come_from_curves_and_not_from_large_fields)
+{
+    struct pair p;
+    open_pair(&p, 1);
+    assert_int_equal(SSL_set1_groups_list(p.client, "ffdhe8192:P-384"), 1);
+    assert_int_equal(shake(&p, SIZE_MAX), 1);
+    assert_int_equal(SSL_get_negotiated_group(p.client), NID_secp384r1);
+    disconnect_pair(&p);
+    connect_pair(&p);
+    assert_int_equal(SSL_set1_groups_list(p.client, "ffdhe2048:ffdhe8192"), 1);
+    assert_int_equal(shake(&p, SIZE_MAX), DUET_ERR_TLS);
+    close_pair(&p);
+}
+
 TEST(stream_tls, tls_12_a_broken_file_leaves_the_old_certificate_in_force)
 {
     struct pair p;
