@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * attack KIND PORT PID N [TLS_PORT]: many connections that mean no good, against the `duet serve` of PID, and what they
- * cost it. Judged by counts of bytes, frames and connections, never by time. KIND:
+ * cost it. Judged by counts of bytes, frames and connections, never by time but that of a run beside it. KIND:
  *
  *     idle      N connections, silent, then N WebSockets: memory for each
  *     heads     N heads, a byte at a time (HTTP-1)
@@ -9,6 +9,7 @@
  *               N connections that announce much of it and send next to nothing (FRM-5, TLS-2)
  *     pings     pings without reading, N connections; and one that goes on (FRM-12)
  *     slow      one of N subscribers reads nothing (MEM-2)
+ *     beside    what the others of N notice of it: runs with it and without it, in turns (MEM-2)
  *     drain     N WebSockets when SIGTERM comes (OPS-1)
  *
  * What a process could touch is counted, not what it did touch: an allocation by a declared length shows.
@@ -51,6 +52,11 @@ struct peer {
 static unsigned short port, tls_port;
 static int server_pid;
 static bool failed;
+
+/* When each publication went out, and how long each took to each member; NULL: nobody asks. */
+static uint64_t published_us[512];
+static uint32_t *took_us;
+static size_t took;
 
 __attribute__((format(printf, 2, 3))) static void claim(bool good, const char *format, ...)
 {
@@ -193,17 +199,30 @@ static void frame(int fd, unsigned first, const void *payload, size_t len)
     put(fd, bytes, len + 6);
 }
 
+static uint64_t now_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+static void take_message(struct peer *p)
+{
+    uint32_t number = 0;
+    memcpy(&number, p->small, sizeof(number));
+    p->wrong = p->wrong || number != p->messages;
+    p->messages++;
+    if (took_us != NULL && number < sizeof(published_us) / sizeof(*published_us))
+        took_us[took++] = (uint32_t)(now_us() - published_us[number]);
+}
+
 static void take_frame(struct peer *p)
 {
     switch (p->head[0]) {
     case 0x81:
-    case 0x82: {
-        uint32_t number = 0;
-        memcpy(&number, p->small, sizeof(number));
-        p->wrong = p->wrong || number != p->messages;
-        p->messages++;
+    case 0x82:
+        take_message(p);
         break;
-    }
     case 0x88:
         p->code = p->kept >= 2 ? (unsigned)p->small[0] << 8 | p->small[1] : 1005;
         frame(p->fd, 0x88, p->small, p->kept >= 2 ? 2 : 0);
@@ -462,56 +481,165 @@ static void publish(int fd, uint32_t number, size_t size)
     put(fd, bytes, 8 + size);
 }
 
+/* The limit is 1 MiB; the sockets of who reads nothing hold less than another half. */
+enum { QUEUE = MIB, PUBLISHED = MIB + MIB / 2 };
+
+/* Subscribers of one channel, the first of whom may be one who reads nothing. */
+struct crowd {
+    int epoll;
+    unsigned n, size, messages; /* members; a publication's bytes; publications */
+    bool slow;
+    struct peer own, *peers;
+    long closed;        /* slow ones that the server had closed before */
+    unsigned closed_at; /* publications by which this one was, when that was asked for */
+};
+
+static long closed_for_slowness(void)
+{
+    return metric("duet_closed_total{reason=\"slow\"}");
+}
+
+static void gather(struct crowd *c, unsigned n, unsigned size, bool slow)
+{
+    *c = (struct crowd){ .epoll = epoll_create1(EPOLL_CLOEXEC), .n = n, .slow = slow, .own.fd = dial() };
+    c->size = size;
+    c->messages = PUBLISHED / size;
+    c->peers = calloc(n, sizeof(*c->peers));
+    c->closed = closed_for_slowness();
+    upgrade(c->own.fd, "/channel/slow");
+    listen_to(c->epoll, &c->own);
+    for (unsigned i = 0; i < n; i++) {
+        bool reads = i > 0 || !slow;
+        c->peers[i].fd = reads ? dial() : dial_to(port, 2048, 536);
+        upgrade(c->peers[i].fd, "/channel/slow");
+        if (reads)
+            listen_to(c->epoll, &c->peers[i]);
+    }
+    if (!counts("duet_subscriptions", n + 1, n + 1))
+        give_up("all are in the channel");
+}
+
+static bool all_have(const struct crowd *c, unsigned messages)
+{
+    bool all = c->own.messages >= messages;
+    for (unsigned i = c->slow; i < c->n && all; i++)
+        all = c->peers[i].messages >= messages || c->peers[i].ended;
+    return all;
+}
+
+/* Publishes so much that who reads nothing is over the limit. The others are never further behind than `ahead`, so it
+ * alone fills up. With 1 it is asked after each publication whether it is closed. */
+static void broadcast(struct crowd *c, unsigned ahead)
+{
+    for (unsigned k = 1; k <= c->messages; k++) {
+        published_us[k - 1] = now_us();
+        publish(c->own.fd, k - 1, c->size);
+        while (k >= ahead && !all_have(c, k + 1 - ahead))
+            if (!hear_all(c->epoll, PATIENCE_S * 1000))
+                give_up("messages come");
+        if (ahead == 1 && c->closed_at == 0 && closed_for_slowness() > c->closed)
+            c->closed_at = k;
+    }
+    for (time_t end = now_s() + PATIENCE_S; !all_have(c, c->messages) && now_s() < end;)
+        hear_all(c->epoll, 100);
+}
+
+static void disperse(struct crowd *c)
+{
+    struct linger reset = { .l_onoff = 1 };
+    for (unsigned i = 0; i < c->n; i++) {
+        setsockopt(c->peers[i].fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+        close(c->peers[i].fd);
+    }
+    close(c->own.fd);
+    close(c->epoll);
+    free(c->peers);
+    if (!counts("duet_connections", 1, 1))
+        give_up("afterwards no connection of them is left");
+}
+
 static void slow(unsigned n)
 {
-    /* The limit is 1 MiB; the sockets of this one hold less than another half. */
-    enum { SIZE = 16000, MESSAGES = (MIB + MIB / 2) / SIZE, IN_FLIGHT = 4 };
-    int epoll = epoll_create1(EPOLL_CLOEXEC), publisher = dial();
-    struct peer *peers = calloc(n, sizeof(*peers));
+    struct crowd c;
     unsigned whole = 0, wrong = 0, lost = 0;
     long before = memory_kb();
-    upgrade(publisher, "/channel/slow");
-    struct peer own = { .fd = publisher };
-    listen_to(epoll, &own);
-    for (unsigned i = 0; i < n; i++) {
-        peers[i].fd = i == 0 ? dial_to(port, 2048, 536) : dial();
-        upgrade(peers[i].fd, "/channel/slow");
-        if (i > 0)
-            listen_to(epoll, &peers[i]);
-    }
-    bool all = counts("duet_subscriptions", n + 1, n + 1);
-    for (uint32_t k = 0; k < MESSAGES; k++) {
-        publish(publisher, k, SIZE);
-        /* The others are never far behind, so it alone fills up. */
-        for (bool behind = true; behind;) {
-            behind = own.messages + IN_FLIGHT <= k;
-            for (unsigned i = 1; i < n && !behind; i++)
-                behind = peers[i].messages + IN_FLIGHT <= k && !peers[i].ended;
-            if (behind && !hear_all(epoll, PATIENCE_S * 1000))
-                give_up("messages come");
-        }
-    }
-    for (time_t end = now_s() + PATIENCE_S; whole < n - 1 && now_s() < end;) {
-        hear_all(epoll, 100);
-        whole = 0;
-        for (unsigned i = 1; i < n; i++)
-            whole += peers[i].messages == MESSAGES;
-    }
+    gather(&c, n, 16000, true);
+    broadcast(&c, 1);
+    struct peer *slow = &c.peers[0];
     for (unsigned i = 1; i < n; i++) {
-        wrong += peers[i].wrong;
-        lost += peers[i].ended || peers[i].code != 0;
+        whole += c.peers[i].messages == c.messages;
+        wrong += c.peers[i].wrong;
+        lost += c.peers[i].ended || c.peers[i].code != 0;
     }
-    /* All was sent to all, so there is nothing to wait for: bytes close it, not its ten seconds of standing. */
-    claim(all && metric("duet_closed_total{reason=\"slow\"}") == 1,
-          "MEM-2: the slow reader of %u is closed by %d KiB", n, MESSAGES * SIZE / KIB);
+    claim(closed_for_slowness() == c.closed + 1, "MEM-2: the slow reader of %u is closed by %d KiB", n,
+          PUBLISHED / KIB);
     claim(whole == n - 1 && wrong == 0 && lost == 0, "MEM-2: %u of the %u others have all %d messages in order", whole,
-          n - 1, MESSAGES);
+          n - 1, c.messages);
     /* What waited was the slow one's, and a turn's of the others by reference. */
     printf("# memory grew by %ld KiB\n", memory_kb() - before);
-    for (time_t end = now_s() + PATIENCE_S; !peers[0].ended && now_s() < end; usleep(1000))
-        hear(&peers[0]);
-    claim(peers[0].code == 1008 && !peers[0].wrong, "MEM-2: its Close is %u, behind %u messages in order",
-          peers[0].code, peers[0].messages);
+    for (time_t end = now_s() + PATIENCE_S; !slow->ended && now_s() < end; usleep(1000))
+        hear(slow);
+    claim(slow->code == 1008 && !slow->wrong, "MEM-2: its Close is %u, behind %u messages in order", slow->code,
+          slow->messages);
+    /* What the sockets held it has got, and the frame that they cut; the rest was queued until it was over the limit.
+     * Others may have theirs before its turn comes. */
+    unsigned full = slow->messages + QUEUE / (c.size + 4) + 2;
+    bool due = c.closed_at + 1 >= full && c.closed_at <= full + 1;
+    claim(due, "MEM-2: it is closed by the first publication that it cannot be given, number %u (%u)", full,
+          c.closed_at);
+    disperse(&c);
+}
+
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static int ascending_us(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* The 99th percentile of how long a publication takes to the others. Few members can have more of them. */
+static uint32_t p99_us(unsigned n, bool slow)
+{
+    struct crowd c;
+    gather(&c, n, n > 2000 ? 16000 : 4000, slow);
+    size_t due = (size_t)(n + 1 - slow) * c.messages;
+    took_us = calloc(due + c.messages, sizeof(*took_us));
+    took = 0;
+    broadcast(&c, 2);
+    if (took != due)
+        claim(false, "%zu of %zu publications come to those who read", took, due);
+    if (closed_for_slowness() != c.closed + slow)
+        claim(false, "%s is closed", slow ? "who reads nothing" : "nobody");
+    qsort(took_us, took, sizeof(*took_us), ascending_us);
+    uint32_t p99 = took_us[took * 99 / 100];
+    free(took_us);
+    took_us = NULL;
+    disperse(&c);
+    return p99;
+}
+
+static void beside(unsigned n)
+{
+    double ratios[9];
+    int rounds = n > 2000 ? 5 : 9;
+    for (int i = 0; i < rounds; i++) {
+        /* Each goes first in turn: a machine that gets slower, or faster, favours none. */
+        bool first = i % 2;
+        double us[2];
+        us[first] = p99_us(n, first);
+        us[!first] = p99_us(n, !first);
+        ratios[i] = us[1] / us[0];
+        printf("# beside: round %d, p99 %.0f us without and %.0f us with it: %.2f\n", i + 1, us[0], us[1], ratios[i]);
+    }
+    qsort(ratios, (size_t)rounds, sizeof(*ratios), ascending);
+    claim(ratios[rounds / 2] <= 2,
+          "MEM-2: beside who reads nothing the p99 of the others of %u is %.2f of a run without, at most 2 (of %d)", n,
+          ratios[rounds / 2], rounds);
 }
 
 static void drain(unsigned n)
@@ -548,7 +676,10 @@ static void drain(unsigned n)
 static const struct {
     const char *name;
     void (*run)(unsigned n);
-} kinds[] = { { "idle", idle },   { "heads", heads }, { "pings", pings }, { "slow", slow },   { "drain", drain } };
+} kinds[] = {
+    { "idle", idle }, { "heads", heads },   { "pings", pings },
+    { "slow", slow }, { "beside", beside }, { "drain", drain },
+};
 
 int main(int argc, char **argv)
 {
