@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -806,7 +807,11 @@ TEST(files, are_given_up_for_a_reader_who_stands_still)
 {
     struct site s = site_make_for(1, 300);
     int fd = ask_huge(&s, 4096);
-    usleep(1500000);
+    duet_server_stats stats = { .accepted = 0 };
+    while (stats.accepted == 0 || stats.connections > 0) { /* without a byte being read */
+        poll(NULL, 0, 10);
+        duet_server_read_stats(s.server, &stats);
+    }
     struct answer a = take(fd, "GET");
     assert_int_equal(a.status, 200);
     assert_false(a.whole);
