@@ -39,12 +39,12 @@ static const struct kernel_weather with_signals = { .delay_us = 100,
 
 /* What came of the last run, as the applications saw it. */
 static struct outcome {
-    unsigned opens, closes, asked, gone, client_opens, client_closes, fails;
+    unsigned opens, closes, asked, gone, resumed, client_opens, client_closes, fails;
 } outcome;
 
 static void note_outcome(void)
 {
-    outcome = (struct outcome){ stage.opens, stage.closes, stage.asked, stage.gone, 0, 0, 0 };
+    outcome = (struct outcome){ stage.opens, stage.closes, stage.asked, stage.gone, stage.resumed, 0, 0, 0 };
     for (int i = 0; i < STAGE_CLIENTS; i++) {
         outcome.client_opens += stage.visitors[i].opens;
         outcome.client_closes += stage.visitors[i].closes;
@@ -141,6 +141,8 @@ static void calls(const struct scenario *s, unsigned how)
 {
     play(s, how, &fair, begin_nothing, kernel_fail_end);
     const struct outcome plain = outcome;
+    CHECK(plain.client_opens >= s->opens);
+    CHECK(plain.resumed >= (how & OVER_TLS ? s->resumes : 0));
     for (int for_ever = 0; for_ever < 2; for_ever++) {
         bool more = true;
         for (fail.nth = 0; more; fail.nth++) {

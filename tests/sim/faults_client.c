@@ -134,6 +134,120 @@ static void several(void)
         tell(i, "*to all");
 }
 
+/* What one end says goes to the other, in both directions, as long as both are there. */
+static void relay(int near, int far, unsigned turns)
+{
+    char bytes[4096];
+    for (unsigned i = 0; i < turns && near >= 0 && far >= 0; i++) {
+        for (int back = 0; back < 2; back++) {
+            long n = raw_recv(back ? far : near, bytes, sizeof(bytes));
+            if (n > 0)
+                raw_send(back ? near : far, bytes, (size_t)n);
+        }
+        settle(2);
+    }
+}
+
+/* A proxy that asks for each of these in turn and answers, then a tunnel to the plain port. */
+static void through(const char *proxy, const char *const answers[], size_t lengths[], const char *to)
+{
+    char request[4096];
+    int listener = raw_listen(STAGE_RAW);
+    int i = visit(&(duet_client_config){ .url = to, .proxy = proxy, .open_ms = 3000 });
+    int fd = raw_accept(listener), far = -1;
+    for (unsigned k = 0; answers[k] != NULL; k++) {
+        settle(20);
+        hear_raw(fd, request, sizeof(request));
+        if (fd >= 0)
+            raw_send(fd, answers[k], lengths ? lengths[k] : strlen(answers[k]));
+    }
+    settle(20);
+    far = raw_dial(strstr(to, "wss") ? STAGE_PORT : STAGE_PLAIN);
+    relay(fd, far, 30);
+    if (conn(i) != NULL)
+        duet_send(conn(i), DUET_TEXT, "hello", 5);
+    relay(fd, far, 10);
+    raw_close(far);
+    hang_up(fd);
+    raw_close(listener);
+    settle(20);
+}
+
+static void http_proxy(void)
+{
+    static const char *const answers[] = { "HTTP/1.1 200 Connection established\r\n\r\n", NULL };
+    through("http://user:secret@127.0.0.1:9003", answers, NULL, "ws://one.sim:9002/");
+}
+
+static void http_proxy_and_tls(void)
+{
+    static const char *const answers[] = { "HTTP/1.1 200 OK\r\nVia: x\r\n\r\n", NULL };
+    through("http://127.0.0.1:9003", answers, NULL, "wss://one.sim:9001/");
+}
+
+static void http_proxy_refuses(void)
+{
+    static const char *const answers[] = { "HTTP/1.1 407 Who\r\nContent-Length: 2\r\n\r\nno", NULL };
+    through("http://127.0.0.1:9003", answers, NULL, "ws://one.sim:9002/");
+}
+
+static void socks_proxy(void)
+{
+    static const char *const answers[] = { "\5\2", "\1\0", "\5\0\0\1\177\0\0\1\0\0", NULL };
+    static size_t lengths[] = { 2, 2, 10 };
+    through("socks5://user:secret@127.0.0.1:9003", answers, lengths, "ws://one.sim:9002/");
+}
+
+static void socks_proxy_refuses(void)
+{
+    static const char *const answers[] = { "\5\0", "\5\5\0\1\0\0\0\0\0\0", NULL };
+    static size_t lengths[] = { 2, 10 };
+    through("socks5://127.0.0.1:9003", answers, lengths, "ws://one.sim:9002/");
+}
+
+/* A raw server that sends elsewhere, as far as `redirects` allows. */
+static void sent_to(const char *answer, unsigned redirects)
+{
+    char request[4096];
+    int listener = raw_listen(STAGE_RAW);
+    int i = visit(&(duet_client_config){ .url = url, .open_ms = 3000, .redirects = redirects });
+    int fd = raw_accept(listener);
+    settle(20);
+    hear_raw(fd, request, sizeof(request));
+    if (fd >= 0)
+        say_raw(fd, answer);
+    hang_up(fd);
+    raw_close(listener);
+    settle(100);
+    tell(i, "hello");
+}
+
+static void redirected(void)
+{
+    sent_to("HTTP/1.1 307 There\r\nLocation: ws://one.sim:9002/\r\nContent-Length: 0\r\n\r\n", 1);
+}
+
+static void redirected_too_often(void)
+{
+    sent_to("HTTP/1.1 307 There\r\nLocation: ws://one.sim:9002/\r\nContent-Length: 0\r\n\r\n", 0);
+}
+
+static void redirected_nowhere(void)
+{
+    sent_to("HTTP/1.1 302 There\r\nLocation: gopher://x\r\n\r\n", 2);
+}
+
+/* Its second session has the first one's ticket. */
+static void comes_back(void)
+{
+    int i = visit(&(duet_client_config){ .retry = true, .retry_first_ms = 100 });
+    settle(100);
+    tell(i, "hello");
+    kernel_cut(false);
+    settle(400);
+    tell(i, "hello again");
+}
+
 const struct scenario client_scenarios[] = {
     { "refused with a body", refused, OVER_TCP, 1 },
     { "refused in chunks", refused_in_chunks, OVER_TCP, 1 },
@@ -158,5 +272,14 @@ const struct scenario client_scenarios[] = {
     { "freed while it looks", freed_while_it_looks, OVER_TCP, 1 },
     { "no TLS there", no_tls_there, OVER_TCP, 1 },
     { "four clients", several, OVER_TCP, 1 },
+    { "through an HTTP proxy", http_proxy, OVER_TCP, 1, 1 },
+    { "through an HTTP proxy to TLS", http_proxy_and_tls, OVER_TLS, 1, 1 },
+    { "an HTTP proxy refuses", http_proxy_refuses, OVER_TCP, 1 },
+    { "through a SOCKS proxy", socks_proxy, OVER_TCP, 1, 1 },
+    { "a SOCKS proxy refuses", socks_proxy_refuses, OVER_TCP, 1 },
+    { "redirected", redirected, OVER_TCP, 1, 1 },
+    { "redirected, but it does not follow", redirected_too_often, OVER_TCP, 1 },
+    { "redirected nowhere", redirected_nowhere, OVER_TCP, 1 },
+    { "cut, and comes back", comes_back, EVERYWHERE, 1, 2, 1 },
     { NULL, NULL, 0, 0 },
 };

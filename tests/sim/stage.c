@@ -293,6 +293,7 @@ static void client_open(duet_conn *c)
 {
     struct visitor *v = visitor_of(duet_client_of(c));
     v->opens++;
+    stage.resumed += duet_tls_resumed(c);
     CHECK(v->opens == v->closes + 1);
 }
 

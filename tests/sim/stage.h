@@ -19,6 +19,8 @@ struct scenario {
     void (*run)(void);
     unsigned ways;     /* OVER_*: on each of these; ALONE: it makes its own server, or has none */
     unsigned deflates; /* also with DEFLATED, KEPT */
+    /* So often clients open at least when nothing fails, and over TLS resume a session. */
+    unsigned opens, resumes;
 };
 #define EVERYWHERE (OVER_TCP | OVER_UNIX | OVER_TLS)
 
@@ -35,7 +37,7 @@ extern struct stage {
     duet_server *server;
     unsigned how;
     struct visitor visitors[STAGE_CLIENTS];
-    unsigned opens, closes, asked, gone;
+    unsigned opens, closes, asked, gone, resumed;
     uint64_t last_id;
     duet_http *kept;
     uint8_t *large; /* STAGE_LARGE bytes */
