@@ -32,7 +32,10 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { KIB = 1024, MIB = 1024 * 1024, PATIENCE_S = 120, SPARE_FDS = 100 };
+#ifndef PATIENCE_S
+#define PATIENCE_S 120
+#endif
+enum { KIB = 1024, MIB = 1024 * 1024, SPARE_FDS = 100 };
 
 /* One WebSocket, and how far its bytes were understood. */
 struct peer {
