@@ -3,6 +3,11 @@
 #include <string.h>
 
 static const struct cmdline_option table[] = {
+    { "--config", "FILE", "Read this file (YAML); options and DUET_... variables go before it", CMDLINE_TEXT,
+      offsetof(struct options, config) },
+    { "--check", "", "Look whether all is well with it, and end", CMDLINE_FLAG, offsetof(struct options, check) },
+    { "--production", "", "Refuse to start while something is open to everybody, and name it", CMDLINE_FLAG,
+      offsetof(struct options, production) },
     { "--listen", "URL", "Where to listen (http://127.0.0.1:8080): ws, wss, http, https or unix:/path; repeats",
       CMDLINE_LIST, offsetof(struct options, listen) },
     { "--root", "DIR", "Serve the files of DIR instead of the built-in pages", CMDLINE_TEXT,
@@ -20,6 +25,8 @@ static const struct cmdline_option table[] = {
       offsetof(struct options, proxy_protocol) },
     { "--admin-listen", "URL", "Serve /metrics on this address only, and /health here, too", CMDLINE_TEXT,
       offsetof(struct options, admin) },
+    { "--api-key-file", "FILE", "Requests to /api/ come with the key in this file (X-API-Key)", CMDLINE_TEXT,
+      offsetof(struct options, api_key_file) },
     { "--deflate", "on|off", "Compress messages for peers that offer it (on)", CMDLINE_CHOICE,
       offsetof(struct options, deflate), .choices = "on off" },
     { "--log", "FORMAT", "json or human (human on a terminal, else json)", CMDLINE_CHOICE,
@@ -32,7 +39,7 @@ static const struct cmdline line = {
     .name = "duet serve",
     .stray = "to listen there, write --listen before it",
     .about = "Serves live channels on /channel/NAME over WebSocket, and pages over HTTP on the same port.",
-    .end = "SIGHUP reads certificates again; SIGTERM and Ctrl-C drain, a second time ends at once.\n"
+    .end = "SIGHUP reads the configuration and certificates again; SIGTERM and Ctrl-C drain, a second time ends at once.\n"
            "See duet-serve(1).",
     .options = table,
 };

@@ -16,7 +16,8 @@ struct options {
     long threads; /* 0: not said */
     int log; /* enum options_log */
     int deflate; /* enum options_deflate */
-    bool proxy_protocol, help;
+    const char *config, *api_key_file; /* NULL: none */
+    bool proxy_protocol, check, production, help;
 };
 
 /* 0; or a negative error, and then one line of what is wrong and what to do in `why`. Either way options_fini(). */

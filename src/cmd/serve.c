@@ -9,8 +9,8 @@
 #include "cmd/demo.h"
 #include "cmd/journal.h"
 #include "cmd/metrics.h"
-#include "cmd/options.h"
 #include "cmd/pages.h"
+#include "cmd/setup.h"
 #include "cmd/ticks.h"
 #include "wire/api.h"
 #include "wire/plain.h"
@@ -27,14 +27,15 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-enum { WHY = 200, BEAT_MS = 1000, HISTORY_SIZE = 100, HISTORY_TTL_MS = 10 * 60 * 1000, MESSAGE_MAX = 1024 * 1024 };
+enum { WHY = 200, BEAT_MS = 1000 };
 
 static const char default_url[] = "http://127.0.0.1:8080";
 
 /* The server's duet_server_arg(), of both servers. Set before they run. */
 struct site {
     struct wire_site wires; /* first */
-    struct options options;
+    struct setup setup;
+    struct options options; /* what holds of them, the setup's */
     struct journal *journal;
     struct demo *demo;
     struct ticks *ticks;
@@ -126,6 +127,11 @@ static const duet_route common_routes[] = {
     { .path = PLAIN_PATH, .websocket = true, .upgrade = plain_upgrade },
     { .path = API_PATH, .http = api_http, .methods = "POST" },
     { .path = SSE_PATH, .http = sse_http, .cors = true },
+    { .path = "/health", .http = health },
+};
+static const duet_route metrics_route = { .path = "/metrics", .http = metrics };
+/* What the built-in pages demonstrate, whether they or a site's are served. */
+static const duet_route demo_routes[] = {
     { .path = DEMO_ECHO,
       .websocket = true,
       .upgrade = demo_upgrade,
@@ -133,20 +139,26 @@ static const duet_route common_routes[] = {
       .no_deflate = true }, /* the home page shows what is in frames */
     { .path = DEMO_TRACE, .http = demo_trace },
     { .path = "/demo/ticks", .http = ticks },
-    { .path = "/health", .http = health },
 };
-static const duet_route metrics_route = { .path = "/metrics", .http = metrics };
 static const duet_route pages_route = { .path = "/", .http = pages_http };
 
-enum { COMMON = sizeof(common_routes) / sizeof(*common_routes), ROUTES = COMMON + 3 };
+enum {
+    COMMON = sizeof(common_routes) / sizeof(*common_routes),
+    DEMO = sizeof(demo_routes) / sizeof(*demo_routes),
+    ROUTES = COMMON + DEMO + 3
+};
 
-static void fill_routes(const struct options *o, duet_route routes[ROUTES])
+static void fill_routes(const struct setup *s, duet_route routes[ROUTES])
 {
     int n = COMMON;
     memcpy(routes, common_routes, sizeof(common_routes));
-    if (o->admin == NULL)
+    if (s->config.pages) {
+        memcpy(routes + n, demo_routes, sizeof(demo_routes));
+        n += DEMO;
+    }
+    if (s->options.admin == NULL)
         routes[n++] = metrics_route;
-    if (o->root == NULL)
+    if (s->options.root == NULL && s->config.pages)
         routes[n++] = pages_route;
     routes[n] = (duet_route){ 0 };
 }
@@ -214,30 +226,15 @@ static int make_tls(struct site *site)
     return rc < 0 ? complain(why[0] ? why : duet_strerror(rc)) : 0;
 }
 
-/* Without a configuration every channel is open to everybody, and remembers a little. */
-static void open_doors(struct hub_options *o)
-{
-    hub_options_default(o);
-    o->history_size = HISTORY_SIZE;
-    o->history_ttl_ms = HISTORY_TTL_MS;
-    o->allow_recovery = true;
-    o->allow_subscribe_for_client = o->allow_subscribe_for_anonymous = true;
-    o->allow_publish_for_client = o->allow_publish_for_anonymous = true;
-    o->presence = o->join_leave = true;
-    o->message_max = MESSAGE_MAX;
-}
-
 static int make_hub(struct site *site)
 {
-    struct hub_options open;
-    struct hub_config config = { .namespaces = &open, .count = 1, .any_namespace = true };
+    struct hub_config config = setup_hub(&site->setup);
     struct hub *hub;
     char why[HUB_WHY];
-    open_doors(&open);
-    hub_limits_default(&config.limits);
     if (hub_new(&hub, &config, why) < 0)
         return complain(why);
     int rc = wire_init(&site->wires, hub);
+    site->wires.api_key = site->setup.api_key;
     return rc < 0 ? complain(duet_strerror(rc)) : 0;
 }
 
@@ -271,10 +268,11 @@ static int make_server(struct site *site, duet_route routes[ROUTES])
         .trace = demo_frame,
         .trace_head = demo_head,
         .deflate.on = o->deflate != OPTIONS_DEFLATE_OFF,
+        .drain_ms = (unsigned)site->setup.config.drain_ms,
     };
     config.on.open = opened;
     config.on.close = closed;
-    fill_routes(o, routes);
+    fill_routes(&site->setup, routes);
     int rc = duet_server_new(&site->server, &config, why);
     if (rc < 0)
         return server_failed(rc, why);
@@ -299,9 +297,15 @@ static int make_admin(struct site *site)
 
 /* Signals. */
 
+static void say_reloaded(void *arg, bool good, const char *event, const char *detail)
+{
+    say(arg, good ? DUET_LOG_INFO : DUET_LOG_ERROR, event, detail);
+}
+
 static void reload(struct site *site)
 {
     char why[WHY] = "";
+    setup_reload(&site->setup, say_reloaded, site);
     if (site->tls == NULL)
         say(site, DUET_LOG_INFO, "cert_reloaded", "there is no certificate to read again");
     else if (duet_tls_reload(site->tls, why) < 0)
@@ -476,21 +480,34 @@ static void clean_up(struct site *site)
         close(site->ended_fd);
     duet_tls_free(site->tls);
     journal_free(site->journal);
-    options_fini(&site->options);
+    setup_fini(&site->setup);
+}
+
+/* Of --check: what can be looked at without listening. */
+static int check_all(struct site *site)
+{
+    int rc = check_root(site->options.root);
+    if (rc == 0)
+        rc = make_tls(site);
+    if (rc == 0)
+        rc = make_hub(site);
+    if (rc == 0)
+        rc = printf("%s: all is well\n", site->options.config ? site->options.config : "duet serve") < 0;
+    return rc;
 }
 
 int serve_main(int argc, char **argv)
 {
     struct site site = { .signal_fd = -1, .ended_fd = -1 };
     duet_route routes[ROUTES];
-    char why[CMDLINE_WHY];
     sigset_t set;
-    int rc = 0;
-    if (options_parse(&site.options, argc, argv, why) < 0)
-        rc = complain(why) + 1;
-    else if (site.options.help)
+    int rc = setup_begin(&site.setup, argc, argv);
+    site.options = site.setup.options;
+    if (rc == 0 && site.options.help)
         options_help();
-    else {
+    else if (rc == 0 && site.options.check)
+        rc = check_all(&site);
+    else if (rc == 0) {
         block_signals(&set);
         rc = check_root(site.options.root);
         if (rc == 0)

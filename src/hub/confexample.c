@@ -11,6 +11,8 @@ static const struct {
     { "history_size", "100" },
     { "history_ttl", "10m" },
     { "allow_recovery", "true" },
+    { "presence", "true" },
+    { "join_leave", "true" },
     { "allow_subscribe_for_client", "true" },
     { "allow_subscribe_for_anonymous", "true" },
     { "allow_publish_for_client", "true" },

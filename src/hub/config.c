@@ -400,28 +400,39 @@ static int put_together(struct reader *r)
     return confrules_check(c, r->file, r->why);
 }
 
-int config_parse(struct config *c, const char *file, const char *text, size_t len, config_env *env,
-                 char why[CONFIG_WHY])
+/* `c` has what holds where nothing is said. */
+static int read_over(struct config *c, const char *file, const char *text, size_t len, config_env *env,
+                     char why[CONFIG_WHY])
 {
     struct reader r = { .c = c, .file = file, .why = why };
-    config_init(c);
     int rc = len > 0 ? read_text(&r, text, len) : 0;
     if (rc == 0 && env != NULL)
         rc = from_environment(&r, confkeys, c, "DUET", env);
     return rc == 0 ? put_together(&r) : rc;
 }
 
+int config_parse(struct config *c, const char *file, const char *text, size_t len, config_env *env,
+                 char why[CONFIG_WHY])
+{
+    config_init(c);
+    return read_over(c, file, text, len, env, why);
+}
+
 int config_read(struct config *c, const char *file, config_env *env, char why[CONFIG_WHY])
 {
-    char *text = NULL;
-    size_t len = 0;
-    int rc = file ? slurp(&text, &len, file, CONFIG_MOST) : 0;
+    char *text;
+    size_t len;
     config_init(c);
+    if (file == NULL) {
+        config_open(&c->channels);
+        return read_over(c, "", "", 0, env, why);
+    }
+    int rc = slurp(&text, &len, file, CONFIG_MOST);
     if (rc < 0) {
         snprintf(why, CONFIG_WHY, "%.200s: %.90s", file, duet_strerror(rc));
         return rc;
     }
-    rc = config_parse(c, file ? file : "", text ? text : "", len, env, why);
+    rc = read_over(c, file, text, len, env, why);
     mem_free(text);
     return rc;
 }

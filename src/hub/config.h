@@ -86,7 +86,7 @@ typedef char *config_env(const char *name);
  */
 int config_parse(struct config *c, const char *file, const char *text, size_t len, config_env *env,
                  char why[CONFIG_WHY]);
-/* The same of a file; NULL: the defaults and the environment. */
+/* The same of a file; NULL: config_open(), the defaults and the environment. */
 int config_read(struct config *c, const char *file, config_env *env, char why[CONFIG_WHY]);
 
 /* The line on which this field of `c` was said; 0: it was not, or by the environment. */

@@ -9,24 +9,25 @@
 /* A key that is called as its field: of the whole, of a section, of a namespace, of a limit, of a certificate. */
 #define C(name, kind, ...) { #name, kind, FIELD(struct config, name), __VA_ARGS__ }
 #define IN(section, name, kind, ...) { #name, kind, FIELD(struct config, section.name), __VA_ARGS__ }
-#define O(name, kind, ...) { #name, kind, FIELD(struct hub_options, name), .live = true, __VA_ARGS__ }
+#define O(name, kind, ...) { #name, kind, FIELD(struct hub_options, name), __VA_ARGS__ }
 #define O_BOOL(name, says) O(name, CONF_BOOL, .shown = "false", .fallback = true, .what = says)
-#define L(name, kind, ...) { #name, kind, FIELD(struct config, limits.name), .live = true, .fallback = true, __VA_ARGS__ }
-#define T(name, example) { #name, CONF_TEXT, FIELD(struct config_tls, name), .live = true, .shown = example }
+#define L(name, kind, ...) { #name, kind, FIELD(struct config, limits.name), .fallback = true, \
+    __VA_ARGS__ }
+#define T(name, example) { #name, CONF_TEXT, FIELD(struct config_tls, name), .shown = example }
 #define HOOK(name, says) IN(hooks, name, CONF_TEXT, .shown = "http://127.0.0.1:3000/duet/" #name, .what = says)
 
 /* Of a namespace, and of channels without one. Names are Centrifugo's where it has the same. */
 #define NAMESPACE_KEYS \
     O(history_size, CONF_COUNT, .most = 1000000, .shown = "0", .fallback = true, \
       .what = "How many publications a channel keeps, for who comes late or comes back; with history_ttl."), \
-    { "history_ttl", CONF_DURATION, FIELD(struct hub_options, history_ttl_ms), .most = DAYS(3650), .live = true, \
+    { "history_ttl", CONF_DURATION, FIELD(struct hub_options, history_ttl_ms), .most = DAYS(3650), \
       .shown = "0", .fallback = true, .what = "How long after the last publication they are kept, such as 10m." }, \
     { "history_meta_ttl", CONF_DURATION, FIELD(struct hub_options, history_meta_ttl_ms), .least = 1000, \
-      .most = DAYS(3650), .live = true, .shown = "30d", .fallback = true, \
+      .most = DAYS(3650), .shown = "30d", .fallback = true, \
       .what = "How long a channel's position is known after its last use; clients from before start anew." }, \
     O(deliver, CONF_CHOICE, .words = "committed at_once", .shown = "committed", .fallback = true, \
       .what = "When subscribers get a publication: once it is on disk, or at once."), \
-    { "force_recovery_mode", CONF_CHOICE, FIELD(struct hub_options, cache), .words = "stream cache", .live = true, \
+    { "force_recovery_mode", CONF_CHOICE, FIELD(struct hub_options, cache), .words = "stream cache", \
       .shown = "stream", .fallback = true, \
       .what = "What who comes back gets: all that was missed (stream), or the newest only (cache)." }, \
     O_BOOL(force_recovery, "Every subscriber gets what it missed."), \
@@ -58,17 +59,17 @@
       .what = "What one connection may publish a second, twice that at once; 0: no limit."), \
     O_BOOL(delta_publish, "Publications go out as what changed since the one before, to who takes that."), \
     { "allowed_delta_types", CONF_WORDS, FIELD(struct hub_options, allow_delta_fossil), .words = "fossil", \
-      .live = true, .shown = "[]", .fallback = true, .what = "How, when a subscriber asks: fossil." }, \
+      .shown = "[]", .fallback = true, .what = "How, when a subscriber asks: fossil." }, \
     O_BOOL(allow_tags_filter, "Subscribers may ask for the publications with certain tags only."), \
     O_BOOL(subscribe_hook, "The backend is asked about subscriptions (hooks.subscribe)."), \
     O_BOOL(publish_hook, "The backend is asked about publications (hooks.publish)."), \
-    O_BOOL(occupancy_hook, "The backend hears when a channel gets its first subscriber and loses its last (hooks.events)."), \
+    O_BOOL(occupancy_hook, "The backend hears when a channel gets its first subscriber and loses its last."), \
     { NULL }
 /* clang-format on */
 
 static const struct confkey channel_keys[] = { NAMESPACE_KEYS };
-static const struct confkey namespace_keys[] = { { "name", CONF_NAME, FIELD(struct hub_options, name), .live = true,
-                                                   .shown = "chat", .what = "Of channels chat:..." },
+static const struct confkey namespace_keys[] = { { "name", CONF_NAME, FIELD(struct hub_options, name), .shown = "chat",
+                                                   .what = "Of channels chat:..." },
                                                  NAMESPACE_KEYS };
 
 static void init_namespace(void *element)
@@ -123,16 +124,16 @@ static const struct confkey token_keys[] = {
 };
 
 static const struct confkey client_keys[] = {
-    IN(clients, anonymous, CONF_BOOL, .live = true, .shown = "true", .fallback = true,
+    IN(clients, anonymous, CONF_BOOL, .shown = "true", .fallback = true,
        .what = "Clients may connect without a token; what they may then do, the channels say."),
-    { "ping", CONF_DURATION, FIELD(struct config, clients.ping_ms), .least = 1000, .most = DAYS(1), .live = true,
-      .shown = "25s", .fallback = true, .what = "How often clients are pinged." },
-    { "pong", CONF_DURATION, FIELD(struct config, clients.pong_ms), .least = 100, .most = DAYS(1), .live = true,
-      .shown = "10s", .fallback = true, .what = "How long they may take to answer." },
+    { "ping", CONF_DURATION, FIELD(struct config, clients.ping_ms), .least = 1000, .most = DAYS(1), .shown = "25s",
+      .fallback = true, .what = "How often clients are pinged." },
+    { "pong", CONF_DURATION, FIELD(struct config, clients.pong_ms), .least = 100, .most = DAYS(1), .shown = "10s",
+      .fallback = true, .what = "How long they may take to answer." },
     { "connect_within", CONF_DURATION, FIELD(struct config, clients.connect_ms), .least = 100, .most = DAYS(1),
-      .live = true, .shown = "10s", .fallback = true, .what = "How long a connection may take to say who it is." },
-    { "expired_close_delay", CONF_DURATION, FIELD(struct config, clients.expired_ms), .most = DAYS(1), .live = true,
-      .shown = "25s", .fallback = true, .what = "How long it may take to bring a new token when the old one is over." },
+      .shown = "10s", .fallback = true, .what = "How long a connection may take to say who it is." },
+    { "expired_close_delay", CONF_DURATION, FIELD(struct config, clients.expired_ms), .most = DAYS(1), .shown = "25s",
+      .fallback = true, .what = "How long it may take to bring a new token when the old one is over." },
     { "queue_max_size", CONF_SIZE, FIELD(struct config, clients.queue_max), .least = 1024, .most = GIB(1),
       .shown = "1MiB", .fallback = true, .what = "What may wait for a slow client before it is closed (3008)." },
     { NULL },
@@ -162,8 +163,8 @@ static const struct confkey limit_keys[] = {
     L(channels_max, CONF_COUNT, .least = 1, .most = 100000000, .shown = "1000000",
       .what = "Channels there are at a time."),
     L(idempotency_keys, CONF_COUNT, .most = 10000000, .shown = "10000", .what = "Keys remembered for a channel."),
-    { "idempotency_ttl", CONF_DURATION, FIELD(struct config, limits.idempotency_ms), .most = DAYS(1), .live = true,
-      .shown = "5m", .fallback = true, .what = "How long they are." },
+    { "idempotency_ttl", CONF_DURATION, FIELD(struct config, limits.idempotency_ms), .most = DAYS(1), .shown = "5m",
+      .fallback = true, .what = "How long they are." },
     L(history_bytes, CONF_SIZE, .least = 1024, .most = GIB(65536), .shown = "256MiB",
       .what = "Memory for the histories of all channels."),
     L(recovery_max, CONF_COUNT, .least = 1, .most = 1000000, .shown = "300",
@@ -190,7 +191,7 @@ const struct confkey confkeys[] = {
       .what = "The log's form; auto: sentences on a terminal, else JSON."),
     { "drain", CONF_DURATION, FIELD(struct config, drain_ms), .least = 1, .most = DAYS(1), .shown = "30s",
       .fallback = true, .what = "How long connections are given to leave when the server is asked to stop." },
-    { "tls", CONF_SECTIONS, offsetof(struct config, tls), sizeof(struct config_tls), .inner = tls_keys, .live = true,
+    { "tls", CONF_SECTIONS, offsetof(struct config, tls), sizeof(struct config_tls), .inner = tls_keys,
       .what = "Certificate chains and their keys (PEM), for wss and https." },
     { "store", CONF_SECTION, 0, 0, .inner = store_keys, .what = "Where histories are kept." },
     { "tokens", CONF_SECTION, 0, 0, .inner = token_keys,
@@ -199,7 +200,7 @@ const struct confkey confkeys[] = {
     { "channels", CONF_SECTION, offsetof(struct config, channels), sizeof(struct hub_options), .inner = channel_keys,
       .what = "Channels without a namespace: those without a ':' in their name." },
     { "namespaces", CONF_SECTIONS, offsetof(struct config, spaces), sizeof(struct hub_options), .inner = namespace_keys,
-      .init = init_namespace, .live = true,
+      .init = init_namespace,
       .what = "Channels NAME:...; each namespace has a name, and any of the above for channels." },
     { "limits", CONF_SECTION, 0, 0, .inner = limit_keys, .what = "Limits of the whole." },
     { "admin", CONF_SECTION, 0, 0, .inner = admin_keys, .what = "For operators." },

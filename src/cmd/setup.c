@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: MIT */
+#include "cmd/setup.h"
+#include "base/mem.h"
+#include "hub/slurp.h"
+#include <duet/error.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { KEY_MOST = 1024, KEY_LEAST = 16, SAID = CONFIG_WHY + 40 };
+
+static int complain(int code, const char *what)
+{
+    fprintf(stderr, "duet serve: %s\n", what);
+    return code;
+}
+
+/* Options above the configuration. Lists of one are lists of the other with another constness. */
+
+static const char **list_of(const char **given, char **configured)
+{
+    static const char *none[] = { NULL };
+    if (given[0] != NULL)
+        return given;
+    return configured ? (const char **)configured : none;
+}
+
+static int pair_up(struct setup *s)
+{
+    const struct config *c = &s->config;
+    s->certs = mem_zalloc((c->tls_count + 1) * sizeof(*s->certs));
+    s->keys = mem_zalloc((c->tls_count + 1) * sizeof(*s->keys));
+    if (s->certs == NULL || s->keys == NULL)
+        return DUET_ERR_NOMEM;
+    for (size_t i = 0; i < c->tls_count; i++) {
+        s->certs[i] = c->tls[i].cert;
+        s->keys[i] = c->tls[i].key;
+    }
+    s->options.certs = s->certs;
+    s->options.keys = s->keys;
+    s->options.pairs = c->tls_count;
+    return 0;
+}
+
+static int put_together(struct setup *s)
+{
+    const struct config *c = &s->config;
+    struct options *o = &s->options;
+    *o = s->given;
+    o->listen = list_of(o->listen, c->listen);
+    o->origins = list_of(o->origins, c->origins);
+    o->proxies = list_of(o->proxies, c->trusted_proxies);
+    o->root = o->root ? o->root : c->root;
+    o->admin = o->admin ? o->admin : c->admin.listen;
+    o->threads = o->threads ? o->threads : (long)c->threads;
+    o->log = o->log != OPTIONS_LOG_BY_TTY ? o->log : (int)c->log;
+    if (o->deflate == OPTIONS_DEFLATE_NOT_SAID)
+        o->deflate = c->deflate ? OPTIONS_DEFLATE_ON : OPTIONS_DEFLATE_OFF;
+    o->proxy_protocol |= c->proxy_protocol;
+    return o->pairs > 0 ? 0 : pair_up(s);
+}
+
+/* Secrets that are compared, not signed with. */
+
+static int take_secret(char **out, const char *name, const char *text, size_t len, char why[SETUP_WHY])
+{
+    if (len < KEY_LEAST || len > KEY_MOST)
+        return snprintf(why, SETUP_WHY,
+                        "%.100s: a secret of %d to %d bytes is expected: openssl rand -hex 32 makes one", name,
+                        KEY_LEAST, KEY_MOST),
+               DUET_ERR_INVALID;
+    *out = mem_alloc(len + 1);
+    if (*out == NULL)
+        return snprintf(why, SETUP_WHY, "out of memory"), DUET_ERR_NOMEM;
+    memcpy(*out, text, len);
+    (*out)[len] = 0;
+    return 0;
+}
+
+/* NULL in `out`: neither is named. */
+static int read_secret(char **out, const char *file, const char *variable, char why[SETUP_WHY])
+{
+    const char *value = variable ? getenv(variable) : NULL;
+    char *bytes;
+    size_t len;
+    if (variable != NULL && value == NULL) {
+        snprintf(why, SETUP_WHY, "%.100s: there is no such variable in the environment", variable);
+        return DUET_ERR_INVALID;
+    }
+    if (value != NULL)
+        return take_secret(out, variable, value, strlen(value), why);
+    if (file == NULL)
+        return 0;
+    int rc = slurp(&bytes, &len, file, KEY_MOST + 2);
+    if (rc < 0) {
+        snprintf(why, SETUP_WHY, "%.200s: %.90s", file, duet_strerror(rc));
+        return rc;
+    }
+    rc = take_secret(out, file, bytes, slurp_secret_len(bytes, len), why);
+    slurp_wipe(bytes, len);
+    return rc;
+}
+
+/* What this version can read, and does not do: refused, since who wrote it counts on it. */
+static int check_missing(const struct setup *s, char why[SETUP_WHY])
+{
+    const struct config *c = &s->config;
+    const struct {
+        const void *field;
+        bool wanted;
+        const char *what;
+    } missing[] = {
+        { &c->store.engine, c->store.engine != CONFIG_MEMORY, "engine sqlite" },
+        { &c->api.listen, c->api.listen != NULL, "an API with a listener of its own" },
+        { &c->hooks.connect, c->hooks.connect || c->hooks.refresh, "hooks" },
+        { &c->hooks.subscribe, c->hooks.subscribe || c->hooks.sub_refresh, "hooks" },
+        { &c->hooks.publish, c->hooks.publish || c->hooks.rpc || c->hooks.events, "hooks" },
+    };
+    for (size_t i = 0; i < sizeof(missing) / sizeof(*missing); i++)
+        if (missing[i].wanted) {
+            snprintf(why, SETUP_WHY, "%.150s:%u: this version has no %s yet", s->given.config ? s->given.config : "",
+                     config_line(c, missing[i].field), missing[i].what);
+            return DUET_ERR_INVALID;
+        }
+    return 0;
+}
+
+static int read_all(struct setup *s, char why[SETUP_WHY])
+{
+    int rc = config_read(&s->config, s->given.config, getenv, why);
+    if (rc == 0)
+        rc = check_missing(s, why);
+    if (rc == 0)
+        rc = s->given.api_key_file ? read_secret(&s->api_key, s->given.api_key_file, NULL, why)
+                                   : read_secret(&s->api_key, s->config.api.key_file, s->config.api.key_env, why);
+    if (rc == 0)
+        rc = read_secret(&s->admin_token, s->config.admin.token_file, s->config.admin.token_env, why);
+    if (rc < 0)
+        return rc;
+    rc = put_together(s);
+    if (rc == 0)
+        rc = hub_doors_new(&s->doors);
+    if (rc < 0)
+        snprintf(why, SETUP_WHY, "%s", duet_strerror(rc));
+    return rc == 0 ? hub_doors_set(s->doors, &s->config, why) : rc;
+}
+
+static void tell_door(void *arg, const char *what)
+{
+    (void)arg;
+    complain(0, what);
+}
+
+int setup_begin(struct setup *s, int argc, char **argv)
+{
+    char why[SETUP_WHY] = "";
+    *s = (struct setup){ 0 };
+    if (options_parse(&s->given, argc, argv, why) < 0)
+        return complain(2, why);
+    s->options = s->given;
+    if (s->given.help)
+        return 0;
+    if (read_all(s, why) < 0)
+        return complain(2, why);
+    unsigned open = s->given.production ? setup_open_doors(s, tell_door, NULL) : 0;
+    if (open == 0)
+        return 0;
+    snprintf(why, sizeof(why), "--production: %u %s open to everybody, as said above; without --production it starts",
+             open, open == 1 ? "door is" : "doors are");
+    return complain(2, why);
+}
+
+void setup_fini(struct setup *s)
+{
+    config_fini(&s->config);
+    hub_doors_free(s->doors);
+    slurp_wipe(s->api_key, s->api_key ? strlen(s->api_key) : 0);
+    slurp_wipe(s->admin_token, s->admin_token ? strlen(s->admin_token) : 0);
+    mem_free(s->certs);
+    mem_free(s->keys);
+    options_fini(&s->given);
+}
+
+/* Who may not come in may do nothing. */
+static void shut_out(struct hub_options *o)
+{
+    o->allow_subscribe_for_anonymous = o->allow_publish_for_anonymous = false;
+    o->allow_history_for_anonymous = o->allow_presence_for_anonymous = false;
+}
+
+struct hub_config setup_hub(const struct setup *s)
+{
+    for (size_t i = 0; !s->config.clients.anonymous && i < s->config.namespaces_count; i++)
+        shut_out(&s->config.namespaces[i]);
+    return (struct hub_config){
+        .namespaces = s->config.namespaces,
+        .count = s->config.namespaces_count,
+        .any_namespace = s->given.config == NULL,
+        .limits = s->config.limits,
+    };
+}
+
+/* Open doors. */
+
+struct porter {
+    const struct setup *s;
+    void (*tell)(void *arg, const char *what);
+    void *arg;
+    unsigned open;
+};
+
+/* `field` is where it was said. */
+static void check(struct porter *p, bool open, const void *field, const char *space, const char *what,
+                  const char *remedy)
+{
+    char said[SAID], where[120] = "";
+    unsigned line = config_line(&p->s->config, field);
+    if (!open)
+        return;
+    p->open++;
+    if (line > 0)
+        snprintf(where, sizeof(where), "%.100s:%u: ", p->s->given.config, line);
+    snprintf(said, sizeof(said), "%s%s%s%s; %s", where, space, space[0] ? ": " : "", what, remedy);
+    p->tell(p->arg, said);
+}
+
+static void check_channels(struct porter *p, const struct hub_options *o, const struct hub_options *said)
+{
+    char space[HUB_NAMESPACE_MOST + 20] = "channels";
+    if (o->name[0] != 0)
+        snprintf(space, sizeof(space), "namespace %s", o->name);
+    check(p, o->allow_subscribe_for_anonymous, &said->allow_subscribe_for_anonymous, space,
+          "anybody may subscribe without a token",
+          "allow_subscribe_for_anonymous: false, or clients.anonymous: false, closes it");
+    check(p, o->allow_publish_for_anonymous, &said->allow_publish_for_anonymous, space,
+          "anybody may publish without a token",
+          "allow_publish_for_anonymous: false, or clients.anonymous: false, closes it");
+    check(p, o->allow_history_for_anonymous, &said->allow_history_for_anonymous, space,
+          "anybody may read the history without a token",
+          "allow_history_for_anonymous: false, or clients.anonymous: false, closes it");
+    check(p, o->allow_presence_for_anonymous, &said->allow_presence_for_anonymous, space,
+          "anybody may ask who is there without a token",
+          "allow_presence_for_anonymous: false, or clients.anonymous: false, closes it");
+}
+
+static bool any_origin(const char *const *origins)
+{
+    for (; *origins != NULL; origins++)
+        if (strcmp(*origins, "*") == 0)
+            return true;
+    return false;
+}
+
+unsigned setup_open_doors(const struct setup *s, void (*tell)(void *arg, const char *what), void *arg)
+{
+    const struct config *c = &s->config;
+    struct porter p = { .s = s, .tell = tell, .arg = arg };
+    setup_hub(s); /* what nobody may who may not come in */
+    check_channels(&p, &c->namespaces[0], &c->channels);
+    for (size_t i = 0; i < c->spaces_count; i++)
+        check_channels(&p, &c->namespaces[i + 1], &c->spaces[i]);
+    check(&p, s->api_key == NULL, &c->api.key_file, "api",
+          "every program on this machine may publish, and who comes by "
+          "a proxy on it that hides them",
+          "api.key_file or api.key_env closes it");
+    check(&p, any_origin(s->options.origins), &c->origins, "origins", "the pages of every site may connect",
+          "name the sites instead of *");
+    check(&p, c->pages, &c->pages, "pages", "the built-in pages and what they demonstrate are there",
+          "pages: false takes them away");
+    return p.open;
+}
+
+/* Reading it again. */
+
+struct reload {
+    void (*say)(void *arg, bool good, const char *event, const char *detail);
+    void *arg;
+};
+
+static void tell_difference(void *arg, const char *key, bool live)
+{
+    struct reload *r = arg;
+    r->say(r->arg, true, live ? "config_changed" : "config_needs_restart", key);
+}
+
+void setup_reload(struct setup *s, void (*say)(void *arg, bool good, const char *event, const char *detail), void *arg)
+{
+    struct reload r = { say, arg };
+    struct config fresh;
+    char why[SETUP_WHY];
+    if (s->given.config == NULL)
+        return;
+    int rc = config_read(&fresh, s->given.config, getenv, why);
+    if (rc == 0)
+        rc = hub_doors_set(s->doors, &fresh, why);
+    if (rc < 0) {
+        say(arg, false, "config_reload_failed", why);
+    } else {
+        config_compare(&s->config, &fresh, tell_difference, &r);
+        say(arg, true, "config_reloaded", s->given.config);
+    }
+    config_fini(&fresh);
+}

@@ -1,0 +1,138 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# `duet serve --config`: what is wrong is told with file and line (OPS-8), options and variables go before the file, SIGHUP
+# takes over what it can and says what it cannot (OPS-2), and --production names what is open (HUB-18). DUET_BUILD=DIR:
+# which program.
+cd "$(dirname "$0")/../.." || exit 1
+. tests/tap.bash
+duet=$PWD/${DUET_BUILD:-build/release}/duet
+example=$PWD/packaging/duet.yaml
+work=$(mktemp -d)
+pids=()
+trap 'kill -9 "${pids[@]}" 2>/dev/null; rm -rf "$work"' EXIT
+cd "$work" || exit 1
+echo 0123456789abcdef0123456789abcdef >secret
+
+# fails PATTERN ARGUMENT...: 2, nothing on standard output, and a line.
+fails() {
+    local pattern=$1 rc
+    shift
+    timeout 20 "$duet" serve "$@" >out 2>err </dev/null
+    rc=$?
+    verdict "duet serve $* says ${pattern//\\/}" "$([ $rc = 2 ] && [ ! -s out ] && [ "$(wc -l <err)" = 1 ] &&
+        grep -qE -e "$pattern" err || cat err out - <<<"exit $rc")"
+}
+
+# start ARGUMENT...: a server; sets pid, port and log.
+servers=0
+start() {
+    log=$((++servers)).log
+    background $log 'serving|listening' "$duet" serve --log json "$@"
+    port=$(port_of $log)
+}
+
+# answers CODE PATH: what the server says to a request.
+answers() {
+    local code
+    code=$(curl -s -o /dev/null -w '%{http_code}' --max-time 10 "http://127.0.0.1:$port$2" "${@:3}")
+    [ "$code" = "$1" ] || echo "$2: $code"
+}
+
+# The file to begin with.
+verdict "duet init writes the example" "$("$duet" init >out && cmp duet.yaml "$example" && grep -q 'duet serve --config duet.yaml' out || cat out)"
+verdict "duet init leaves a file alone" "$(echo mine >mine.yaml; "$duet" init mine.yaml >out 2>err; [ $? = 1 ] &&
+    [ "$(cat mine.yaml)" = mine ] && grep -q 'it is left as it was' err || cat out err mine.yaml)"
+verdict "duet init follows no link that leads nowhere" "$(ln -s nowhere link; ! "$duet" init link 2>err && [ ! -e nowhere ] || cat err)"
+verdict "duet init - prints" "$("$duet" init - | cmp - "$example")"
+verdict "--check takes what init wrote" "$("$duet" serve --config duet.yaml --check 2>&1 | grep -vx 'duet.yaml: all is well')"
+
+# What is wrong.
+echo 'threads: many' >a.yaml
+fails 'a.yaml:1: threads: a number from 1 to 256 is expected' --config a.yaml
+printf 'tokens:\n  secret: abc\n' >a.yaml
+fails 'a.yaml:2: secrets are not written here: secret_file' --config a.yaml --check
+printf 'tokens:\n  secret_file: none\n' >a.yaml
+fails 'none: No such file' --config a.yaml --check
+printf 'api:\n  key_env: DUET_NO_SUCH\n' >a.yaml
+fails 'DUET_NO_SUCH: there is no such variable' --config a.yaml --check
+echo short >short
+printf 'api:\n  key_file: short\n' >a.yaml
+fails 'short: a secret of 16 to 1024 bytes is expected' --config a.yaml --check
+fails 'short: a secret of 16 to 1024 bytes is expected' --api-key-file short --check
+fails 'none.yaml: No such file' --config none.yaml
+verdict "a variable that is wrong is told" "$(DUET_THREADS=0 "$duet" serve 2>&1 | grep -vx 'duet serve: DUET_THREADS: a number from 1 to 256 is expected')"
+
+# Which goes first.
+cat >a.yaml <<END
+listen: http://127.0.0.1:0
+pages: false
+channels:
+  history_size: 3
+  history_ttl: 1m
+  allow_subscribe_for_anonymous: true
+namespaces:
+  - name: chat
+    allow_subscribe_for_anonymous: true
+END
+start --config a.yaml
+verdict "without pages there are none" "$(answers 404 /; answers 404 /demo/ticks; answers 200 /health)"
+verdict "namespaces are those of the file" "$(answers 404 '/events?channel=none:1')"
+kill "$pid"
+DUET_PAGES=true start --config a.yaml
+verdict "a variable goes before the file" "$(answers 200 /)"
+kill "$pid"
+mkdir root; echo hello >root/index.html
+DUET_ROOT=none start --config a.yaml --root root
+verdict "an option goes before both" "$(answers 200 / && [ "$(curl -s "http://127.0.0.1:$port/")" = hello ] || echo other)"
+kill "$pid"
+
+# The API's key.
+start --config a.yaml --api-key-file secret
+data=(-X POST -H 'Content-Type: application/json' -d '{"channel":"a","data":1}')
+verdict "the API wants its key (HUB-18)" "$(answers 401 /api/publish "${data[@]}"; answers 401 /api/publish -H 'X-API-Key: x' "${data[@]}"
+    answers 200 /api/publish -H "X-API-Key: $(cat secret)" "${data[@]}")"
+kill "$pid"
+printf 'listen: http://127.0.0.1:0\nclients:\n  anonymous: false\ntokens:\n  secret_file: secret\nchannels:\n  allow_subscribe_for_anonymous: true\n' >b.yaml
+start --config b.yaml
+verdict "without a name nobody comes in who may not" "$(answers 403 '/events?channel=a')"
+kill "$pid"
+
+# SIGHUP.
+cp a.yaml c.yaml
+start --config c.yaml
+echo 'threads: [' >c.yaml
+kill -HUP "$pid"
+until_true 10 grep -q config_reload_failed $log
+verdict "a broken file changes nothing, and the log says where (OPS-2)" "$(grep -q 'c.yaml:[12]: this is no YAML' $log &&
+    answers 404 / || cat $log)"
+sed 's/history_size: 3/history_size: 4/' a.yaml >c.yaml
+printf 'tokens:\n  secret_file: secret\n' >>c.yaml
+kill -HUP "$pid"
+until_true 10 grep -q '"config_reloaded"' $log
+verdict "what is in force, and what waits for a restart, is told (OPS-2)" "$(grep -q '"config_changed".*tokens.secret_file' $log &&
+    grep -q '"config_needs_restart".*channels.history_size' $log || cat $log)"
+kill "$pid"
+
+# Production.
+timeout 20 "$duet" serve --config duet.yaml --production --origin '*' >out 2>err
+rc=$?
+verdict "--production names each open door, and does not start" "$([ $rc = 2 ] && [ ! -s out ] &&
+    grep -qE 'duet.yaml:[0-9]+: channels: anybody may subscribe .*allow_subscribe_for_anonymous: false' err &&
+    grep -qE 'duet.yaml:[0-9]+: channels: anybody may publish ' err && grep -q 'api: .*api.key_file' err &&
+    grep -q 'origins: .*name the sites' err && grep -q 'pages: false' err && grep -q ' 5 doors are open' err &&
+    [ "$(wc -l <err)" = 6 ] || cat err - <<<"exit $rc")"
+cat >good.yaml <<END
+listen: http://127.0.0.1:0
+pages: false
+tokens: { secret_file: secret }
+api: { key_file: secret }
+channels: { allow_subscribe_for_client: true }
+namespaces:
+  - { name: open, allow_presence_for_anonymous: true, presence: true }
+END
+verdict "a namespace's door is named by its line" "$("$duet" serve --config good.yaml --production 2>&1 |
+    grep -q 'good.yaml:7: namespace open: anybody may ask who is there' || echo it is not)"
+sed -i '/name: open/d' good.yaml
+start --config good.yaml --production
+verdict "with all doors closed it starts" "$(answers 200 /health; answers 403 '/events?channel=a')"
+kill "$pid"
