@@ -6,11 +6,11 @@ set(sim_dir ${PROJECT_SOURCE_DIR}/tests/sim)
 set(sim_memory mem_alloc mem_zalloc mem_realloc mem_dup mem_strdup mem_free)
 
 function(sim_program name)
-  cmake_parse_arguments(SIM "" "" "SOURCES;WRAPS" ${ARGN})
+  cmake_parse_arguments(SIM "" "" "SOURCES;WRAPS;LIBRARIES" ${ARGN})
   list(TRANSFORM SIM_SOURCES PREPEND ${sim_dir}/)
   add_executable(sim_${name} ${SIM_SOURCES} ${sim_dir}/sim.c)
   target_include_directories(sim_${name} PRIVATE ${sim_dir} ${PROJECT_SOURCE_DIR}/tests/unit)
-  target_link_libraries(sim_${name} PRIVATE duet_flags duet_static)
+  target_link_libraries(sim_${name} PRIVATE duet_flags ${SIM_LIBRARIES} duet_static)
   list(TRANSFORM SIM_WRAPS PREPEND "-Wl,--wrap=")
   target_link_options(sim_${name} PRIVATE ${SIM_WRAPS})
 endfunction()
@@ -28,3 +28,4 @@ set(sim_calls
 sim_program(world SOURCES world.c ${sim_kernel} WRAPS ${sim_memory} ${sim_calls})
 sim_program(faults SOURCES faults.c faults_websocket.c faults_http.c faults_client.c faults_server.c stage.c ${sim_kernel}
             WRAPS ${sim_memory} ${sim_calls})
+sim_program(hub SOURCES hub.c disk.c ${sim_kernel} WRAPS ${sim_memory} ${sim_calls} LIBRARIES duet_hub)

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PAGE_BYTES = 128 * 1024 }; /* of what was missed, queued at once: less than the soft limit */
+enum { PAGE_BYTES = 32 * 1024 }; /* of what was missed, queued at once: much less than the limits */
 
 /* What the request asked for, and how far it was told what it missed; freed when the connection is subscribed. */
 struct wish {

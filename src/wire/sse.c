@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PAGE_BYTES = 128 * 1024, POSITION = STREAM_EPOCH + 21, IDS = SSE_CHANNELS_MOST * POSITION };
+enum { PAGE_BYTES = 32 * 1024, POSITION = STREAM_EPOCH + 21, IDS = SSE_CHANNELS_MOST * POSITION };
 
 static const char quiet_topic[] = "sse-quiet";
 

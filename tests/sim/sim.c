@@ -48,8 +48,9 @@ static void last_words(void)
         size_t from = trace_len > TAIL ? trace_len - TAIL : 0;
         fwrite(trace + from, 1, trace_len - from, stdout);
     }
-    printf("not ok - %s: seed %llu; again with its trace: make sim SEED=%llu\n", program, (unsigned long long)seed_now,
-           (unsigned long long)seed_now);
+    const char *whose = strstr(program, "hub") ? "hub:" : "";
+    printf("not ok - %s: seed %llu; again with its trace: make sim SEED=%s%llu\n", program,
+           (unsigned long long)seed_now, whose, (unsigned long long)seed_now);
     fflush(stdout);
 }
 
