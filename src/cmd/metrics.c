@@ -33,10 +33,10 @@ static void put_all(struct buf *b, const duet_server_stats *s)
     counter(b, "duet_messages_sent_total", s->messages_out, "Messages queued for a peer.");
     counter(b, "duet_bytes_received_total", s->bytes_in, "Bytes received.");
     counter(b, "duet_bytes_sent_total", s->bytes_out, "Bytes sent.");
-    counter(b, "duet_published_total", s->published, "Publications to channels.");
+    counter(b, "duet_published_total", s->published, "Messages given to topics: a publication once for each way out.");
     counter(b, "duet_skipped_total", s->skipped, "Deliveries that a full queue refused.");
-    gauge(b, "duet_subscriptions", s->subscriptions, "Memberships of channels now.");
-    gauge(b, "duet_topics", s->topics, "Channels with members now, counted once for each loop.");
+    gauge(b, "duet_subscriptions", s->subscriptions, "Memberships of topics now.");
+    gauge(b, "duet_topics", s->topics, "Topics with members now, counted once for each loop.");
     gauge(b, "duet_deflate_bytes", s->deflate_bytes, "Memory of compressing and inflating, kept windows included.");
     head(b, "duet_closed_total", "counter", "Peers refused, failed or dropped, by reason.");
     for (int i = 0; i < DUET_REASON_COUNT; i++)
@@ -57,7 +57,22 @@ static void put_all(struct buf *b, const duet_server_stats *s)
                s->loop_lag_us % 1000000);
 }
 
-void metrics_write(struct buf *b, duet_server *s, uint64_t log_dropped)
+static void put_hub(struct buf *b, struct hub *hub)
+{
+    struct hub_stats s;
+    hub_read_stats(hub, &s);
+    gauge(b, "duet_hub_channels", s.channels, "Channels in memory now.");
+    gauge(b, "duet_hub_sessions", s.sessions, "Clients of channels now, whatever way they came.");
+    gauge(b, "duet_hub_users", s.users, "Different users among them, all without a name counted as one.");
+    gauge(b, "duet_hub_subscriptions", s.subscriptions, "Subscriptions now.");
+    gauge(b, "duet_hub_history_bytes", s.history_bytes, "Memory of the publications that are kept.");
+    counter(b, "duet_hub_publications_total", s.publications, "Publications told.");
+    counter(b, "duet_hub_recovered_total", s.recovered, "Subscribers that came back and got all they missed.");
+    counter(b, "duet_hub_unrecovered_total", s.unrecovered, "Those who were told that it is not kept any more.");
+    counter(b, "duet_hub_refused_total", s.refused, "Publications that the store did not take.");
+}
+
+void metrics_write(struct buf *b, duet_server *s, struct hub *hub, uint64_t log_dropped)
 {
     duet_server_stats *stats = mem_alloc(sizeof(*stats)); /* 40 KiB */
     if (stats == NULL) {
@@ -67,5 +82,6 @@ void metrics_write(struct buf *b, duet_server *s, uint64_t log_dropped)
     duet_server_read_stats(s, stats);
     put_all(b, stats);
     mem_free(stats);
+    put_hub(b, hub);
     counter(b, "duet_log_dropped_total", log_dropped, "Lines of the log that nobody took in time.");
 }

@@ -112,7 +112,7 @@ static void metrics(duet_http *x, const duet_request *r)
     }
     struct buf b;
     buf_init(&b, NULL, 0);
-    metrics_write(&b, site->server, journal_dropped(site->journal));
+    metrics_write(&b, site->server, site->wires.hub, journal_dropped(site->journal));
     if (b.failed || duet_http_reply(x, 200, headers, b.at, b.len) < 0)
         duet_http_text(x, 503, "out of memory, try again later");
     buf_fini(&b);

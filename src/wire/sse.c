@@ -6,10 +6,12 @@
 #include "wire/query.h"
 #include "wire/wire.h"
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { PAGE_BYTES = 32 * 1024, POSITION = STREAM_EPOCH + 21, IDS = SSE_CHANNELS_MOST * POSITION };
+enum { RETRY_MS = 1000, RETRY_SPREAD_MS = 2000 };
 
 static const char quiet_topic[] = "sse-quiet";
 
@@ -353,6 +355,15 @@ static struct wire_refusal read_request(struct events *e, const struct hub *hub,
     return id != NULL && id[0] != '\0' ? read_since(e, id) : fine;
 }
 
+/* When to come back after a cut: not all at once after a restart. */
+static int tell_retry(duet_http *x, const struct events *e)
+{
+    char first[8] = "", line[32];
+    memcpy(first, session_client(e->session), 4);
+    int len = snprintf(line, sizeof(line), "retry: %lu\n\n", RETRY_MS + strtoul(first, NULL, 16) % RETRY_SPREAD_MS);
+    return duet_http_write(x, line, (size_t)len);
+}
+
 static bool begin(duet_http *x, struct events *e)
 {
     static const duet_header headers[] = {
@@ -369,7 +380,7 @@ static bool begin(duet_http *x, struct events *e)
         return false;
     s->events = e;
     s->wire.on = &handler;
-    if (duet_http_begin(x, 200, headers) == 0 && duet_http_subscribe(x, quiet_topic) == 0)
+    if (duet_http_begin(x, 200, headers) == 0 && duet_http_subscribe(x, quiet_topic) == 0 && tell_retry(x, e) == 0)
         return true;
     *s = (struct sse){ .events = NULL };
     return false;

@@ -57,6 +57,11 @@ for paper in README.md docs/*.md; do
         [ ! -f "$block" ] || judge "$paper" "$block"
     done
 done
+# The page and the script of the quickstart, which have no licence line to leave out.
+for file in index.html push.sh; do
+    verdict "docs/quickstart.md quotes examples/quickstart/$file" "$(diff <(grep -v SPDX- "examples/quickstart/$file") \
+        <(sed -n "\\|^<!-- examples/quickstart/$file -->|,/^\`\`\`\$/p" docs/quickstart.md | sed '1,2d;$d'))"
+done
 verdict "libduet(3) quotes examples/hello.c" "$(diff <(program_of examples/hello.c) \
     <(sed -n '/^#include <duet\/duet.h>/,/^\.Ed/p' packaging/man/libduet.3 | sed '/^\.Ed/d'))"
 verdict "examples/hello.c is 15 lines of code" \

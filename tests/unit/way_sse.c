@@ -37,6 +37,10 @@ static struct client *open_events(const char *query, const char *fields)
     char head[4096];
     assert_int_equal(client_answer(c, head, NULL), 200);
     assert_true(client_has_field(head, "Content-Type: text/event-stream"));
+    static const char first[] = "d\r\nretry: 1000\n\n\r\n";
+    assert_true(client_wait(c, sizeof(first) - 1));
+    assert_memory_equal(c->in, first, sizeof(first) - 1);
+    client_skip(c, sizeof(first) - 1);
     return c;
 }
 

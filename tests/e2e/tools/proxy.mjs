@@ -2,11 +2,17 @@
 /* A TCP proxy that keeps what passes, and a reader of what it kept. It shares no code with the pages. */
 import { connect, createServer } from "node:net";
 
-/* Returns { url, connections, stop() }; each connection holds the bytes `sent` by the client and `answered`. */
+/* Returns { url, connections, cut(), mend(), stop() }; each connection holds the bytes `sent` by the client and
+ * `answered`. cut() ends what is open and refuses what comes, until mend(). */
 export async function startProxy(port) {
     const connections = [];
     const sockets = new Set();
+    let isCut = false;
     const server = createServer(client => {
+        if (isCut) {
+            client.destroy();
+            return;
+        }
         const record = { sent: Buffer.alloc(0), answered: Buffer.alloc(0) };
         connections.push(record);
         const upstream = connect(port, "127.0.0.1");
@@ -22,6 +28,11 @@ export async function startProxy(port) {
     return {
         url: `http://127.0.0.1:${server.address().port}`,
         connections,
+        cut: () => {
+            isCut = true;
+            sockets.forEach(socket => socket.destroy());
+        },
+        mend: () => { isCut = false; },
         stop: () => {
             sockets.forEach(socket => socket.destroy());
             return new Promise(done => server.close(done));
