@@ -14,7 +14,7 @@ SEEDS ?= 10000
 SEED ?=
 E2E ?=
 
-.PHONY: all deps run test coverage conformance interop prove faults fuzz sim bench soak install clean help
+.PHONY: all deps run test coverage conformance interop prove faults fuzz sim store bench soak install clean help
 
 all:              ## build the release into build/release
 	@tools/deps build
@@ -41,7 +41,7 @@ interop:          ## programs that nobody here wrote, as clients and servers (PE
 	@tools/build release
 	@tests/interop/everything $(PEERS)
 
-prove: test fuzz faults  ## the test run, the fuzz targets, the faults at length, and ten times the seeds
+prove: test fuzz faults store  ## the test run, the fuzz targets, the faults at length, and ten times the seeds
 	@$(MAKE) --no-print-directory sim SEEDS=100000
 
 coverage:         ## what the tests reach: build/coverage/html/index.html (E2E=1: the end-to-end tests, too)
@@ -54,6 +54,11 @@ sim:              ## the simulations: SEEDS=10000 of them, or SEED=n alone with 
 	@tools/build asan
 	@tests/sim/run $(SEEDS) $(SEED)
 
+store:            ## the store at length: power cuts, damage, a failing disk, kills
+	@tools/deps build test
+	@tools/build debug
+	@tests/store/run
+
 faults:           ## faults and attacks at length; writes docs/faults.md
 	@tools/deps build test
 	@tools/build release
@@ -64,12 +69,13 @@ fuzz:             ## run each fuzz target for SECONDS_EACH=60 (TARGETS="frame he
 	@tools/build $(if $(filter libfuzzer,$(ENGINE)),fuzz,fuzz-$(ENGINE))
 	@ENGINE=$(ENGINE) tests/fuzz/run $(SECONDS_EACH) $(TARGETS)
 
-bench:            ## measure the leaves: unmasking, UTF-8, compressing
+bench:            ## measure the leaves: unmasking, UTF-8, compressing; and the store
 	@tools/deps build
 	@tools/build release
-	@cmake --build --preset release --target bench_leaves bench_deflate >/dev/null
+	@cmake --build --preset release --target bench_leaves bench_deflate bench_store >/dev/null
 	@build/release/bench_leaves
 	@build/release/bench_deflate
+	@build/release/bench_store build
 
 soak:             ## connections come and go for SECONDS=60 while memory is watched (PAUSE_MS=40: at less speed)
 	@tools/deps build

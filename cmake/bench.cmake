@@ -7,6 +7,9 @@ foreach(source ${bench_sources})
   add_executable(bench_${name} EXCLUDE_FROM_ALL ${source})
   target_link_libraries(bench_${name} PRIVATE duet_flags duet_static)
 endforeach()
+if(TARGET bench_store)
+  target_link_libraries(bench_store PRIVATE duet_hub)
+endif()
 
 # What else compresses, to be measured where it is installed (libisal-dev, libdeflate-dev). Nothing else needs it.
 find_package(PkgConfig)
