@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The chat. A room is a channel, and all that the server does is to hand each message to every member. The words
- * between the pages are JSON texts with a random id for each window:
+ * The chat. A room is a channel. With the subprotocol duet.v1 each message comes with its offset, so a page that was cut
+ * off comes back with the position it has and gets what was said meanwhile, once and in order; a new one gets the last
+ * lines. The words between the pages are JSON texts with a random id for each window:
  *
  *     hello  {k, id, name, ask}     I am here; with `ask`, tell me who you are
  *     said   {k, id, name, text}
@@ -18,6 +19,7 @@ const GONE_MS = 150000;          /* a background tab's timers may run only once 
 const TYPING_SEND_MS = 2000;
 const TYPING_GONE_MS = 5000;
 const LINES_KEPT = 500;
+const LINES_BEFORE = 100;
 const PEOPLE_KEPT = 200;
 const NAME_LENGTH = 32;
 const TEXT_LENGTH = 2000;
@@ -30,6 +32,9 @@ const me = { id: randomHex(8), name: remembered("duet-name") || freshName() };
 const people = new Map();        /* id: { name, heard, typing } */
 let room = "";
 let socket = null;
+let position = null;             /* of the room: { epoch, offset }; null when nothing was seen yet */
+let client = "";                 /* this connection, as the server names it */
+let past = true;                 /* what comes was said before we came: nobody of then need be here */
 let attempt = 0;
 let retry = 0;
 let typingSent = 0;
@@ -82,6 +87,7 @@ function enter(name) {
         return;
     leave();
     room = name;
+    position = null;
     attempt = 0;
     people.clear();
     lastSpeaker = "";
@@ -107,8 +113,10 @@ function rememberRoom() {
 function connect() {
     clearTimeout(retry);
     showState("opening");
-    const mine = new WebSocket(socketURL(`/channel/${encodeURIComponent(room)}`));
+    const from = position ? `since=${position.epoch}:${position.offset}` : `last=${LINES_BEFORE}`;
+    const mine = new WebSocket(socketURL(`/channel/${encodeURIComponent(room)}?${from}`), "duet.v1");
     socket = mine;
+    past = true;
     mine.onopen = () => {
         attempt = 0;
         showState("open");
@@ -116,7 +124,7 @@ function connect() {
     };
     mine.onmessage = event => {
         if (mine === socket)
-            heard(event.data);
+            received(JSON.parse(event.data));
     };
     mine.onclose = () => {
         if (mine !== socket)
@@ -148,29 +156,44 @@ function tell(message) {
     return true;
 }
 
-function heard(data) {
-    if (typeof data !== "string") {
-        const size = data.size ?? data.byteLength;
-        addLine("", "someone", `${size} bytes of binary data`);
-        return;
+/* The first message says where the stream stands, each other one is a publication with its place in it. */
+function received(item) {
+    if (item.channel !== undefined) {
+        if (item.recovered === false)
+            addNotice("Some of what was said meanwhile is not kept any more.");
+        client = item.client;
+        position = item.epoch ? { epoch: item.epoch, offset: item.offset } : null;
+    } else if (item.error) {
+        addNotice(`That was not sent: ${item.error.message}.`);
+    } else {
+        if (position && item.offset)
+            position.offset = item.offset;
+        heard(item);
     }
-    const message = understood(data);
-    if (!message) {
-        addLine("", "someone", data.slice(0, TEXT_LENGTH));
-        return;
-    }
-    ({ hello: greeted, said, typing, left })[message.k](message);
+}
+
+function heard(item) {
+    const message = understood(item.data);
+    if (item.b64 !== undefined)
+        addLine("", "someone", `${Math.floor(item.b64.replace(/=+$/, "").length * 3 / 4)} bytes of binary data`, item.time);
+    else if (!message)
+        addLine("", "someone", (item.text ?? JSON.stringify(item.data)).slice(0, TEXT_LENGTH), item.time);
+    else if (message.k === "said")
+        said(message, item.time);
+    else if (!past || isOwnHello(message, item.who))
+        ({ hello: greeted, typing, left })[message.k](message);
     showPeople();
 }
 
-/* The message as an object with all that its kind needs, or null. */
-function understood(data) {
-    let m;
-    try {
-        m = JSON.parse(data);
-    } catch {
-        return null;
-    }
+/* It comes back behind all that was said before. */
+function isOwnHello(message, who) {
+    const own = message.k === "hello" && message.id === me.id && who?.client === client;
+    past = past && !own;
+    return own;
+}
+
+/* The message with all that its kind needs, or null. */
+function understood(m) {
     if (typeof m !== "object" || m === null || typeof m.id !== "string" || !m.id || m.id.length > 64)
         return null;
     if (m.k === "left")
@@ -200,9 +223,10 @@ function greeted(message) {
         addNotice(`${before.name} is now ${message.name}.`);
 }
 
-function said(message) {
-    note(message, false);
-    addLine(message.id, message.name, message.text.slice(0, TEXT_LENGTH));
+function said(message, time) {
+    if (!past)
+        note(message, false);
+    addLine(message.id, message.name, message.text.slice(0, TEXT_LENGTH), time);
 }
 
 function typing(message) {
@@ -217,13 +241,14 @@ function left(message) {
     }
 }
 
-function addLine(id, name, text) {
+function addLine(id, name, text, time) {
+    const at = new Date(time);
     const kind = id === me.id ? "line mine" : "line";
     const line = make("li", { className: id && id === lastSpeaker ? `${kind} same` : kind },
         make("b", { className: `who ${hue(id)}` }, name),
         make("span", { className: "text" }, text),
-        make("time", { dateTime: new Date().toISOString() },
-             new Date().toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })));
+        make("time", { dateTime: at.toISOString() },
+             at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })));
     lastSpeaker = id;
     append(line);
     if (document.hidden && id !== me.id) {

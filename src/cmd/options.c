@@ -39,8 +39,8 @@ static const struct cmdline line = {
     .name = "duet serve",
     .stray = "to listen there, write --listen before it",
     .about = "Serves live channels on /channel/NAME over WebSocket, and pages over HTTP on the same port.",
-    .end = "SIGHUP reads the configuration and certificates again; SIGTERM and Ctrl-C drain, a second time ends at once.\n"
-           "See duet-serve(1).",
+    .end = "SIGHUP reads the configuration and certificates again; SIGTERM and Ctrl-C drain, a second time ends at\n"
+           "once. See duet-serve(1).",
     .options = table,
 };
 

@@ -225,11 +225,12 @@ describe("chat", TIMEOUT, () => {
                 await east.fill("#say", "only for the east");
                 await east.press("#say", "Enter");
                 await east.locator("#log .text", { hasText: "only for the east" }).waitFor();
+                assert.equal(await west.locator("#log .text").count(), 0);
                 await west.fill("#room", "East");
                 await west.press("#room", "Enter");
                 await west.locator("#where", { hasText: "east" }).waitFor();
                 await until(async () => await text(west, "#count") === "2", "the two meet");
-                assert.equal(await west.locator("#log .text").count(), 0);
+                assert.deepEqual(await west.locator("#log .text").allTextContents(), ["only for the east"]);
                 assert.match(west.url(), /\?room=east$/);
                 await west.goBack();
                 await west.locator("#where", { hasText: "west" }).waitFor();
@@ -272,6 +273,38 @@ describe("chat", TIMEOUT, () => {
         } finally {
             await close();
             await own.stop();
+        }
+    });
+
+    test("who was cut off gets what was said meanwhile, once and in order", async () => {
+        const proxy = await startProxy(server.port);
+        try {
+            await withWindow(`${server.url}/chat.html?room=cut`, {}, async ada => {
+                const { page: ben, close } = await openWindow(browser, `${proxy.url}/chat.html?room=cut`);
+                const say = async (page, words) => {
+                    await page.fill("#say", words);
+                    await page.press("#say", "Enter");
+                };
+                await ben.locator("#people", { hasText: "(you)" }).waitFor();
+                await isOpen(ada);
+                await say(ada, "one");
+                await ben.locator("#log .text", { hasText: "one" }).waitFor();
+                proxy.cut();
+                await ben.locator("#state[data-state=closed]").waitFor();
+                await say(ada, "two");
+                await say(ada, "three");
+                await ada.locator("#log .text", { hasText: "three" }).waitFor();
+                proxy.mend();
+                await ben.locator("#log .text", { hasText: "three" }).waitFor();
+                await say(ada, "four");
+                await ben.locator("#log .text", { hasText: "four" }).waitFor();
+                for (const page of [ada, ben])
+                    assert.deepEqual(await page.locator("#log .text").allTextContents(), ["one", "two", "three", "four"]);
+                await until(async () => await text(ben, "#count") === "2", "both are here");
+                await close();
+            });
+        } finally {
+            await proxy.stop();
         }
     });
 
