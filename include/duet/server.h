@@ -29,6 +29,11 @@ typedef struct duet_route {
     bool trace;          /* websocket with an exact path: its heads go to the config's `trace_head` */
     const char *root;    /* instead of `http`: files of this folder; the route's path is not part of their names */
     bool no_deflate;     /* permessage-deflate is declined here: frames hold what was sent, in both directions */
+    unsigned slow_code;  /* websocket: the Close code of who reads too slowly; 1008 */
+    /* The server drains, and this connection's or streamed answer's turn has come: the place to write a last thing, and
+     * to duet_close() with a code of one's own. It is closed, or ended and `gone`, behind that. */
+    void (*drain)(duet_conn *c);
+    void (*drain_http)(duet_http *x);
 } duet_route;
 
 /* Zero is the default everywhere; DUET_OFF turns a limit or timer off where that is said. Strings and arrays are copied
@@ -145,6 +150,10 @@ DUET_API int duet_publish(duet_server *s, const char *topic, duet_type type, con
 DUET_API int duet_publish_shared(duet_server *s, const char *topic, duet_shared *message);
 /* The same to all but `c`, on its thread. */
 DUET_API int duet_publish_except(duet_conn *c, const char *topic, duet_type type, const void *data, size_t len);
+/* While it is held, what topics have for this connection or streamed answer waits, as within a message in parts: for who
+ * has something to say first. Letting it go gives what waited. */
+DUET_API void duet_hold(duet_conn *c, bool held);
+DUET_API void duet_http_hold(duet_http *x, bool held);
 /* To one connection, any thread; whether it was still there is not known. 0 or DUET_ERR_NOMEM, DUET_ERR_UTF8. */
 DUET_API int duet_send_to(duet_server *s, uint64_t id, duet_type type, const void *data, size_t len);
 /* Calls `fn` on the loop of connection or request `id`, with whatever it is now: find it by duet_conn_find() or

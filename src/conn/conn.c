@@ -241,7 +241,7 @@ void conn_give_up(duet_conn *c, int error)
     c->reason = DUET_REASON_slow;
     c->unsent += (uint32_t)outq_cut(&c->proto.out);
     if (duet_proto_is_open(&c->proto))
-        duet_proto_close(&c->proto, DUET_CODE_POLICY, "slow");
+        duet_proto_close(&c->proto, c->slow_code ? c->slow_code : DUET_CODE_POLICY, "slow");
     c->gave_up = true;
     conn_finish(c, error);
 }

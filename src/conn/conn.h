@@ -111,7 +111,10 @@ struct duet_conn {
         secure : 1, out_waits : 1, wants_more : 1, proxied : 1, large : 1,
         at_end : 1, /* the peer's end of file was read, and it is written to still */
         left : 1,   /* duet_close() or duet_abort() was called */
-        resumed : 1; /* TLS went on from an earlier session */
+        resumed : 1, /* TLS went on from an earlier session */
+        held : 1;    /* what topics have for it waits */
+    uint16_t slow_code; /* of the Close of a slow reader; 0: 1008 */
+    uint16_t route;     /* of a server's WebSocket: its number in the table of routes, from 1 on; 0: none */
     int error;
     uint32_t unsent; /* bytes that were given up */
     uint64_t data[]; /* the application's block */

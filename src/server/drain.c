@@ -21,7 +21,10 @@ static void close_one(struct server_loop *l, duet_conn *c)
     if (c->state != CONN_ACTIVE)
         return;
     if (c->phase == &conn_websocket) {
+        const duet_route *route = c->route > 0 ? &l->server->config.routes[c->route - 1] : NULL;
         c->reason = DUET_REASON_draining;
+        if (route != NULL && route->drain != NULL)
+            route->drain(c);
         duet_close(c, l->server->config.drain_code, "going away");
     } else if (c->http == NULL) {
         conn_finish(c, 0);

@@ -70,10 +70,15 @@ static void ended(duet_http *x)
 void http_drain(duet_http *x)
 {
     duet_conn *c = x->conn;
+    bool told = x->route != NULL && x->route->drain_http != NULL;
     x->keep_alive = false;
-    if (!x->streams || c->members == NULL)
+    if (!x->streams || (c->members == NULL && !told))
         return;
     topic_catch_up(c); /* what was published before is told */
+    if (told)
+        x->route->drain_http(x);
+    if (c->state != CONN_ACTIVE)
+        return;
     topic_leave_all(c);
     if (x->asked && c->host->on.gone)
         c->host->on.gone(x);

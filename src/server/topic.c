@@ -378,12 +378,18 @@ static void refuse(duet_conn *c)
         c->congested = true;
 }
 
-/* One publication to one member. False: it is in the middle of a message in parts, and cannot have it now. */
+/* One publication to one member. False: it is held, or in the middle of a message in parts, and cannot have it now. */
 static bool give_one(duet_conn *c, duet_shared *message, bool late)
 {
     bool websocket = c->phase == &conn_websocket;
     if (websocket && !duet_proto_is_open(&c->proto))
         return true;
+    if (c->held && !late)
+        return false;
+    if (c->held) {
+        refuse(c);
+        return true;
+    }
     if (c->host->queue_max != 0 && conn_queued(c) > c->host->queue_max) {
         refuse(c);
         return true;
@@ -677,12 +683,31 @@ void topic_leave_all(duet_conn *c)
     }
     mem_free(all);
     c->members = NULL;
+    c->held = false;
 }
 
 size_t topic_memberships(const duet_conn *c)
 {
     const struct memberships *all = c->members;
     return all ? all->count : 0;
+}
+
+static void hold(duet_conn *c, bool held)
+{
+    c->held = held;
+    if (!held && c->state == CONN_ACTIVE)
+        topic_catch_up(c);
+}
+
+void duet_hold(duet_conn *c, bool held)
+{
+    hold(c, held);
+}
+
+void duet_http_hold(duet_http *x, bool held)
+{
+    if (x->conn != NULL)
+        hold(x->conn, held);
 }
 
 int duet_subscribe(duet_conn *c, const char *topic)

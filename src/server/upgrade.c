@@ -113,6 +113,10 @@ int duet_http_upgrade(duet_http *x, const char *subprotocol, const duet_header *
         return rc;
     }
     struct server_loop *l = loop_of(c);
+    if (x->route != NULL) {
+        c->route = (uint16_t)(x->route - l->server->config.routes + 1);
+        c->slow_code = (uint16_t)x->route->slow_code;
+    }
     count_add(&l->opened, 1);
     __atomic_store_n(&l->websockets, l->websockets + 1, __ATOMIC_RELAXED);
     http_detach(x);

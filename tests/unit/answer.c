@@ -345,6 +345,52 @@ TEST(answer, ops_1_a_drain_ends_what_listens_to_a_topic_and_waits_for_the_rest)
     serve_no_more();
 }
 
+static void last_words(duet_http *x)
+{
+    duet_http_write(x, "farewell", 8);
+}
+
+static void begin_alone(duet_http *x, const duet_request *r)
+{
+    (void)r;
+    duet_http_begin(x, 200, NULL);
+    duet_http_write(x, "begin ", 6);
+}
+
+static void close_mine(duet_conn *c)
+{
+    duet_close(c, 3001, "shutdown");
+}
+
+TEST(answer, ops_1_a_route_says_its_last_words_in_a_drain)
+{
+    static const duet_route own[] = {
+        { .path = "/farewell", .http = begin_alone, .drain_http = last_words },
+        { .path = "/ws", .websocket = true, .drain = close_mine },
+        { 0 },
+    };
+    static struct client stream, ws;
+    begin(&(duet_server_config){ .routes = own, .on.gone = count_gone });
+    dial(&stream);
+    say(&stream, "GET /farewell HTTP/1.1\r\nHost: h\r\n\r\n");
+    expect(&stream, "begin ");
+    dial(&ws);
+    say(&ws, "GET /ws HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n");
+    expect(&ws, "101 ");
+    duet_server_drain(server);
+    expect(&stream, "farewell\r\n0\r\n\r\n");
+    expect(&stream, NULL);
+    expect(&ws, "shutdown");
+    assert_int_equal(t.gone, 1);
+    close(stream.fd);
+    close(ws.fd);
+    for (int i = 0; i < TURNS && !duet_server_over(server); i++)
+        duet_loop_turn(loop, 1);
+    assert_true(duet_server_over(server));
+    serve_no_more();
+}
+
 enum { PRODUCED = 6 * 1024 * 1024, PIECE = 50000 };
 
 static struct {

@@ -2,7 +2,7 @@
 /*
  * Topics of one loop, turned by the test. The server does what its clients write, one command a line, all lines of a
  * message in one callback:  +topic join  -topic leave  !topic text publish  ^topic text publish to all others  >text
- * send q close  x abort  b begin a message in parts  p part  e its last part
+ * send q close  x abort  b begin a message in parts  p part  e its last part  h hold  r let go
  */
 #include "base/mem.h"
 #include "raw.h"
@@ -45,6 +45,10 @@ static int run(duet_conn *c, char *line)
         return duet_send_part(c, "part", 4, false);
     case 'e':
         return duet_send_part(c, "end", 3, true);
+    case 'h':
+    case 'r':
+        duet_hold(c, line[0] == 'h');
+        return 0;
     case 'x':
         duet_abort(c);
         return 0;
@@ -242,6 +246,26 @@ TEST(topic, what_is_published_in_a_message_in_parts_comes_behind_it)
         raw_expect(a, text);
     raw_expect(b, "5");
     raw_expect_nothing(a);
+    raw_close(a);
+    raw_close(b);
+    end();
+}
+
+TEST(topic, who_is_held_says_its_own_first_and_misses_nothing)
+{
+    begin((duet_server_config){ 0 });
+    struct raw *a = join("t"), *b = join("t");
+    raw_send(a, "h\n!t 1\n>first");
+    raw_expect(a, "first");
+    raw_expect(b, "1");
+    raw_send(b, "!t 2");
+    raw_expect(b, "2");
+    raw_expect_nothing(a);
+    raw_send(a, ">second\nr\n>third\n!t 4");
+    for (const char *text = "second\0001\0002\000third\0004\0"; *text; text += strlen(text) + 1)
+        raw_expect(a, text);
+    raw_expect(b, "4");
+    assert_int_equal(stats().skipped, 0);
     raw_close(a);
     raw_close(b);
     end();
@@ -577,6 +601,24 @@ TEST(topic, mem_2_a_slow_reader_alone_is_closed_and_misses_none_before)
     assert_int_equal(f.opcode, RAW_CLOSE);
     assert_int_equal(f.payload[0] << 8 | f.payload[1], 1008);
     assert_string_equal((char *)f.payload + 2, "slow");
+    raw_close(fast);
+    raw_close(slow);
+    end();
+}
+
+TEST(topic, a_slow_readers_close_has_the_code_of_its_route)
+{
+    static const duet_route routes[] = { { .path = "/", .websocket = true, .slow_code = 3008 }, { 0 } };
+    static struct raw_frame f;
+    begin((duet_server_config){ .queue_max = 200000, .queue_soft = 100000, .routes = routes });
+    struct raw *fast = join("t"), *slow = raw_open(duet_server_port(server, 0), 4096, pump);
+    ask(slow, "+t");
+    fill(fast);
+    assert_int_equal(last_closing.sent, 3008);
+    while (raw_read_for(slow, &f, RAW_PATIENCE_MS) == 1 && f.opcode == RAW_TEXT)
+        ;
+    assert_int_equal(f.opcode, RAW_CLOSE);
+    assert_int_equal(f.payload[0] << 8 | f.payload[1], 3008);
     raw_close(fast);
     raw_close(slow);
     end();
