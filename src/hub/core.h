@@ -121,7 +121,6 @@ struct channel *hub_channel(struct hub *h, const char *name, size_t len, enum hu
 struct channel *hub_channel_known(struct hub *h, const char *name, size_t len);
 struct channel *hub_ref(struct channel *c);
 void hub_release(struct channel *c); /* not with its lock held */
-int hub_random(struct hub *h, void *to, size_t len);
 int hub_uuid(struct hub *h, char out[SESSION_CLIENT + 1]);
 
 /* channel.c: all with the channel's lock held */

@@ -137,17 +137,23 @@ void hub_attach(struct hub *h, duet_server *s)
         h->servers[h->server_count++] = s;
 }
 
-const struct hub_options *hub_options_of(const struct hub *h, const char *channel, size_t len, enum hub_error *error)
+const struct hub_options *hub_judge(const struct hub *h, const char *channel, size_t len, struct hub_name *name,
+                                    enum hub_error *error)
 {
-    struct hub_name name;
     const struct hub_options *options = NULL;
-    int rc = hub_name_judge(h->names, channel, len, &name, &options);
+    int rc = hub_name_judge(h->names, channel, len, name, &options);
     if (rc == HUB_ERROR_UNKNOWN_CHANNEL && h->config.any_namespace) {
         rc = HUB_OK;
         options = h->namespaces;
     }
     *error = (enum hub_error)rc;
     return rc == HUB_OK ? options : NULL;
+}
+
+const struct hub_options *hub_options_of(const struct hub *h, const char *channel, size_t len, enum hub_error *error)
+{
+    struct hub_name name;
+    return hub_judge(h, channel, len, &name, error);
 }
 
 /* Names and references, under the hub's lock. */

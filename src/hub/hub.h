@@ -16,6 +16,7 @@
 
 #include "hub/codes.h"
 #include "hub/engine.h"
+#include "hub/names.h"
 #include "hub/options.h"
 #include <duet/duet.h>
 
@@ -23,7 +24,7 @@ struct hub;
 struct channel;
 struct session;
 
-enum { HUB_FORMS = 8, HUB_SERVERS = 2 };
+enum { HUB_FORMS = 16, HUB_SERVERS = 2 };
 
 /* How a way in shows things. Each returns a new message, or NULL without memory. `epoch` is that of the stream. Called
  * with the channel's lock held, by any thread: no place to call the hub. */
@@ -65,6 +66,11 @@ const char *hub_node(const struct hub *h); /* a UUID of this run */
 const struct hub_limits *hub_limits(const struct hub *h);
 /* What an operator said of this channel; NULL: why it cannot be one in `*error`, BAD_REQUEST or UNKNOWN_CHANNEL. */
 const struct hub_options *hub_options_of(const struct hub *h, const char *channel, size_t len, enum hub_error *error);
+/* The same, with what the name says of itself; NULL: `name` says nothing. */
+const struct hub_options *hub_judge(const struct hub *h, const char *channel, size_t len, struct hub_name *name,
+                                    enum hub_error *error);
+/* Unpredictable bytes, as configured. 0 or a negative error. Any thread. */
+int hub_random(struct hub *h, void *to, size_t len);
 
 /*
  * Where an answer goes: `done` is called once, on the calling thread before the function returns, or later on the loop

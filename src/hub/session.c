@@ -343,8 +343,9 @@ static void run_end(duet_server *server, uint64_t id, void *arg)
     if (sub != NULL) {
         struct session *s = sub->session;
         struct channel *c = hub_ref(sub->channel);
+        bool server_side = sub->server_side;
         end(sub, true);
-        s->calls->unsubscribed(s, c->name, c->name_len, e->code);
+        s->calls->unsubscribed(s, c->name, c->name_len, server_side, e->code);
         hub_release(c);
     }
     errand_free(e);

@@ -23,7 +23,7 @@ struct session_calls {
     void (*publication)(struct session *s, const struct subscription *sub, struct publication *p);
     void (*joined)(struct session *s, const struct subscription *sub, bool joined, const char *info, size_t len);
     /* The hub ended a subscription: an enum hub_unsubscribe. It is over already. */
-    void (*unsubscribed)(struct session *s, const char *channel, size_t len, int code);
+    void (*unsubscribed)(struct session *s, const char *channel, size_t len, bool server_side, int code);
     /* The session is to end: an enum hub_disconnect. */
     void (*disconnect)(struct session *s, int code);
 };
@@ -85,6 +85,8 @@ struct session_subscribe {
      * loaded. With the channel's lock held: the place to write the answer, not to call the hub.
      */
     void (*done)(struct session *s, uint64_t tag, const struct session_subscribed *result);
+    /* Asked when the channel had to be loaded. False: nobody wants it any more, nothing is done. NULL: it is wanted. */
+    bool (*wanted)(struct session *s, uint64_t tag);
 };
 /* Everything is borrowed. Permission is the caller's question; limits and names are asked here. */
 void session_subscribe(struct session *s, const struct session_subscribe *what);

@@ -268,6 +268,8 @@ static void run_again(duet_server *server, uint64_t id, void *arg)
     struct waiting *w = arg;
     struct session *s = w->calls->find(server, id);
     enum hub_error error = HUB_ERROR_INTERNAL;
+    if (s != NULL && w->what.wanted != NULL && !w->what.wanted(s, w->what.tag))
+        s = NULL;
     if (s != NULL && w->error == 0)
         error = judge(s, &w->what);
     if (error == HUB_OK) {

@@ -114,11 +114,12 @@ static int leave(struct session *s, const char *topic)
     return c ? duet_unsubscribe(c, topic) : 0;
 }
 
-static void unsubscribed(struct session *s, const char *channel, size_t len, int code)
+static void unsubscribed(struct session *s, const char *channel, size_t len, bool server_side, int code)
 {
     duet_conn *c = conn_of(s);
     (void)channel;
     (void)len;
+    (void)server_side;
     (void)code; /* with its one channel the connection ends: to come back, or not */
     if (c != NULL)
         duet_close(c, code >= HUB_UNSUBSCRIBE_INSUFFICIENT ? HUB_DISCONNECT_INSUFFICIENT : HUB_DISCONNECT_FORCE,

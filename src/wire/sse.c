@@ -174,11 +174,12 @@ static void publication(struct session *s, const struct subscription *sub, struc
 }
 
 /* The peer comes back by itself, with its last id. */
-static void unsubscribed(struct session *s, const char *channel, size_t len, int code)
+static void unsubscribed(struct session *s, const char *channel, size_t len, bool server_side, int code)
 {
     duet_http *x = http_of(s);
     (void)channel;
     (void)len;
+    (void)server_side;
     (void)code;
     if (x != NULL)
         cut(x);
@@ -186,7 +187,7 @@ static void unsubscribed(struct session *s, const char *channel, size_t len, int
 
 static void disconnect(struct session *s, int code)
 {
-    unsubscribed(s, NULL, 0, code);
+    unsubscribed(s, NULL, 0, false, code);
 }
 
 static const struct session_calls calls = {

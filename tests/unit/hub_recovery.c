@@ -61,10 +61,11 @@ static void away(struct session *s, int code)
     fail_msg("disconnected");
 }
 
-static void unsubscribed(struct session *s, const char *channel, size_t len, int code)
+static void unsubscribed(struct session *s, const char *channel, size_t len, bool server_side, int code)
 {
     (void)channel;
     (void)len;
+    (void)server_side;
     away(s, code);
 }
 
