@@ -13,6 +13,7 @@
 #include "cmd/setup.h"
 #include "cmd/ticks.h"
 #include "wire/api.h"
+#include "wire/centrifugal.h"
 #include "wire/plain.h"
 #include "wire/sse.h"
 #include "wire/wire.h"
@@ -127,6 +128,7 @@ static const duet_route common_routes[] = {
     { .path = PLAIN_PATH, .websocket = true, .upgrade = plain_upgrade },
     { .path = API_PATH, .http = api_http, .methods = "POST" },
     { .path = SSE_PATH, .http = sse_http, .cors = true },
+    CENTRIFUGAL_ROUTES,
     { .path = "/health", .http = health },
 };
 static const duet_route metrics_route = { .path = "/metrics", .http = metrics };
@@ -235,6 +237,12 @@ static int make_hub(struct site *site)
         return complain(why);
     int rc = wire_init(&site->wires, hub);
     site->wires.api_key = site->setup.api_key;
+    site->wires.doors = site->setup.doors;
+    site->wires.needs_token = !site->setup.config.clients.anonymous;
+    site->wires.ping_ms = site->setup.config.clients.ping_ms;
+    site->wires.pong_ms = site->setup.config.clients.pong_ms;
+    site->wires.connect_ms = site->setup.config.clients.connect_ms;
+    site->wires.expired_ms = site->setup.config.clients.expired_ms;
     return rc < 0 ? complain(duet_strerror(rc)) : 0;
 }
 

@@ -11,12 +11,17 @@ static const struct {
     { "history_size", "100" },
     { "history_ttl", "10m" },
     { "allow_recovery", "true" },
+    { "allow_positioning", "true" },
     { "presence", "true" },
     { "join_leave", "true" },
     { "allow_subscribe_for_client", "true" },
     { "allow_subscribe_for_anonymous", "true" },
     { "allow_publish_for_client", "true" },
     { "allow_publish_for_anonymous", "true" },
+    { "allow_history_for_client", "true" },
+    { "allow_history_for_anonymous", "true" },
+    { "allow_presence_for_client", "true" },
+    { "allow_presence_for_anonymous", "true" },
     { "message_max", "1MiB" },
 };
 

@@ -411,8 +411,9 @@ static void run_order(duet_server *server, uint64_t id, void *arg)
     struct session *s = o->calls->find(server, id);
     struct subscription *sub = s && o->len > 0 ? session_find(s, o->channel, o->len) : NULL;
     if (sub != NULL) {
+        bool server_side = sub->server_side;
         end(sub, true);
-        s->calls->unsubscribed(s, o->channel, o->len, o->code);
+        s->calls->unsubscribed(s, o->channel, o->len, server_side, o->code);
     } else if (s != NULL && o->len == 0) {
         s->calls->disconnect(s, o->code);
     }

@@ -2,11 +2,22 @@
 #include "wire/wire.h"
 #include "base/digest.h"
 #include "base/json.h"
+#include "wire/centrifugal_form.h"
 #include "wire/plain.h"
 #include "wire/sse.h"
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
+
+enum {
+    COMMANDS_PER_S = 10000,
+    CHANGES_PER_S = 500,
+    PING_MS = 25 * 1000,
+    PONG_MS = 10 * 1000,
+    CONNECT_MS = 10 * 1000,
+    EXPIRED_MS = 25 * 1000
+};
 
 static const duet_handler *of_conn(const duet_conn *c)
 {
@@ -68,13 +79,31 @@ const duet_handler wire_handler = {
 
 /* Forms. */
 
+static int init_centrifugal(struct wire_site *site)
+{
+    uint8_t random[WIRE_NODE / 2];
+    int rc = hub_random(site->hub, random, sizeof(random));
+    for (size_t i = 0; i < sizeof(random); i++)
+        snprintf(site->node + 2 * i, 3, "%02x", random[i]);
+    for (int way = 0; way < CENTRIFUGAL_WAYS; way++)
+        for (int listens = 0; listens < 2 && rc >= 0; listens++)
+            rc = site->centrifugal[way][listens] = hub_add_form(site->hub, &centrifugal_forms[way][listens]);
+    site->commands_per_s = COMMANDS_PER_S;
+    site->changes_per_s = CHANGES_PER_S;
+    site->ping_ms = PING_MS;
+    site->pong_ms = PONG_MS;
+    site->connect_ms = CONNECT_MS;
+    site->expired_ms = EXPIRED_MS;
+    return rc < 0 ? rc : 0;
+}
+
 int wire_init(struct wire_site *site, struct hub *hub)
 {
     site->hub = hub;
     site->plain = hub_add_form(hub, &plain_form);
     site->envelope = hub_add_form(hub, &envelope_form);
     site->sse = hub_add_form(hub, &sse_form);
-    return site->sse < 0 ? site->sse : 0;
+    return site->sse < 0 ? site->sse : init_centrifugal(site);
 }
 
 void wire_tick(struct wire_site *site, duet_server *s, uint64_t count)

@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: MIT */
+/* What a client is subscribed to: what it may, its wishes until they are answered, and what the hub says of them. */
+#include "base/json.h"
+#include "base/mem.h"
+#include "wire/centrifugal_client.h"
+#include <inttypes.h>
+#include <string.h>
+
+/* A subscription that is not answered yet. */
+struct centrifugal_wish {
+    struct centrifugal_wish *next;
+    uint64_t serial, expires_ms;
+    uint32_t id; /* of the command */
+    bool positioned, recoverable;
+    uint8_t len;
+    char channel[];
+};
+
+/* What it may. */
+
+static bool is_open(bool named, bool client, bool anonymous)
+{
+    return named ? client : anonymous;
+}
+
+static bool allows(const struct hub_options *o, enum centrifugal_act act, bool named, bool subscribed)
+{
+    switch (act) {
+    case CENTRIFUGAL_DO_SUBSCRIBE:
+        return is_open(named, o->allow_subscribe_for_client, o->allow_subscribe_for_anonymous);
+    case CENTRIFUGAL_DO_PUBLISH:
+        return is_open(named, o->allow_publish_for_client, o->allow_publish_for_anonymous) ||
+               (subscribed && o->allow_publish_for_subscriber);
+    case CENTRIFUGAL_DO_HISTORY:
+        return is_open(named, o->allow_history_for_client, o->allow_history_for_anonymous) ||
+               (subscribed && o->allow_history_for_subscriber);
+    default:
+        return is_open(named, o->allow_presence_for_client, o->allow_presence_for_anonymous) ||
+               (subscribed && o->allow_presence_for_subscriber);
+    }
+}
+
+int centrifugal_may(const struct centrifugal *c, struct json_slice channel, enum centrifugal_act act,
+                    const struct hub_options **options)
+{
+    static const unsigned can[] = { HUB_CAN_SUB, HUB_CAN_PUB, HUB_CAN_HST, HUB_CAN_PRS };
+    const struct hub *hub = session_hub(c->session);
+    struct hub_name name;
+    enum hub_error error;
+    size_t user_len;
+    const char *user = session_user(c->session, &user_len);
+    const struct hub_options *o = hub_judge(hub, channel.text, channel.len, &name, &error);
+    if (options != NULL)
+        *options = o;
+    if (o == NULL)
+        return error;
+    bool subscribed = session_find(c->session, channel.text, channel.len) != NULL;
+    if (c->claims != NULL && c->claims->caps_count > 0 &&
+        (hub_caps_allow(c->claims->caps, c->claims->caps_count, channel.text, channel.len) & can[act]))
+        return HUB_OK;
+    if (act == CENTRIFUGAL_DO_SUBSCRIBE && name.is_private)
+        return HUB_ERROR_PERMISSION; /* that takes a token, which was looked at before */
+    if (act == CENTRIFUGAL_DO_SUBSCRIBE && o->allow_user_limited_channels && name.users != NULL)
+        return hub_name_lists(&name, user, user_len) ? HUB_OK : HUB_ERROR_PERMISSION;
+    return allows(o, act, user_len > 0, subscribed) ? HUB_OK : HUB_ERROR_PERMISSION;
+}
+
+/* HUB_OK, an error or a disconnect; `claims` are to be ended either way. */
+static int judge_token(const struct centrifugal *c, const struct centrifugal_request *r, struct hub_claims *claims)
+{
+    const struct wire_site *site = wire_site_of(c->server);
+    const char *client = session_client(c->session);
+    struct hub_subscriber who = { .channel = { r->channel.text, r->channel.len },
+                                  .client = { client, strlen(client) } };
+    who.user.at = session_user(c->session, &who.user.len);
+    if (site->doors == NULL)
+        return HUB_ERROR_PERMISSION;
+    return hub_doors_subscription(site->doors, r->token.text, r->token.len, hub_now(site->hub), &who, claims);
+}
+
+/* Wishes. */
+
+void centrifugal_wishes_free(struct centrifugal *c)
+{
+    while (c->wishes != NULL) {
+        struct centrifugal_wish *next = c->wishes->next;
+        mem_free(c->wishes);
+        c->wishes = next;
+    }
+}
+
+static struct centrifugal_wish *add_wish(struct centrifugal *c, uint32_t id, struct json_slice channel)
+{
+    struct centrifugal_wish *w = mem_zalloc(sizeof(*w) + channel.len);
+    if (w == NULL)
+        return NULL;
+    w->next = c->wishes;
+    w->serial = ++c->serial;
+    w->id = id;
+    w->len = (uint8_t)channel.len;
+    memcpy(w->channel, channel.text, channel.len);
+    c->wishes = w;
+    centrifugal_wait(c);
+    return w;
+}
+
+/* Out of the list; NULL: it is none of them (any more). */
+static struct centrifugal_wish *take_wish(struct centrifugal *c, struct centrifugal_wish **at)
+{
+    struct centrifugal_wish *w = *at;
+    if (w == NULL)
+        return NULL;
+    *at = w->next;
+    centrifugal_answered(c);
+    return w;
+}
+
+static struct centrifugal_wish **find_wish(struct centrifugal *c, uint64_t serial)
+{
+    struct centrifugal_wish **at = &c->wishes;
+    while (*at != NULL && (*at)->serial != serial)
+        at = &(*at)->next;
+    return at;
+}
+
+static bool wanted(struct session *s, uint64_t serial)
+{
+    struct centrifugal *c = session_owner(s);
+    return c->state != CENTRIFUGAL_OVER && *find_wish(c, serial) != NULL;
+}
+
+/* Subscribing. */
+
+int centrifugal_form_of(const struct centrifugal *c)
+{
+    return wire_site_of(c->server)->centrifugal[c->way][c->listens_only];
+}
+
+static void put_ttl(const struct centrifugal *c, struct buf *b, uint64_t expires_ms)
+{
+    uint64_t now = hub_now(session_hub(c->session));
+    if (expires_ms == 0)
+        return;
+    centrifugal_put_key(b, "expires");
+    buf_printf(b, "true,\"ttl\":%" PRIu64, expires_ms > now ? (expires_ms - now + 999) / 1000 : 1);
+}
+
+static void subscribed(struct session *s, uint64_t serial, const struct session_subscribed *r)
+{
+    struct centrifugal *c = session_owner(s);
+    struct centrifugal_wish *w = take_wish(c, find_wish(c, serial));
+    char space[1024];
+    struct buf b;
+    if (w == NULL)
+        return;
+    if (r->error != HUB_OK) {
+        centrifugal_fail(c, w->id, r->error);
+    } else {
+        centrifugal_reply(c, &b, space, sizeof(space), w->id, CENTRIFUGAL_SUBSCRIBE);
+        centrifugal_put_subscribed(&b, r, w->positioned, w->recoverable);
+        put_ttl(c, &b, w->expires_ms);
+        buf_puts(&b, "}}");
+        centrifugal_send(c, &b);
+    }
+    mem_free(w);
+}
+
+/* What it gets of what it asked for. */
+static void grant(const struct hub_options *o, const struct centrifugal_request *r, struct session_subscribe *what,
+                  struct centrifugal_wish *w)
+{
+    bool streams = o->history_size > 0 && o->history_ttl_ms > 0;
+    bool asks = r->recoverable || r->recover;
+    w->recoverable = streams && (o->force_recovery || (asks && (o->allow_recovery || o->cache)));
+    w->positioned = w->recoverable || (streams && (o->force_positioning || (r->positioned && o->allow_positioning)));
+    what->recover = w->recoverable && r->recover;
+    what->from.offset = r->offset;
+    if (r->epoch.len <= STREAM_EPOCH)
+        memcpy(what->from.epoch, r->epoch.text ? r->epoch.text : "", r->epoch.len);
+    else
+        what->from.offset = UINT64_MAX; /* an epoch that none of ours can be */
+    what->or_fail = r->flag & 2;
+    what->join_leave = r->join_leave;
+}
+
+static bool is_subscribed(const struct centrifugal *c, struct json_slice channel)
+{
+    return session_find(c->session, channel.text, channel.len) != NULL;
+}
+
+void centrifugal_subscribe(struct centrifugal *c, uint32_t id, const struct centrifugal_request *r)
+{
+    const struct hub_options *o;
+    struct hub_claims claims = { .expires_ms = 0 };
+    int error = r->type != 0 ? HUB_ERROR_NOT_AVAILABLE : centrifugal_may(c, r->channel, CENTRIFUGAL_DO_SUBSCRIBE, &o);
+    if (r->type == 0 && o != NULL && is_subscribed(c, r->channel))
+        error = HUB_ERROR_ALREADY;
+    else if (r->type == 0 && o != NULL && r->token.len > 0)
+        error = judge_token(c, r, &claims);
+    struct centrifugal_wish *w = error == HUB_OK ? add_wish(c, id, r->channel) : NULL;
+    if (error == HUB_OK && w == NULL)
+        error = HUB_ERROR_INTERNAL;
+    if (error == HUB_OK) {
+        struct session_subscribe what = {
+            .channel = r->channel.text,
+            .len = r->channel.len,
+            .form = centrifugal_form_of(c),
+            .chan_info = claims.info.at,
+            .chan_info_len = claims.info.len,
+            .expire_at_ms = claims.expires_ms,
+            .tag = w->serial,
+            .done = subscribed,
+            .wanted = wanted,
+        };
+        w->expires_ms = claims.expires_ms;
+        grant(o, r, &what, w);
+        session_subscribe(c->session, &what);
+        if (claims.expires_ms > 0)
+            centrifugal_schedule(c);
+    } else if (error >= 1000) {
+        centrifugal_disconnect(c, error);
+    } else {
+        centrifugal_fail(c, id, error);
+    }
+    hub_claims_fini(&claims);
+}
+
+void centrifugal_unsubscribe(struct centrifugal *c, uint32_t id, const struct centrifugal_request *r)
+{
+    char space[64];
+    struct buf b;
+    /* One that waits for its channel: its answer comes now, and nothing comes of it. */
+    struct centrifugal_wish **at = &c->wishes;
+    while (*at != NULL && ((*at)->len != r->channel.len || memcmp((*at)->channel, r->channel.text, (*at)->len) != 0))
+        at = &(*at)->next;
+    struct centrifugal_wish *w = take_wish(c, at);
+    if (w != NULL)
+        centrifugal_fail(c, w->id, HUB_ERROR_INTERNAL);
+    mem_free(w);
+    session_unsubscribe(c->session, r->channel.text, r->channel.len);
+    centrifugal_reply(c, &b, space, sizeof(space), id, CENTRIFUGAL_UNSUBSCRIBE);
+    buf_puts(&b, "{}}");
+    centrifugal_send(c, &b);
+}
+
+void centrifugal_sub_refresh(struct centrifugal *c, uint32_t id, const struct centrifugal_request *r)
+{
+    struct hub_claims claims = { .expires_ms = 0 };
+    struct subscription *sub = session_find(c->session, r->channel.text, r->channel.len);
+    char space[128];
+    struct buf b;
+    int error = sub == NULL ? HUB_ERROR_PERMISSION : judge_token(c, r, &claims);
+    if (error == HUB_OK) {
+        subscription_set_expires(sub, claims.expires_ms);
+        centrifugal_schedule(c);
+        centrifugal_reply(c, &b, space, sizeof(space), id, CENTRIFUGAL_SUB_REFRESH);
+        buf_puts(&b, "{");
+        put_ttl(c, &b, claims.expires_ms);
+        buf_puts(&b, "}}");
+        centrifugal_send(c, &b);
+    } else if (error >= 1000) {
+        centrifugal_disconnect(c, error);
+    } else {
+        centrifugal_fail(c, id, error);
+    }
+    hub_claims_fini(&claims);
+}
+
+/* The session's calls. */
+
+static struct session *find(duet_server *s, uint64_t id)
+{
+    struct centrifugal *c = centrifugal_find(s, id);
+    return c ? c->session : NULL;
+}
+
+static int join_message(struct session *s, const char *topic)
+{
+    duet_conn *conn = duet_conn_find(session_server(s), session_id(s));
+    return conn ? duet_subscribe(conn, topic) : DUET_ERR_CLOSED;
+}
+
+static int leave_message(struct session *s, const char *topic)
+{
+    duet_conn *conn = duet_conn_find(session_server(s), session_id(s));
+    return conn ? duet_unsubscribe(conn, topic) : 0;
+}
+
+static int join_stream(struct session *s, const char *topic)
+{
+    duet_http *x = duet_http_find(session_server(s), session_id(s));
+    return x ? duet_http_subscribe(x, topic) : DUET_ERR_CLOSED;
+}
+
+static int leave_stream(struct session *s, const char *topic)
+{
+    duet_http *x = duet_http_find(session_server(s), session_id(s));
+    return x ? duet_http_unsubscribe(x, topic) : 0;
+}
+
+/* What a client did not ask for it does not ask for again by itself: so it comes back as a whole. */
+static void unsubscribed(struct session *s, const char *channel, size_t len, bool server_side, int code)
+{
+    struct centrifugal *c = session_owner(s);
+    char space[512];
+    struct buf b;
+    if (server_side && code == HUB_UNSUBSCRIBE_INSUFFICIENT) {
+        centrifugal_disconnect(c, HUB_DISCONNECT_INSUFFICIENT);
+        return;
+    }
+    centrifugal_begin(c, &b, space, sizeof(space));
+    centrifugal_put_push(&b, c->listens_only, channel, len, "unsubscribe");
+    centrifugal_put_code(&b, code);
+    centrifugal_end_push(&b, c->listens_only);
+    centrifugal_send(c, &b);
+}
+
+static void disconnect(struct session *s, int code)
+{
+    centrifugal_disconnect(session_owner(s), code);
+}
+
+const struct session_calls centrifugal_calls[2] = {
+    { .find = find,
+      .join = join_message,
+      .leave = leave_message,
+      .unsubscribed = unsubscribed,
+      .disconnect = disconnect },
+    { .find = find,
+      .join = join_stream,
+      .leave = leave_stream,
+      .unsubscribed = unsubscribed,
+      .disconnect = disconnect },
+};

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A client of the Centrifugal protocol, by whatever way it came: where it stands, what is said to it, and its times.
+ * All of it on the loop of its connection or streamed answer.
+ *
+ *             connect            channels joined
+ *   WAITING ----------> JOINING -----------------> CONNECTED
+ *      | refused            |                          |
+ *      +------> REFUSED     |                          |
+ *      |           |        |                          |
+ *      +-----------+--------+------- disconnect -------+----> OVER
+ *
+ * What comes while it is JOINING, or while too many of its commands wait for their answers, is kept and read later;
+ * nothing more is read from its WebSocket meanwhile.
+ */
+#ifndef WIRE_CENTRIFUGAL_CLIENT_H
+#define WIRE_CENTRIFUGAL_CLIENT_H
+
+#include "hub/session.h"
+#include "wire/centrifugal_command.h"
+#include "wire/centrifugal_form.h"
+#include "wire/wire.h"
+
+enum {
+    CENTRIFUGAL_COMMANDS = 64,       /* that wait for their answers */
+    CENTRIFUGAL_LATER = 256 * 1024,  /* bytes of commands that wait to be read */
+    CENTRIFUGAL_MESSAGE = 64 * 1024, /* bytes of a message */
+    CENTRIFUGAL_SECRET = 32          /* letters of an emulated session's name */
+};
+
+enum centrifugal_state {
+    CENTRIFUGAL_WAITING,
+    CENTRIFUGAL_REFUSED,
+    CENTRIFUGAL_JOINING,
+    CENTRIFUGAL_CONNECTED,
+    CENTRIFUGAL_OVER
+};
+
+/* A bucket of two seconds' worth, in microseconds of them. */
+struct centrifugal_bucket {
+    uint64_t at_ms;
+    uint32_t spent_us;
+};
+/* Takes one of `per_s`; 0: there is no limit. False: there is none left. */
+bool centrifugal_spend(struct centrifugal_bucket *b, uint64_t now_ms, unsigned per_s);
+
+struct centrifugal_wish;
+struct centrifugal_join;
+
+struct centrifugal {
+    struct session *session; /* NULL unless JOINING or CONNECTED, or until the end of the turn in which it is OVER */
+    duet_server *server;
+    uint64_t id;
+    duet_timer *timer;
+    struct centrifugal_wish *wishes; /* subscriptions that are not answered yet */
+    struct centrifugal_join *join;   /* only while JOINING */
+    struct hub_claims *claims;       /* NULL: it has no token */
+    struct buf later;                /* commands that wait to be read */
+    uint64_t due_ms;                 /* WAITING: to be stale; later: the next ping; of the loop's clock */
+    uint64_t pong_ms;                /* when a pong is due; 0: none is */
+    uint64_t expires_ms;             /* of the hub's clock; 0: never */
+    uint64_t serial;                 /* of the last wish */
+    struct centrifugal_bucket commands, changes, publishing;
+    uint16_t waiting; /* commands that wait for their answers */
+    uint8_t way, state;
+    bool listens_only, pings, held, posted;
+    char secret[CENTRIFUGAL_SECRET + 1]; /* "": a WebSocket, which needs none */
+};
+
+/* Not on any connection yet. NULL without memory. */
+struct centrifugal *centrifugal_new(enum centrifugal_way way, bool listens_only);
+/* It is this connection or streamed answer: its time begins to run. 0 or a negative error. */
+int centrifugal_start(struct centrifugal *c, duet_server *server, uint64_t id);
+/* When its connection is gone. NULL is fine. */
+void centrifugal_free(struct centrifugal *c);
+/* The client of a connection or streamed answer; NULL: it has none (any more). On its loop. */
+struct centrifugal *centrifugal_find(duet_server *s, uint64_t id);
+
+/* What it sent: commands, or of one that only listens what it wants to be connected with. */
+void centrifugal_receive(struct centrifugal *c, const char *text, size_t len);
+
+/* Writing: what stands around the JSON is put, then it goes out, and the buffer is freed. */
+void centrifugal_begin(const struct centrifugal *c, struct buf *b, void *space, size_t size);
+void centrifugal_send(struct centrifugal *c, struct buf *b);
+/* The head of a reply, {"id":n,"NAME":  whose end is "}". */
+void centrifugal_reply(const struct centrifugal *c, struct buf *b, void *space, size_t size, uint32_t id,
+                       enum centrifugal_method m);
+void centrifugal_fail(struct centrifugal *c, uint32_t id, int error);
+/* It is to end: an enum hub_disconnect. May be called with a channel's lock held. */
+void centrifugal_disconnect(struct centrifugal *c, int code);
+/* A command more, or less, waits for its answer. */
+void centrifugal_wait(struct centrifugal *c);
+void centrifugal_answered(struct centrifugal *c);
+/* Times may be other than they were. */
+void centrifugal_schedule(struct centrifugal *c);
+
+void centrifugal_enter(struct centrifugal *c, enum centrifugal_state next);
+/* Its answer to connect is out: CONNECTED. */
+void centrifugal_connected(struct centrifugal *c);
+
+/* centrifugal_methods.c: what a command does. */
+void centrifugal_run(struct centrifugal *c, const struct centrifugal_command *command,
+                     const struct centrifugal_request *r);
+
+/* centrifugal_connect.c */
+void centrifugal_connect(struct centrifugal *c, uint32_t id, const struct centrifugal_request *r);
+void centrifugal_join_free(struct centrifugal *c);
+void centrifugal_refresh(struct centrifugal *c, uint32_t id, const struct centrifugal_request *r);
+
+/* centrifugal_channels.c: subscriptions */
+void centrifugal_subscribe(struct centrifugal *c, uint32_t id, const struct centrifugal_request *r);
+void centrifugal_unsubscribe(struct centrifugal *c, uint32_t id, const struct centrifugal_request *r);
+void centrifugal_sub_refresh(struct centrifugal *c, uint32_t id, const struct centrifugal_request *r);
+void centrifugal_wishes_free(struct centrifugal *c);
+int centrifugal_form_of(const struct centrifugal *c); /* the number of its form */
+/* What it may in a channel, besides what its tokens say. */
+enum centrifugal_act {
+    CENTRIFUGAL_DO_SUBSCRIBE,
+    CENTRIFUGAL_DO_PUBLISH,
+    CENTRIFUGAL_DO_HISTORY,
+    CENTRIFUGAL_DO_PRESENCE
+};
+/* HUB_OK, or why not. `options` may be NULL. */
+int centrifugal_may(const struct centrifugal *c, struct json_slice channel, enum centrifugal_act act,
+                    const struct hub_options **options);
+
+extern const struct session_calls centrifugal_calls[2]; /* of WebSockets, of streamed answers */
+
+#endif

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+/* What each command does that is about no subscription of its own. */
+#include "base/json.h"
+#include "base/mem.h"
+#include "hub/content.h"
+#include "wire/centrifugal_client.h"
+#include <inttypes.h>
+#include <string.h>
+
+static void answer(struct centrifugal *c, uint32_t id, enum centrifugal_method m, const char *object)
+{
+    char space[256];
+    struct buf b;
+    centrifugal_reply(c, &b, space, sizeof(space), id, m);
+    buf_puts(&b, object);
+    buf_puts(&b, "}");
+    centrifugal_send(c, &b);
+}
+
+/* Publishing. */
+
+static void published(duet_server *s, uint64_t id, uint64_t command, const struct hub_published *result)
+{
+    struct centrifugal *c = centrifugal_find(s, id);
+    if (c == NULL)
+        return;
+    centrifugal_answered(c);
+    if (result->error == HUB_OK)
+        answer(c, (uint32_t)command, CENTRIFUGAL_PUBLISH, "{}");
+    else
+        centrifugal_fail(c, (uint32_t)command, result->error);
+}
+
+static void publish_content(struct centrifugal *c, uint32_t id, struct json_slice channel,
+                            const struct content *content)
+{
+    struct hub_reply to = { .server = c->server, .id = c->id, .tag = id, .done = published };
+    struct publication_parts parts = { .kind = content->kind, .data = content->data, .len = content->len };
+    struct subscription *sub = session_find(c->session, channel.text, channel.len);
+    parts.info = session_info(c->session, &parts.info_len);
+    centrifugal_wait(c);
+    if (sub != NULL)
+        session_publish(c->session, sub, &parts, &to);
+    else
+        hub_publish(session_hub(c->session),
+                    &(struct hub_publish){ .channel = channel.text, .len = channel.len, .parts = parts }, &to);
+}
+
+/* Whether its token is still good: what it says after that it did not say (HUB-11). */
+static bool expired(const struct centrifugal *c)
+{
+    return c->expires_ms > 0 && c->expires_ms <= hub_now(session_hub(c->session));
+}
+
+static void publish(struct centrifugal *c, uint32_t id, const struct centrifugal_request *r)
+{
+    const struct hub_options *o;
+    struct content content;
+    int error = r->type != 0 ? HUB_ERROR_NOT_AVAILABLE : centrifugal_may(c, r->channel, CENTRIFUGAL_DO_PUBLISH, &o);
+    if (error == HUB_OK && expired(c))
+        error = HUB_ERROR_EXPIRED;
+    if (error == HUB_OK && r->data.text == NULL)
+        error = HUB_ERROR_BAD_REQUEST;
+    if (error == HUB_OK && !centrifugal_spend(&c->publishing, hub_now(session_hub(c->session)), o->publish_per_s))
+        error = HUB_ERROR_TOO_MANY;
+    if (error == HUB_OK) {
+        int rc = content_take_json(&content, r->data.text, r->data.len);
+        error = rc == 0 ? HUB_OK : rc == DUET_ERR_INVALID ? HUB_ERROR_BAD_REQUEST : HUB_ERROR_INTERNAL;
+    }
+    if (error != HUB_OK) {
+        centrifugal_fail(c, id, error);
+        return;
+    }
+    publish_content(c, id, r->channel, &content);
+    content_fini(&content);
+}
+
+/* History. */
+
+static void paged(duet_server *s, uint64_t id, uint64_t command, const struct hub_page *page)
+{
+    struct centrifugal *c = centrifugal_find(s, id);
+    char space[1024];
+    struct buf b;
+    if (c == NULL)
+        return;
+    centrifugal_answered(c);
+    if (page->error != HUB_OK) {
+        centrifugal_fail(c, (uint32_t)command, page->error);
+        return;
+    }
+    centrifugal_reply(c, &b, space, sizeof(space), (uint32_t)command, CENTRIFUGAL_HISTORY);
+    buf_puts(&b, "{");
+    if (page->count > 0) {
+        buf_puts(&b, "\"publications\":");
+        for (uint32_t i = 0; i < page->count; i++) {
+            buf_puts(&b, i > 0 ? "," : "[");
+            wire_put_publication(&b, page->publications[i]);
+        }
+        buf_puts(&b, "],");
+    }
+    buf_puts(&b, "\"epoch\":");
+    json_put_string(&b, page->epoch, strlen(page->epoch));
+    if (page->top > 0)
+        buf_printf(&b, ",\"offset\":%" PRIu64, page->top);
+    buf_puts(&b, "}}");
+    centrifugal_send(c, &b);
+}
+
+/* False: `since` is none. */
+static bool read_since(struct json_slice since, struct hub_history *what)
+{
+    struct centrifugal_request r = { .memory = NULL };
+    what->has_since = since.text != NULL;
+    if (since.text == NULL)
+        return true;
+    bool good = centrifugal_read(&r, since);
+    what->since.offset = r.offset;
+    if (r.epoch.len <= STREAM_EPOCH)
+        memcpy(what->since.epoch, r.epoch.text ? r.epoch.text : "", r.epoch.len);
+    else
+        memset(what->since.epoch, '-', STREAM_EPOCH); /* one that none of ours can be */
+    centrifugal_request_fini(&r);
+    return good;
+}
+
+static void history(struct centrifugal *c, uint32_t id, const struct centrifugal_request *r)
+{
+    const struct hub_options *o;
+    struct hub_history what = {
+        .channel = r->channel.text, .len = r->channel.len, .limit = r->limit, .reverse = r->reverse
+    };
+    int error = centrifugal_may(c, r->channel, CENTRIFUGAL_DO_HISTORY, &o);
+    if (o != NULL && (o->history_size == 0 || o->history_ttl_ms == 0))
+        error = HUB_ERROR_NOT_AVAILABLE;
+    if (!read_since(r->since, &what)) {
+        centrifugal_disconnect(c, HUB_DISCONNECT_BAD_REQUEST);
+    } else if (error != HUB_OK) {
+        centrifugal_fail(c, id, error);
+    } else {
+        centrifugal_wait(c);
+        hub_read_history(session_hub(c->session), &what,
+                         &(struct hub_pager){ .server = c->server, .id = c->id, .tag = id, .done = paged });
+    }
+}
+
+/* Presence. */
+
+static void put_client(void *arg, const char *client, const char *info, size_t len)
+{
+    struct buf *b = arg;
+    centrifugal_put_key(b, client);
+    buf_put(b, info, len);
+}
+
+static void presence(struct centrifugal *c, const struct centrifugal_command *command,
+                     const struct centrifugal_request *r)
+{
+    const struct hub_options *o;
+    char space[1024];
+    struct buf b;
+    size_t users, clients;
+    int error = centrifugal_may(c, r->channel, CENTRIFUGAL_DO_PRESENCE, &o);
+    if (o != NULL && !o->presence)
+        error = HUB_ERROR_NOT_AVAILABLE;
+    if (error != HUB_OK) {
+        centrifugal_fail(c, command->id, error);
+        return;
+    }
+    centrifugal_reply(c, &b, space, sizeof(space), command->id, command->method);
+    if (command->method == CENTRIFUGAL_PRESENCE) {
+        buf_puts(&b, "{\"presence\":{");
+        hub_presence(session_hub(c->session), r->channel.text, r->channel.len, &users, put_client, &b);
+        buf_puts(&b, "}}}");
+    } else {
+        clients = hub_presence(session_hub(c->session), r->channel.text, r->channel.len, &users, NULL, NULL);
+        buf_printf(&b, "{\"num_clients\":%zu,\"num_users\":%zu}}", clients, users);
+    }
+    centrifugal_send(c, &b);
+}
+
+/* Which it is. */
+
+static void pong(struct centrifugal *c)
+{
+    c->pong_ms = 0; /* one that nobody asked for does no harm */
+    centrifugal_schedule(c);
+}
+
+static bool about_a_channel(enum centrifugal_method m)
+{
+    return m == CENTRIFUGAL_SUBSCRIBE || m == CENTRIFUGAL_UNSUBSCRIBE || m == CENTRIFUGAL_PUBLISH ||
+           m == CENTRIFUGAL_PRESENCE || m == CENTRIFUGAL_PRESENCE_STATS || m == CENTRIFUGAL_HISTORY ||
+           m == CENTRIFUGAL_SUB_REFRESH;
+}
+
+/* HUB-16: what comes out of turn ends the connection. */
+static bool is_in_turn(const struct centrifugal *c, const struct centrifugal_command *command,
+                       const struct centrifugal_request *r)
+{
+    bool first = command->method == CENTRIFUGAL_CONNECT;
+    if (c->state != (first ? CENTRIFUGAL_WAITING : CENTRIFUGAL_CONNECTED))
+        return false;
+    return !about_a_channel(command->method) || r->channel.len > 0;
+}
+
+/* HUB-6 */
+static bool is_storm(struct centrifugal *c, enum centrifugal_method m)
+{
+    const struct wire_site *site = wire_site_of(c->server);
+    return (m == CENTRIFUGAL_SUBSCRIBE || m == CENTRIFUGAL_UNSUBSCRIBE) &&
+           !centrifugal_spend(&c->changes, hub_now(site->hub), site->changes_per_s);
+}
+
+void centrifugal_run(struct centrifugal *c, const struct centrifugal_command *command,
+                     const struct centrifugal_request *r)
+{
+    if (!is_in_turn(c, command, r)) {
+        centrifugal_disconnect(c, HUB_DISCONNECT_BAD_REQUEST);
+        return;
+    }
+    if (is_storm(c, command->method)) {
+        centrifugal_disconnect(c, HUB_DISCONNECT_TOO_MANY);
+        return;
+    }
+    switch (command->method) {
+    case CENTRIFUGAL_PONG:
+        pong(c);
+        break;
+    case CENTRIFUGAL_CONNECT:
+        centrifugal_connect(c, command->id, r);
+        break;
+    case CENTRIFUGAL_SUBSCRIBE:
+        centrifugal_subscribe(c, command->id, r);
+        break;
+    case CENTRIFUGAL_UNSUBSCRIBE:
+        centrifugal_unsubscribe(c, command->id, r);
+        break;
+    case CENTRIFUGAL_PUBLISH:
+        publish(c, command->id, r);
+        break;
+    case CENTRIFUGAL_PRESENCE:
+    case CENTRIFUGAL_PRESENCE_STATS:
+        presence(c, command, r);
+        break;
+    case CENTRIFUGAL_HISTORY:
+        history(c, command->id, r);
+        break;
+    case CENTRIFUGAL_PING:
+        answer(c, command->id, CENTRIFUGAL_PING, "{}");
+        break;
+    case CENTRIFUGAL_SEND:
+        centrifugal_disconnect(c, HUB_DISCONNECT_NOT_AVAILABLE); /* nobody takes it */
+        break;
+    case CENTRIFUGAL_RPC:
+        centrifugal_fail(c, command->id, HUB_ERROR_NOT_AVAILABLE);
+        break;
+    case CENTRIFUGAL_REFRESH:
+        centrifugal_refresh(c, command->id, r);
+        break;
+    case CENTRIFUGAL_SUB_REFRESH:
+        centrifugal_sub_refresh(c, command->id, r);
+        break;
+    }
+}
