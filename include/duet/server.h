@@ -150,8 +150,8 @@ DUET_API int duet_publish(duet_server *s, const char *topic, duet_type type, con
 DUET_API int duet_publish_shared(duet_server *s, const char *topic, duet_shared *message);
 /* The same to all but `c`, on its thread. */
 DUET_API int duet_publish_except(duet_conn *c, const char *topic, duet_type type, const void *data, size_t len);
-/* While it is held, what topics have for this connection or streamed answer waits, as within a message in parts: for who
- * has something to say first. Letting it go gives what waited. */
+/* While it is held, what topics have for this connection or streamed answer waits, as within a message in parts: for
+ * who has something to say first. Letting it go gives what waited. */
 DUET_API void duet_hold(duet_conn *c, bool held);
 DUET_API void duet_http_hold(duet_http *x, bool held);
 /* To one connection, any thread; whether it was still there is not known. 0 or DUET_ERR_NOMEM, DUET_ERR_UTF8. */

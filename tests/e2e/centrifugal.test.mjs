@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* The unchanged npm `centrifuge` client against `duet serve`, by each of its ways. Without tokens. */
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { after, afterEach, before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { Centrifuge } from "centrifuge";
 import { EventSource } from "eventsource";
 import WebSocket from "ws";
@@ -239,3 +242,21 @@ for (const way of WAYS)
             assert.equal(await stopped, 0);
         });
     });
+
+test("the example of the docs works as it stands", TIMEOUT, async () => {
+    const page = readFileSync(new URL("../../docs/centrifugal.md", import.meta.url), "utf8");
+    const [, example] = /```js\n([^]*?)```/.exec(page);
+    const script = example.replace("ws://127.0.0.1:8080", server.wsUrl);
+    assert.notEqual(script, example);
+    const child = spawn(process.execPath, ["--input-type=module", "--eval", script],
+                        { cwd: fileURLToPath(new URL(".", import.meta.url)) });
+    let said = "";
+    for (const stream of [child.stdout, child.stderr])
+        stream.setEncoding("utf8").on("data", text => { said += text; });
+    try {
+        await until(() => said.includes("\n"), "it says what came");
+        assert.match(said, /^1 \{ hello: 'world' \}\n/);
+    } finally {
+        child.kill();
+    }
+});

@@ -6,6 +6,7 @@
 
 #include "wire.h"
 #include "wire/api.h"
+#include "wire/centrifugal.h"
 #include "wire/plain.h"
 #include "wire/sse.h"
 #include "wire/wire.h"
@@ -47,6 +48,7 @@ static void ways_serve(const struct hub_options *namespaces, size_t count, struc
         { .path = PLAIN_PATH, .websocket = true, .upgrade = plain_upgrade },
         { .path = SSE_PATH, .http = sse_http },
         { .path = API_PATH, .http = api_http, .methods = "POST" },
+        CENTRIFUGAL_ROUTES,
         { 0 },
     };
     char why[HUB_WHY];
@@ -71,7 +73,7 @@ static void ways_stop(void)
 }
 
 /* The status of an upgrade to /channel/WHAT. */
-static unsigned ways_ask(struct client *c, const char *what, const char *fields)
+static inline unsigned ways_ask(struct client *c, const char *what, const char *fields)
 {
     char request[600];
     snprintf(request, sizeof(request),
@@ -82,7 +84,7 @@ static unsigned ways_ask(struct client *c, const char *what, const char *fields)
     return client_answer(c, NULL, NULL);
 }
 
-static struct client *ways_open_channel(const char *what, const char *fields)
+static inline struct client *ways_open_channel(const char *what, const char *fields)
 {
     struct client *c = client_new();
     assert_int_equal(ways_ask(c, what, fields), 101);

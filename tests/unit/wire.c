@@ -444,7 +444,7 @@ static bool write_frame(struct client *c)
         line(c, "close %d '%.*s'\n", p[0] << 8 | p[1], (int)len - 2, (const char *)p + 2);
     else if (opcode == 8)
         line(c, "close\n");
-    else if (len <= 125)
+    else if (len <= 125 || (opcode == 1 && len <= 4096 && p[0] == '{'))
         line(c, "%s '%.*s'%s\n", name, (int)len, (const char *)p, more);
     else
         line(c, "%s %zu bytes%s\n", name, len, more);

@@ -75,7 +75,7 @@ bool client_has_field(const char *head, const char *line); /* "Name: value" */
 
 /*
  * Frames as lines, until `lines` of them are in `trace` or the connection ended; the end is a line too:
- *   text 'Hi', binary 70000 bytes, close 1000 'bye', close, ping 'x', pong 'x', eof, reset
+ *   text 'Hi', binary 70000 bytes, close 1000 'bye', close, ping 'x', pong 'x', eof, reset; JSON is shown up to 4 KiB
  * A frame that is not final has " more" at its end. Returns the trace.
  */
 const char *client_trace(struct client *c, unsigned lines);

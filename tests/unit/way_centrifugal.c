@@ -1,0 +1,589 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/mem.h"
+#include "hub/session.h"
+#include "ways.h"
+
+#define CLIENT "00000000-0000-4000-8000-000000000000"
+#define CONNECTED(id)                                                                                                  \
+    "text '{\"id\":" #id ",\"connect\":{\"client\":\"" CLIENT "\",\"version\":\"duet " DUET_VERSION                    \
+    "\",\"ping\":25,\"pong\":true,\"node\":\"0000000000000000\"}}'\n"
+
+static struct client *open_at(const char *path)
+{
+    char request[3000];
+    struct client *c = client_new();
+    snprintf(request, sizeof(request),
+             "GET /connection/%s HTTP/1.1\r\nHost: a.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+             "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+             path);
+    client_say(c, request);
+    assert_int_equal(client_answer(c, NULL, NULL), 101);
+    return c;
+}
+
+static void say(struct client *c, const char *text)
+{
+    client_frame(c, 0x81, text, strlen(text));
+}
+
+static struct client *connected(void)
+{
+    struct client *c = open_at("websocket");
+    say(c, "{\"id\":1,\"connect\":{\"name\":\"js\"}}");
+    EXPECT_FRAMES(c, 1, CONNECTED(1));
+    return c;
+}
+
+static struct hub_options open_options(void)
+{
+    struct hub_options o = ways_open();
+    o.presence = o.join_leave = true;
+    o.allow_history_for_anonymous = o.allow_presence_for_anonymous = true;
+    return o;
+}
+
+static void begin(void)
+{
+    struct hub_options o = open_options();
+    ways_serve(&o, 1, NULL);
+}
+
+/* One command and its answer. */
+static void ask(struct client *c, const char *command, const char *answer)
+{
+    char expected[8192];
+    say(c, command);
+    snprintf(expected, sizeof(expected), "text '%s'\n", answer);
+    EXPECT_FRAMES(c, 1, expected);
+}
+
+/* What ends the connection, and how. Each twice: alone and with another command behind it in the frame. */
+static void ends(bool first_connects, const char *text, const char *close)
+{
+    for (int more = 0; more < 2; more++) {
+        struct client *c = first_connects ? connected() : open_at("websocket");
+        char frame[4096];
+        snprintf(frame, sizeof(frame), "%s%s", text, more ? "\n{\"id\":99,\"ping\":{}}" : "");
+        say(c, frame);
+        client_trace(c, 1);
+        assert_string_equal(c->trace, close);
+        client_free(c);
+    }
+}
+
+/* HUB-16 */
+TEST(centrifugal, what_comes_out_of_turn_ends_the_connection)
+{
+    begin();
+    static const char bad[] = "close 3501 'bad request'\n";
+    ends(false, "{\"id\":1,\"subscribe\":{\"channel\":\"c\"}}", bad);
+    ends(false, "{\"id\":1,\"ping\":{}}", bad);
+    ends(false, "{}", bad);
+    ends(false, "{\"send\":{}}", bad);
+    ends(false, "{\"connect\":{}}", bad);
+    ends(false, "nonsense", bad);
+    ends(true, "{\"id\":2,\"connect\":{}}", bad);
+    ends(true, "{\"id\":2,\"unknown\":{}}", bad);
+    ends(true, "{\"id\":2,\"subscribe\":{}}", bad);
+    ends(true, "{\"id\":2,\"subscribe\":{\"channel\":\"\"}}", bad);
+    ends(true, "{\"id\":2,\"publish\":{\"data\":1}}", bad);
+    ends(true, "{\"id\":2,\"publish\":{\"channel\":3}}", bad);
+    ends(true, "{\"id\":2,\"history\":{\"channel\":\"c\",\"since\":{\"offset\":-1}}}", bad);
+    ends(true, "{\"id\":2,\"refresh\":{}}", bad);
+    ends(true, "{\"send\":{\"data\":1}}", "close 3508 'not available'\n");
+    struct client *c = connected();
+    say(c, "\n\n");
+    EXPECT_FRAMES(c, 1, bad);
+    client_free(c);
+    c = connected();
+    client_frame(c, 0x82, "\1\2", 2);
+    EXPECT_FRAMES(c, 1, "close 3506 'inappropriate protocol'\n");
+    client_free(c);
+    ways_stop();
+}
+
+TEST(centrifugal, commands_are_answered_with_their_numbers)
+{
+    begin();
+    struct client *c = connected();
+    ask(c, "{\"id\":7,\"ping\":{}}", "{\"id\":7,\"ping\":{}}");
+    say(c, "{\"id\":4294967295,\"ping\":{}}\n{\"id\":3,\"rpc\":{}}\n{}\n");
+    EXPECT_FRAMES(c, 2,
+                  "text '{\"id\":4294967295,\"ping\":{}}'\n"
+                  "text '{\"id\":3,\"error\":{\"code\":108,\"message\":\"not available\"}}'\n");
+    client_free(c);
+    /* Connect and more in one frame. */
+    c = open_at("websocket");
+    say(c, "{\"id\":1,\"connect\":{}}\n{\"id\":2,\"subscribe\":{\"channel\":\"c\"}}\n{\"id\":3,\"ping\":{}}");
+    EXPECT_FRAMES(c, 3,
+                  CONNECTED(1) "text '{\"id\":2,\"subscribe\":{}}'\n"
+                               "text '{\"id\":3,\"ping\":{}}'\n");
+    client_free(c);
+    ways_stop();
+}
+
+TEST(centrifugal, subscribers_are_told_what_is_published)
+{
+    begin();
+    struct client *a = connected(), *b = connected();
+    ask(a, "{\"id\":2,\"subscribe\":{\"channel\":\"c\",\"flag\":1}}", "{\"id\":2,\"subscribe\":{}}");
+    ask(b, "{\"id\":2,\"publish\":{\"channel\":\"c\",\"data\":{\"a\" : \"\\u00e9\"}}}", "{\"id\":2,\"publish\":{}}");
+    EXPECT_FRAMES(a, 1,
+                  "text '{\"push\":{\"channel\":\"c\",\"pub\":{\"data\":{\"a\" : \"\\u00e9\"},\"offset\":1,"
+                  "\"info\":{\"user\":\"\",\"client\":\"" CLIENT "\"},\"time\":1000}}}'\n");
+    ways_publish("c", "text\n");
+    EXPECT_FRAMES(
+        a, 1, "text '{\"push\":{\"channel\":\"c\",\"pub\":{\"data\":\"text\\u000a\",\"offset\":2,\"time\":1000}}}'\n");
+    ask(a, "{\"id\":3,\"subscribe\":{\"channel\":\"c\"}}",
+        "{\"id\":3,\"error\":{\"code\":105,\"message\":\"already subscribed\"}}");
+    ask(a, "{\"id\":4,\"unsubscribe\":{\"channel\":\"c\"}}", "{\"id\":4,\"unsubscribe\":{}}");
+    ask(a, "{\"id\":5,\"unsubscribe\":{\"channel\":\"never\"}}", "{\"id\":5,\"unsubscribe\":{}}");
+    ways_publish("c", "unheard");
+    ask(a, "{\"id\":6,\"ping\":{}}", "{\"id\":6,\"ping\":{}}");
+    client_free(a);
+    client_free(b);
+    ways_stop();
+}
+
+/* HUB-1, HUB-2: section 6.1, each line of it */
+TEST(centrifugal, recovery_is_exact_or_says_that_it_is_not)
+{
+    begin();
+    struct client *c = connected();
+#define WISH(more) "{\"id\":2,\"subscribe\":{\"channel\":\"c\"" more "}}"
+#define LEAVE      say(c, "{\"id\":9,\"unsubscribe\":{\"channel\":\"c\"}}"), client_trace(c, 1)
+#define HEAD       "{\"id\":2,\"subscribe\":{\"recoverable\":true,\"positioned\":true,\"epoch\":\"aaaaaaaa\""
+#define PUB(n)     "{\"data\":\"" #n "\",\"offset\":" #n ",\"time\":1000}"
+    ask(c, WISH(",\"recoverable\":true"), HEAD "}}");
+    LEAVE;
+    ask(c, WISH(",\"recover\":true"), HEAD ",\"recovered\":true,\"was_recovering\":true}}");
+    LEAVE;
+    for (const char *text = "1\0002\0003\0004\0005\0006\0007\0"; *text; text += 2)
+        ways_publish("c", text);
+    ask(c, WISH(",\"recover\":true,\"offset\":5,\"epoch\":\"aaaaaaaa\""),
+        HEAD ",\"offset\":5,\"recovered\":true,\"was_recovering\":true,\"publications\":[" PUB(6) "," PUB(7) "]}}");
+    ways_publish("c", "8");
+    EXPECT_FRAMES(c, 1, "text '{\"push\":{\"channel\":\"c\",\"pub\":" PUB(8) "}}'\n");
+    LEAVE;
+    ask(c, WISH(",\"recover\":true,\"offset\":8,\"epoch\":\"\""),
+        HEAD ",\"offset\":8,\"recovered\":true,\"was_recovering\":true}}");
+    LEAVE;
+    /* Trimmed, another epoch, one that can be none, from the future. */
+    static const char lost[] = HEAD ",\"offset\":8,\"was_recovering\":true}}";
+    ask(c, WISH(",\"recover\":true,\"offset\":2"), lost);
+    LEAVE;
+    ask(c, WISH(",\"recover\":true,\"offset\":8,\"epoch\":\"aaaaaaab\""), lost);
+    LEAVE;
+    ask(c, WISH(",\"recover\":true,\"offset\":8,\"epoch\":\"aaaaaaaaa\""), lost);
+    LEAVE;
+    ask(c, WISH(",\"recover\":true,\"offset\":9"), lost);
+    LEAVE;
+    static const char unrecoverable[] = "{\"id\":2,\"error\":{\"code\":112,\"message\":\"unrecoverable position\"}}";
+    ask(c, WISH(",\"recover\":true,\"offset\":2,\"flag\":2"), unrecoverable);
+    ask(c, WISH(",\"recover\":true,\"offset\":2,\"flag\":3"), unrecoverable);
+    ask(c, WISH(",\"recover\":true,\"offset\":3,\"flag\":2"),
+        HEAD ",\"offset\":3,\"recovered\":true,\"was_recovering\":true,\"publications\":[" PUB(4) "," PUB(5) "," PUB(
+            6) "," PUB(7) "," PUB(8) "]}}");
+    client_free(c);
+    ways_stop();
+}
+
+/* Section 6.2 */
+TEST(centrifugal, a_cache_brings_the_newest_alone)
+{
+    struct hub_options o = open_options();
+    o.cache = true;
+    ways_serve(&o, 1, NULL);
+    struct client *c = connected();
+    ask(c, WISH(",\"recover\":true"), HEAD ",\"recovered\":true,\"was_recovering\":true}}");
+    LEAVE;
+    ways_publish("c", "1");
+    ways_publish("c", "2");
+    ask(c, WISH(",\"recover\":true"),
+        HEAD ",\"offset\":2,\"recovered\":true,\"was_recovering\":true,\"publications\":[" PUB(2) "]}}");
+    LEAVE;
+    ask(c, WISH(",\"recover\":true,\"offset\":2,\"epoch\":\"aaaaaaaa\""),
+        HEAD ",\"offset\":2,\"recovered\":true,\"was_recovering\":true}}");
+    client_free(c);
+    ways_stop();
+}
+
+#define DENIED(id)  "{\"id\":" #id ",\"error\":{\"code\":103,\"message\":\"permission denied\"}}"
+#define MISSING(id) "{\"id\":" #id ",\"error\":{\"code\":108,\"message\":\"not available\"}}"
+#define BAD(id)     "{\"id\":" #id ",\"error\":{\"code\":107,\"message\":\"bad request\"}}"
+
+/* HUB-5, section 8.1 */
+TEST(centrifugal, errors_have_their_codes_and_the_connection_stays)
+{
+    struct hub_options o[2] = { open_options() };
+    hub_options_default(&o[1]);
+    strcpy(o[1].name, "closed");
+    o[1].allow_user_limited_channels = true;
+    ways_serve(o, 2, NULL);
+    struct client *c = connected();
+    ask(c, "{\"id\":2,\"subscribe\":{\"channel\":\"nowhere:x\"}}",
+        "{\"id\":2,\"error\":{\"code\":102,\"message\":\"unknown channel\"}}");
+    ask(c, "{\"id\":2,\"publish\":{\"channel\":\"nowhere:x\",\"data\":1}}",
+        "{\"id\":2,\"error\":{\"code\":102,\"message\":\"unknown channel\"}}");
+    ask(c, "{\"id\":2,\"subscribe\":{\"channel\":\"closed:x\"}}", DENIED(2));
+    ask(c, "{\"id\":2,\"subscribe\":{\"channel\":\"closed:x#ann\"}}", DENIED(2));
+    ask(c, "{\"id\":2,\"publish\":{\"channel\":\"closed:x\",\"data\":1}}", DENIED(2));
+    ask(c, "{\"id\":2,\"history\":{\"channel\":\"closed:x\"}}", MISSING(2));
+    ask(c, "{\"id\":2,\"presence\":{\"channel\":\"closed:x\"}}", MISSING(2));
+    ask(c, "{\"id\":2,\"presence_stats\":{\"channel\":\"closed:x\"}}", MISSING(2));
+    ask(c, "{\"id\":2,\"subscribe\":{\"channel\":\"$x\"}}", DENIED(2));
+    ask(c, "{\"id\":2,\"subscribe\":{\"channel\":\"c\",\"token\":\"x.y.z\"}}", DENIED(2));
+    ask(c, "{\"id\":2,\"subscribe\":{\"channel\":\"c\",\"type\":1}}", MISSING(2));
+    ask(c, "{\"id\":2,\"publish\":{\"channel\":\"c\",\"type\":1,\"data\":1}}", MISSING(2));
+    ask(c, "{\"id\":2,\"publish\":{\"channel\":\"c\"}}", BAD(2));
+    ask(c, "{\"id\":2,\"subscribe\":{\"channel\":\"a\\u0000b\"}}", BAD(2));
+    ask(c, "{\"id\":2,\"subscribe\":{\"channel\":\"a\\nb\"}}", BAD(2));
+    ask(c, "{\"id\":2,\"refresh\":{\"token\":\"x\"}}", MISSING(2));
+    ask(c, "{\"id\":2,\"sub_refresh\":{\"channel\":\"c\",\"token\":\"x\"}}", DENIED(2));
+    for (int over = -1; over <= 1; over++) {
+        char name[300], command[500], answer[300];
+        memset(name, 'n', (size_t)(255 + over));
+        name[255 + over] = 0;
+        snprintf(command, sizeof(command), "{\"id\":2,\"subscribe\":{\"channel\":\"%s\"}}", name);
+        snprintf(answer, sizeof(answer), over > 0 ? BAD(2) : "{\"id\":2,\"subscribe\":{}}");
+        ask(c, command, answer);
+    }
+    for (int i = 2; i <= 128; i++) {
+        char command[100];
+        snprintf(command, sizeof(command), "{\"id\":2,\"subscribe\":{\"channel\":\"c%d\"}}", i);
+        ask(c, command,
+            i < 128 ? "{\"id\":2,\"subscribe\":{}}"
+                    : "{\"id\":2,\"error\":{\"code\":106,\"message\":\"limit exceeded\"}}");
+    }
+    ask(c, "{\"id\":2,\"ping\":{}}", "{\"id\":2,\"ping\":{}}");
+    client_free(c);
+    ways_stop();
+}
+
+TEST(centrifugal, history_is_read_both_ways)
+{
+    begin();
+    struct client *c = connected();
+#define PAGE(more) "{\"id\":2,\"history\":{\"channel\":\"c\"" more "}}"
+#define TOP(n)     "\"epoch\":\"aaaaaaaa\",\"offset\":" #n "}}"
+    ask(c, PAGE(""), "{\"id\":2,\"history\":{\"epoch\":\"aaaaaaaa\"}}");
+    for (const char *text = "1\0002\0003\0004\0005\0006\0007\0"; *text; text += 2)
+        ways_publish("c", text);
+    ask(c, PAGE(""), "{\"id\":2,\"history\":{" TOP(7));
+    ask(c, PAGE(",\"limit\":2"), "{\"id\":2,\"history\":{\"publications\":[" PUB(3) "," PUB(4) "]," TOP(7));
+    ask(c, PAGE(",\"limit\":-1,\"since\":{\"offset\":5,\"epoch\":\"aaaaaaaa\"}"),
+        "{\"id\":2,\"history\":{\"publications\":[" PUB(6) "," PUB(7) "]," TOP(7));
+    ask(c, PAGE(",\"limit\":2,\"reverse\":true"),
+        "{\"id\":2,\"history\":{\"publications\":[" PUB(7) "," PUB(6) "]," TOP(7));
+    ask(c, PAGE(",\"limit\":1,\"reverse\":true,\"since\":{\"offset\":5}"),
+        "{\"id\":2,\"history\":{\"publications\":[" PUB(4) "]," TOP(7));
+    ask(c, PAGE(",\"limit\":1,\"reverse\":true,\"since\":{}"), BAD(2));
+    ask(c, PAGE(",\"limit\":1,\"since\":{\"epoch\":\"x\"}"),
+        "{\"id\":2,\"error\":{\"code\":112,\"message\":\"unrecoverable position\"}}");
+    ask(c, PAGE(",\"limit\":1,\"since\":{\"epoch\":\"aaaaaaaaa\"}"),
+        "{\"id\":2,\"error\":{\"code\":112,\"message\":\"unrecoverable position\"}}");
+    client_free(c);
+    ways_stop();
+}
+
+#define INFO "{\"user\":\"\",\"client\":\"" CLIENT "\"}"
+
+/* HUB-7: the join comes behind the subscriber's own answer, the leave behind the join. */
+TEST(centrifugal, presence_tells_who_comes_and_goes)
+{
+    begin();
+    struct client *a = connected(), *b = connected();
+    say(a, "{\"id\":2,\"subscribe\":{\"channel\":\"c\",\"join_leave\":true}}");
+    EXPECT_FRAMES(a, 2,
+                  "text '{\"id\":2,\"subscribe\":{}}'\n"
+                  "text '{\"push\":{\"channel\":\"c\",\"join\":{\"info\":" INFO "}}}'\n");
+    ask(b, "{\"id\":2,\"subscribe\":{\"channel\":\"c\"}}", "{\"id\":2,\"subscribe\":{}}");
+    EXPECT_FRAMES(a, 1, "text '{\"push\":{\"channel\":\"c\",\"join\":{\"info\":" INFO "}}}'\n");
+    ask(b, "{\"id\":3,\"presence_stats\":{\"channel\":\"c\"}}",
+        "{\"id\":3,\"presence_stats\":{\"num_clients\":2,\"num_users\":1}}");
+    client_reset(b);
+    EXPECT_FRAMES(a, 1, "text '{\"push\":{\"channel\":\"c\",\"leave\":{\"info\":" INFO "}}}'\n");
+    ask(a, "{\"id\":3,\"presence\":{\"channel\":\"c\"}}",
+        "{\"id\":3,\"presence\":{\"presence\":{\"" CLIENT "\":" INFO "}}}");
+    client_free(a);
+    ways_stop();
+}
+
+/* Section 7; HUB-16: no connect in time */
+TEST(centrifugal, silence_ends_with_its_code)
+{
+    begin();
+    ways.site.connect_ms = 30;
+    struct client *c = open_at("websocket");
+    EXPECT_FRAMES(c, 1, "close 3502 'stale'\n");
+    client_free(c);
+    ways.site.connect_ms = 10000;
+    ways.site.ping_ms = 20;
+    c = open_at("websocket");
+    say(c, "{\"id\":1,\"connect\":{}}");
+    client_trace(c, 1);
+    for (int i = 0; i < 3; i++) {
+        EXPECT_FRAMES(c, 1, "text '{}'\n");
+        say(c, "{}");
+    }
+    ways.site.pong_ms = 30;
+    ways.site.ping_ms = 10;
+    do
+        client_trace(c, 1);
+    while (strcmp(c->trace, "text '{}'\n") == 0);
+    assert_string_equal(c->trace, "close 3012 'no pong'\n");
+    client_free(c);
+    ways.site.ping_ms = 20;
+    c = open_at("websocket?cf_ws_frame_ping_pong=true");
+    say(c, "{\"id\":1,\"connect\":{}}");
+    client_trace(c, 1);
+    assert_null(strstr(c->trace, "ping"));
+    client_free(c);
+    ways_stop();
+}
+
+/* HUB-6 */
+TEST(centrifugal, a_storm_ends_the_connection_and_no_other)
+{
+    begin();
+    ways.site.changes_per_s = 10;
+    struct client *c = connected(), *other = connected();
+    for (int i = 0; i < 10; i++) {
+        say(c, "{\"id\":2,\"subscribe\":{\"channel\":\"c\"}}\n{\"id\":3,\"unsubscribe\":{\"channel\":\"c\"}}");
+        client_trace(c, 2);
+        assert_non_null(strstr(c->trace, "\"unsubscribe\":{}"));
+    }
+    say(c, "{\"id\":2,\"subscribe\":{\"channel\":\"c\"}}\n{\"id\":3,\"unsubscribe\":{\"channel\":\"c\"}}");
+    EXPECT_FRAMES(c, 1, "close 3013 'too many requests'\n");
+    client_free(c);
+    ways.site.commands_per_s = 10;
+    c = connected(); /* one of twenty */
+    for (int i = 0; i < 19; i++)
+        ask(c, "{\"id\":2,\"ping\":{}}", "{\"id\":2,\"ping\":{}}");
+    say(c, "{\"id\":2,\"ping\":{}}");
+    EXPECT_FRAMES(c, 1, "close 3013 'too many requests'\n");
+    client_free(c);
+    ways.now_ms += 10000;
+    ask(other, "{\"id\":2,\"ping\":{}}", "{\"id\":2,\"ping\":{}}");
+    client_free(other);
+    ways_stop();
+}
+
+TEST(centrifugal, publishing_too_fast_is_refused_with_111)
+{
+    struct hub_options o = open_options();
+    o.publish_per_s = 5;
+    ways_serve(&o, 1, NULL);
+    struct client *c = connected();
+    for (int i = 0; i < 10; i++)
+        ask(c, "{\"id\":2,\"publish\":{\"channel\":\"c\",\"data\":1}}", "{\"id\":2,\"publish\":{}}");
+    ask(c, "{\"id\":2,\"publish\":{\"channel\":\"c\",\"data\":1}}",
+        "{\"id\":2,\"error\":{\"code\":111,\"message\":\"too many requests\",\"temporary\":true}}");
+    ways.now_ms += 200;
+    ask(c, "{\"id\":2,\"publish\":{\"channel\":\"c\",\"data\":1}}", "{\"id\":2,\"publish\":{}}");
+    client_free(c);
+    ways_stop();
+}
+
+TEST(centrifugal, a_message_has_its_limit)
+{
+    begin();
+    for (int over = -1; over <= 1; over++) {
+        struct client *c = connected();
+        size_t len = (size_t)(64 * 1024 + over);
+        char *text = mem_alloc(len);
+        memset(text, ' ', len);
+        memcpy(text, "{\"id\":2,\"ping\":{}}", 18);
+        client_frame(c, 0x81, text, len);
+        EXPECT_FRAMES(c, 1, over > 0 ? "close 1009 'message too big'\n" : "text '{\"id\":2,\"ping\":{}}'\n");
+        mem_free(text);
+        client_free(c);
+    }
+    ways_stop();
+}
+
+/* WEB-12: what ends a connection of the hub is a code that a browser may see as its own. */
+TEST(centrifugal, all_codes_are_for_clients)
+{
+#define HOLDS(name, code, reason)                                                                                      \
+    assert_true((code) >= 3000 && (code) < 5000);                                                                      \
+    assert_true(strlen(reason) <= 123);
+    HUB_DISCONNECTS(HOLDS)
+#undef HOLDS
+}
+
+/* Sections 11 and 12. */
+
+static struct client *stream(const char *method, const char *what, const char *body)
+{
+    struct client *c = client_new();
+    char request[3000], head[4096];
+    snprintf(request, sizeof(request), "%s %s HTTP/1.1\r\nHost: a.example\r\nContent-Length: %zu\r\n\r\n%s", method,
+             what, strlen(body), body);
+    client_say(c, request);
+    assert_int_equal(client_answer(c, head, NULL), 200);
+    assert_true(client_has_field(head, "X-Accel-Buffering: no"));
+    assert_true(client_has_field(head, "Cache-Control: no-store"));
+    return c;
+}
+
+/* What has come of the stream's body, chunk heads taken out. */
+static char *body_of(struct client *c, size_t least)
+{
+    static char body[WIRE_TRACE];
+    size_t len = 0;
+    for (int i = 0; i < WIRE_TURNS && c->len < least && !c->eof; i++) {
+        wire_turn();
+        client_read(c);
+    }
+    wire_settle();
+    client_read(c);
+    char *at = (char *)c->in, *end = at + c->len;
+    while (at < end) {
+        size_t n = strtoul(at, &at, 16);
+        at += 2;
+        memcpy(body + len, at, n);
+        len += n;
+        at += n + 2;
+    }
+    body[len] = 0;
+    client_skip(c, c->len);
+    return body;
+}
+
+static unsigned post(const char *body)
+{
+    struct client *c = client_new();
+    char request[3000];
+    snprintf(request, sizeof(request), "POST /emulation HTTP/1.1\r\nHost: a.example\r\nContent-Length: %zu\r\n\r\n%s",
+             strlen(body), body);
+    client_say(c, request);
+    unsigned status = client_answer(c, NULL, NULL);
+    client_free(c);
+    return status;
+}
+
+TEST(centrifugal, streams_hear_what_is_sent_to_emulation)
+{
+    begin();
+    struct client *c = stream("POST", "/connection/http_stream", "{\"id\":1,\"connect\":{}}");
+    char session[100], letter[400];
+    const char *text = body_of(c, 10), *at = strstr(text, "\"session\":\"");
+    assert_non_null(at);
+    assert_int_equal(text[strlen(text) - 1], '\n');
+    snprintf(session, sizeof(session), "%.48s", at + 11);
+    assert_int_equal(session[47] != '"', 1);
+    snprintf(letter, sizeof(letter),
+             "{\"session\":\"%s\",\"node\":\"0000000000000000\",\"data\":\"{\\\"id\\\":2,\\\"ping\\\":{}}\\n{}\"}",
+             session);
+    assert_int_equal(post(letter), 204);
+    assert_string_equal(body_of(c, 10), "{\"id\":2,\"ping\":{}}\n");
+    static const char *const bad[] = { "{}", "[]", "x", "{\"session\":1,\"node\":\"\",\"data\":\"{}\"}",
+                                       "{\"session\":\"x\",\"node\":\"0000000000000000\",\"data\":\"\"}" };
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+        assert_int_equal(post(bad[i]), 400);
+    /* Another node, another secret, nobody's loop, no session at all. */
+    char *node = strstr(letter, "node") + 7;
+    node[0] = '1';
+    assert_int_equal(post(letter), 404);
+    node[0] = '0';
+    char *secret = strstr(letter, "session") + 10 + 47;
+    secret[0] ^= 1;
+    assert_int_equal(post(letter), 404);
+    secret[0] ^= 1;
+    secret[1 - 48] = '7';
+    assert_int_equal(post(letter), 404);
+    assert_int_equal(post("{\"session\":\"x\",\"node\":\"0000000000000000\",\"data\":\"{}\"}"), 404);
+    assert_string_equal(body_of(c, 0), "");
+    client_free(c);
+    ways_stop();
+}
+
+TEST(centrifugal, streams_end_with_a_disconnect)
+{
+    begin();
+    struct client *c = stream("POST", "/connection/http_stream", "{\"id\":1,\"ping\":{}}");
+    assert_string_equal(body_of(c, 10), "{\"push\":{\"disconnect\":{\"code\":3501,\"reason\":\"bad request\"}}}\n");
+    client_free(c);
+    c = stream("GET", "/connection/sse?cf_connect=%7B%22id%22%3A1%2C%22ping%22%3A%7B%7D%7D", "");
+    assert_string_equal(body_of(c, 10),
+                        "\ndata: {\"push\":{\"disconnect\":{\"code\":3501,\"reason\":\"bad request\"}}}\n\n");
+    client_free(c);
+    ways_stop();
+}
+
+TEST(centrifugal, who_only_listens_gets_pushes_bare)
+{
+    begin();
+    static const char *const ways_in[] = { "uni_http_stream", "uni_sse" };
+    static const char subs[] = "{\"subs\":{\"c\":{\"recover\":true}}}";
+    ways_publish("c", "1");
+    for (int i = 0; i < 2; i++) {
+        char path[100], expected[1000];
+        snprintf(path, sizeof(path), "/connection/%s", ways_in[i]);
+        struct client *c = stream("POST", path, subs);
+        snprintf(
+            expected, sizeof(expected),
+            "%s{\"connect\":{\"client\":\"" CLIENT "\",\"version\":\"duet " DUET_VERSION
+            "\",\"subs\":{\"c\":{\"recoverable\":true,\"positioned\":true,\"epoch\":\"aaaaaaaa\",\"recovered\":true,"
+            "\"was_recovering\":true,\"publications\":[" PUB(1) "]}},\"ping\":25,\"node\":\"0000000000000000\"}}%s",
+            i ? "\ndata: " : "", i ? "\n\n" : "\n");
+        char *text = body_of(c, 10);
+        char *rest = strstr(text, "{\"channel\":\"c\",\"join\":");
+        assert_non_null(rest);
+        rest[i ? -6 : 0] = '\0';
+        assert_string_equal(text, expected);
+        client_free(c);
+        ways.now_ms += 70000; /* the history is gone */
+        hub_tick(ways.site.hub);
+        hub_remove_history(ways.site.hub, "c", 1);
+        if (i == 0) {
+            ways.now_ms = 1000;
+            ways_stop();
+            begin();
+            ways_publish("c", "1");
+        }
+    }
+    ways_stop();
+    begin();
+    struct client *c = open_at("uni_websocket?cf_connect=%7B%22subs%22%3A%7B%22c%22%3A%7B%7D%7D%7D");
+    client_trace(c, 2);
+    assert_int_equal(strncmp(c->trace, "text '{\"connect\":{", 18), 0);
+    ways_publish("c", "1");
+    EXPECT_FRAMES(c, 1, "text '{\"channel\":\"c\",\"pub\":" PUB(1) "}'\n");
+    client_free(c);
+    c = open_at("uni_websocket");
+    say(c, "{\"subs\":{\"$c\":{}}}");
+    EXPECT_FRAMES(c, 1, "close 3507 'permission denied'\n");
+    client_free(c);
+    ways_stop();
+}
+
+/* Each allocation of a whole life fails once, and for ever: nothing is lost but the connection. */
+TEST(centrifugal, mem_1_each_allocation_fails)
+{
+    for (int for_ever = 0; for_ever < 2; for_ever++) {
+        unsigned long asked = 1;
+        for (unsigned long after = 0; after < asked; after++) {
+            begin();
+            struct client *c = open_at("websocket");
+            wire_settle();
+            static const char life[] = "{\"id\":1,\"connect\":{}}\n"
+                                       "{\"id\":2,\"subscribe\":{\"channel\":\"c\\u0061\",\"join_leave\":true}}\n"
+                                       "{\"id\":3,\"publish\":{\"channel\":\"ca\",\"data\":[1]}}\n"
+                                       "{\"id\":4,\"history\":{\"channel\":\"ca\",\"limit\":9}}\n"
+                                       "{\"id\":5,\"presence\":{\"channel\":\"ca\"}}\n"
+                                       "{\"id\":6,\"unsubscribe\":{\"channel\":\"ca\"}}";
+            uint8_t frame[1000];
+            size_t len = client_encode(frame, 0x81, life, sizeof(life) - 1);
+            client_send(c, frame, len);
+            mem_fail(after, for_ever);
+            for (int i = 0; i < 20; i++)
+                duet_loop_turn(wire.loop, 0);
+            asked = mem_fail_end();
+            client_free(c);
+            ways_stop();
+        }
+        assert_true(asked > 10);
+    }
+}
