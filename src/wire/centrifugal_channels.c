@@ -53,7 +53,7 @@ int centrifugal_may(const struct centrifugal *c, struct json_slice channel, enum
     if (options != NULL)
         *options = o;
     if (o == NULL)
-        return error;
+        return (int)error;
     bool subscribed = session_find(c->session, channel.text, channel.len) != NULL;
     if (c->claims != NULL && c->claims->caps_count > 0 &&
         (hub_caps_allow(c->claims->caps, c->claims->caps_count, channel.text, channel.len) & can[act]))
@@ -154,7 +154,7 @@ static void subscribed(struct session *s, uint64_t serial, const struct session_
     if (w == NULL)
         return;
     if (r->error != HUB_OK) {
-        centrifugal_fail(c, w->id, r->error);
+        centrifugal_fail(c, w->id, (int)r->error);
     } else {
         centrifugal_reply(c, &b, space, sizeof(space), w->id, CENTRIFUGAL_SUBSCRIBE);
         centrifugal_put_subscribed(&b, r, w->positioned, w->recoverable);

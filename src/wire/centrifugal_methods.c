@@ -28,7 +28,7 @@ static void published(duet_server *s, uint64_t id, uint64_t command, const struc
     if (result->error == HUB_OK)
         answer(c, (uint32_t)command, CENTRIFUGAL_PUBLISH, "{}");
     else
-        centrifugal_fail(c, (uint32_t)command, result->error);
+        centrifugal_fail(c, (uint32_t)command, (int)result->error);
 }
 
 static void publish_content(struct centrifugal *c, uint32_t id, struct json_slice channel,
@@ -86,7 +86,7 @@ static void paged(duet_server *s, uint64_t id, uint64_t command, const struct hu
         return;
     centrifugal_answered(c);
     if (page->error != HUB_OK) {
-        centrifugal_fail(c, (uint32_t)command, page->error);
+        centrifugal_fail(c, (uint32_t)command, (int)page->error);
         return;
     }
     centrifugal_reply(c, &b, space, sizeof(space), (uint32_t)command, CENTRIFUGAL_HISTORY);
