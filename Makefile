@@ -12,9 +12,10 @@ SECONDS ?= 60
 PAUSE_MS ?= 0
 SEEDS ?= 10000
 SEED ?=
+NAMES ?=
 E2E ?=
 
-.PHONY: all deps run test coverage conformance interop prove faults fuzz sim store bench soak install clean help
+.PHONY: all deps run test coverage conformance interop prove faults fuzz sim mutants store bench soak install clean help
 
 all:              ## build the release into build/release
 	@tools/deps build
@@ -63,6 +64,10 @@ faults:           ## faults and attacks at length; writes docs/faults.md
 	@tools/deps build test
 	@tools/build release
 	@tests/faults/run --long
+
+mutants:          ## break the code on purpose and see each gate turn red, an hour (NAMES="sim-pair" or --long)
+	@tools/deps build test conformance interop fuzz
+	@tests/mutants/run $(NAMES)
 
 fuzz:             ## run each fuzz target for SECONDS_EACH=60 (TARGETS="frame head" ENGINE=libfuzzer, msan or afl)
 	@tools/deps build fuzz $(ENGINE)
