@@ -52,8 +52,15 @@ rules() {
 table() {
     echo "## The rules of the RFCs, and the tests that name them"
     echo
-    echo "Level: M must, S should, y may. Side: S server, C client, B both."
-    echo
+    cat <<END
+Level: M must, S should, y may. Side: S server, C client, B both.
+
+Not there yet are three things. Rule 28: a client opens as many connections at once as its program asks for, and does not
+make those to one address wait for each other; programs that open many, such as \`duet bench\`, live by that. Rule 61:
+nothing in Duet relays frames; a message is taken in whole or in pieces, judged, and sent anew by the rules of a sender.
+Rules 114 to 124: WebSockets over HTTP/2 and HTTP/3, which Duet does not speak.
+
+END
     echo "| rule | where | level | side | what holds | tests |"
     echo "| --- | --- | --- | --- | --- | --- |"
     awk -F'|' 'NR == FNR { split($0, w, " "); place = substr($0, length(w[1]) + 2)
