@@ -4,9 +4,9 @@
  * resident memory is watched (MEM-8, CLS-11). After a quarter of the time it must have levelled off: it may grow by
  * 4 MiB more (queues in flight) and no further. What is in flight depends on how fast the machine is, so every three
  * seconds all connections are dropped, and memory is looked at when the server has let them go. The least of ten such
- * looks counts, since what is kept for reuse comes and goes. In half an hour and more the line through them, after that
- * quarter, may rise by 1 % at most. The server speaks HTTP and takes WebSockets at /channel/soak. After each two hundred
- * steps it rests for PAUSE_MS.
+ * looks counts, since what is kept for reuse comes and goes. In half an hour and more the line through them, after
+ * that quarter, may rise by 1 % at most. The server speaks HTTP and takes WebSockets at /channel/soak. After each two
+ * hundred steps it rests for PAUSE_MS.
  */
 #include <arpa/inet.h>
 #include <errno.h>
