@@ -6,7 +6,7 @@
  * JSON: the payload as it is, text as a string, binary as {"b64":"..."}. The id holds a position for each channel, in
  * the order of the request, so that an EventSource which comes back by itself (Last-Event-ID), or `?since=` the same,
  * gets what it missed, also after a restart of a server that keeps its history. Where that cannot be told completely,
- * there is first the event `duet.lost` with the data {"channel":"NAME"}. `&last=N` brings the newest N of each at first.
+ * there is first the event `duet.lost` with the data {"channel":"NAME"}. `&last=N` brings the newest N of each first.
  * The stream begins with a `retry` of one to three seconds, so that not all come back at once.
  */
 #ifndef WIRE_SSE_H
