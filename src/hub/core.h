@@ -111,6 +111,7 @@ struct session {
     struct subscription **subs;
     uint32_t sub_count, sub_cap;
     struct session *next, **link; /* of the same user, under session_lock */
+    bool listed; /* among its user's */
     char client[SESSION_CLIENT + 1];
 };
 

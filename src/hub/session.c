@@ -76,7 +76,8 @@ static int enlist(struct session *s)
     pthread_mutex_lock(&h->session_lock);
     int rc = join_user(h, s);
     pthread_mutex_unlock(&h->session_lock);
-    if (rc == 0)
+    s->listed = rc == 0;
+    if (s->listed)
         atomic_fetch_add(&h->session_count, 1);
     return rc;
 }
@@ -84,7 +85,7 @@ static int enlist(struct session *s)
 static void delist(struct session *s)
 {
     struct hub *h = s->hub;
-    if (s->link == NULL)
+    if (!s->listed)
         return;
     pthread_mutex_lock(&h->session_lock);
     leave_user(h, s);

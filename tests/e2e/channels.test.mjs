@@ -19,7 +19,7 @@ let server;
 let proxy;
 
 before(async () => {
-    server = await startDuet({ args: ["--root", quickstart] });
+    server = await startDuet({ args: ["--root", quickstart, "--threads", "4"] });
     proxy = await startProxy(server.port);
     browser = await launch();
 });
