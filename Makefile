@@ -3,6 +3,7 @@
 
 PREFIX ?= /usr/local
 ARGS ?=
+DATA ?= build/data
 PEERS ?=
 SECONDS_EACH ?= 60
 ENGINE ?= libfuzzer
@@ -24,10 +25,10 @@ all:              ## build the release into build/release
 deps:             ## install what building, running and testing need (Debian packages, npm ci)
 	@tools/deps build run test fuzz
 
-run:              ## build, then serve the built-in pages: http://127.0.0.1:8080 (ARGS="--listen ...")
+run:              ## build, then serve the built-in pages: http://127.0.0.1:8080 (ARGS="--listen ..."); keeps DATA=build/data
 	@tools/deps build run
 	@tools/build release
-	@exec build/release/duet serve $(ARGS)
+	@exec build/release/duet serve --data $(DATA) $(ARGS)
 
 test:             ## prove everything; the last line is `N passed, N failed`
 	@tests/run $(STAGES)

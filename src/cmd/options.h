@@ -6,6 +6,7 @@
 #include "cmd/cmdline.h"
 
 enum options_log { OPTIONS_LOG_BY_TTY, OPTIONS_LOG_JSON, OPTIONS_LOG_HUMAN };
+enum options_durability { OPTIONS_DURABILITY_NOT_SAID, OPTIONS_FSYNC, OPTIONS_BATCH, OPTIONS_MEMORY };
 enum options_deflate { OPTIONS_DEFLATE_NOT_SAID, OPTIONS_DEFLATE_ON, OPTIONS_DEFLATE_OFF };
 
 /* The strings are the arguments' own. */
@@ -16,6 +17,8 @@ struct options {
     long threads; /* 0: not said */
     int log; /* enum options_log */
     int deflate; /* enum options_deflate */
+    const char *data; /* the folder of the store; NULL: none */
+    int durability; /* enum options_durability */
     const char *config, *api_key_file; /* NULL: none */
     bool proxy_protocol, check, production, help;
 };

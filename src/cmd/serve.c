@@ -12,6 +12,7 @@
 #include "cmd/pages.h"
 #include "cmd/setup.h"
 #include "cmd/ticks.h"
+#include "engine/store.h"
 #include "wire/api.h"
 #include "wire/centrifugal.h"
 #include "wire/plain.h"
@@ -228,14 +229,42 @@ static int make_tls(struct site *site)
     return rc < 0 ? complain(why[0] ? why : duet_strerror(rc)) : 0;
 }
 
+static bool delivers_at_once(const struct hub_config *config)
+{
+    for (size_t i = 0; i < config->count; i++)
+        if (config->namespaces[i].deliver == HUB_DELIVER_AT_ONCE)
+            return true;
+    return false;
+}
+
+/* What keeps streams over restarts; --check leaves it to the server that may be using it. */
+static int make_engine(struct site *site, struct hub_config *config)
+{
+    const struct options *o = &site->options;
+    char why[STORE_WHY] = "";
+    if (o->data == NULL || o->check)
+        return 0;
+    struct store_config store = {
+        .dir = o->data,
+        .durability = (enum store_durability)(o->durability - OPTIONS_FSYNC),
+        .at_once = delivers_at_once(config),
+        .log = log_event,
+        .arg = site,
+    };
+    return store_new(&config->engine, &store, why) < 0 ? complain(why) : 0;
+}
+
 static int make_hub(struct site *site)
 {
     struct hub_config config = setup_hub(&site->setup);
     struct hub *hub;
     char why[HUB_WHY];
+    int rc = make_engine(site, &config);
+    if (rc != 0)
+        return rc;
     if (hub_new(&hub, &config, why) < 0)
         return complain(why);
-    int rc = wire_init(&site->wires, hub);
+    rc = wire_init(&site->wires, hub);
     site->wires.api_key = site->setup.api_key;
     site->wires.doors = site->setup.doors;
     site->wires.needs_token = !site->setup.config.clients.anonymous;
@@ -373,13 +402,18 @@ static int make_loop(struct site *site, const sigset_t *set)
     return rc < 0 ? complain(duet_strerror(rc)) : 0;
 }
 
-static int make_parts(struct site *site)
+/* Before anything that has something to tell. */
+static int make_journal(struct site *site)
 {
     bool human =
         site->options.log == OPTIONS_LOG_HUMAN || (site->options.log == OPTIONS_LOG_BY_TTY && isatty(STDERR_FILENO));
     int rc = journal_new(&site->journal, STDERR_FILENO, human ? DUET_LOG_HUMAN : DUET_LOG_JSON);
-    if (rc == 0)
-        rc = demo_new(&site->demo);
+    return rc < 0 ? complain(duet_strerror(rc)) : 0;
+}
+
+static int make_parts(struct site *site)
+{
+    int rc = demo_new(&site->demo);
     if (rc == 0)
         rc = ticks_new(&site->ticks, site->loop, site->wires.hub);
     if (rc == 0) {
@@ -520,6 +554,8 @@ int serve_main(int argc, char **argv)
         rc = check_root(site.options.root);
         if (rc == 0)
             rc = make_tls(&site);
+        if (rc == 0)
+            rc = make_journal(&site);
         if (rc == 0)
             rc = make_hub(&site);
         if (rc == 0)

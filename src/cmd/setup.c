@@ -57,6 +57,9 @@ static int put_together(struct setup *s)
     if (o->deflate == OPTIONS_DEFLATE_NOT_SAID)
         o->deflate = c->deflate ? OPTIONS_DEFLATE_ON : OPTIONS_DEFLATE_OFF;
     o->proxy_protocol |= c->proxy_protocol;
+    o->data = o->data ? o->data : c->store.data;
+    if (o->durability == OPTIONS_DURABILITY_NOT_SAID)
+        o->durability = OPTIONS_FSYNC + (int)c->store.durability;
     return o->pairs > 0 ? 0 : pair_up(s);
 }
 
@@ -110,7 +113,6 @@ static int check_missing(const struct setup *s, char why[SETUP_WHY])
         bool wanted;
         const char *what;
     } missing[] = {
-        { &c->store.engine, c->store.engine != CONFIG_MEMORY, "engine sqlite" },
         { &c->api.listen, c->api.listen != NULL, "an API with a listener of its own" },
         { &c->hooks.connect, c->hooks.connect || c->hooks.refresh, "hooks" },
         { &c->hooks.subscribe, c->hooks.subscribe || c->hooks.sub_refresh, "hooks" },

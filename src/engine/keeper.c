@@ -26,17 +26,19 @@ uint64_t keeper_clock(void)
     return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-static uint64_t wall_clock(void *arg)
+static uint64_t wall_clock(void)
 {
     struct timespec t;
-    (void)arg;
     clock_gettime(CLOCK_REALTIME, &t);
     return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
+/* The wall's clock of the start, and from then on the steady one: nobody puts it back. */
 static uint64_t now_ms(const struct keeper *k)
 {
-    return k->config.now_ms(k->config.arg);
+    if (k->config.now_ms != NULL)
+        return k->config.now_ms(k->config.arg);
+    return k->wall_ms + (keeper_clock() - k->steady_ms);
 }
 
 static void say(const struct keeper *k, duet_log_level level, const char *event, int error, const char *detail)
@@ -207,8 +209,8 @@ int keeper_open(struct keeper *k, const struct store_config *config, char *why)
     *k = (struct keeper){ .config = *config, .folder = { .fd = -1, .lock_fd = -1 } };
     pthread_mutex_init(&k->reading, NULL);
     pthread_mutex_init(&k->health, NULL);
-    if (k->config.now_ms == NULL)
-        k->config.now_ms = wall_clock;
+    k->wall_ms = wall_clock();
+    k->steady_ms = keeper_clock();
     if (k->config.retry_ms == 0)
         k->config.retry_ms = RETRY_MS;
     if (k->config.retain_ms == 0)

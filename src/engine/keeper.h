@@ -25,6 +25,7 @@
 struct keeper {
     struct store_config config;
     struct folder folder;
+    uint64_t wall_ms, steady_ms; /* when it was opened */
     bool begun;                            /* the start went well: there is something to stop in order */
     struct database *db;                   /* NULL while it has failed */
     struct touched *doubts;                /* channels of the transaction that was lost, as they were before it */

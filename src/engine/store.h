@@ -34,7 +34,8 @@ struct store_config {
     bool at_once;       /* some namespace delivers before its publication is kept, or may after a reload */
     size_t queue_bytes; /* of publications that wait, with what belongs to them: 64 MiB */
 
-    /* The hub's clock, in ms since 1970, which does not go back while the program runs; NULL: the system's. */
+    /* The hub's clock, in ms since 1970, which does not go back while the program runs; NULL: the system's at the
+     * start, and steady from there. */
     uint64_t (*now_ms)(void *arg);
     /* store_damaged, store_unclean, store_unavailable, store_available. Any thread; NULL: nobody listens. */
     void (*log)(void *arg, const duet_log_event *event);

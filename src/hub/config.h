@@ -18,7 +18,7 @@ enum { CONFIG_WHY = 300, CONFIG_MOST = 256 * 1024 };
 
 enum config_log { CONFIG_LOG_AUTO, CONFIG_LOG_JSON, CONFIG_LOG_HUMAN };
 enum config_engine { CONFIG_MEMORY, CONFIG_SQLITE };
-enum config_durability { CONFIG_FSYNC, CONFIG_BATCH };
+enum config_durability { CONFIG_FSYNC, CONFIG_BATCH, CONFIG_MEMORY_ONLY };
 
 struct config_tls {
     char *cert, *key;

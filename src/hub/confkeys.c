@@ -83,8 +83,8 @@ static const struct confkey store_keys[] = {
     IN(store, engine, CONF_CHOICE, .words = "memory sqlite", .shown = "memory", .fallback = true,
        .what = "A restart forgets them (memory), or they are on disk, in `data` (sqlite)."),
     IN(store, data, CONF_TEXT, .shown = "/var/lib/duet", .what = "The folder of engine sqlite; one server at a time."),
-    IN(store, durability, CONF_CHOICE, .words = "fsync batch", .shown = "fsync", .fallback = true,
-       .what = "A publication is acknowledged once it is on disk (fsync), or written soon (batch)."),
+    IN(store, durability, CONF_CHOICE, .words = "fsync batch memory", .shown = "fsync", .fallback = true,
+       .what = "A publication is acknowledged once it is on disk (fsync), 10 ms before (batch), or the system has it."),
     { NULL },
 };
 
