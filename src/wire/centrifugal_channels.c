@@ -18,51 +18,13 @@ struct centrifugal_wish {
 
 /* What it may. */
 
-static bool is_open(bool named, bool client, bool anonymous)
-{
-    return named ? client : anonymous;
-}
-
-static bool allows(const struct hub_options *o, enum centrifugal_act act, bool named, bool subscribed)
-{
-    switch (act) {
-    case CENTRIFUGAL_DO_SUBSCRIBE:
-        return is_open(named, o->allow_subscribe_for_client, o->allow_subscribe_for_anonymous);
-    case CENTRIFUGAL_DO_PUBLISH:
-        return is_open(named, o->allow_publish_for_client, o->allow_publish_for_anonymous) ||
-               (subscribed && o->allow_publish_for_subscriber);
-    case CENTRIFUGAL_DO_HISTORY:
-        return is_open(named, o->allow_history_for_client, o->allow_history_for_anonymous) ||
-               (subscribed && o->allow_history_for_subscriber);
-    default:
-        return is_open(named, o->allow_presence_for_client, o->allow_presence_for_anonymous) ||
-               (subscribed && o->allow_presence_for_subscriber);
-    }
-}
-
-int centrifugal_may(const struct centrifugal *c, struct json_slice channel, enum centrifugal_act act,
+int centrifugal_may(const struct centrifugal *c, struct json_slice channel, enum permit_act act,
                     const struct hub_options **options)
 {
-    static const unsigned can[] = { HUB_CAN_SUB, HUB_CAN_PUB, HUB_CAN_HST, HUB_CAN_PRS };
-    const struct hub *hub = session_hub(c->session);
-    struct hub_name name;
-    enum hub_error error;
-    size_t user_len;
-    const char *user = session_user(c->session, &user_len);
-    const struct hub_options *o = hub_judge(hub, channel.text, channel.len, &name, &error);
-    if (options != NULL)
-        *options = o;
-    if (o == NULL)
-        return (int)error;
-    bool subscribed = session_find(c->session, channel.text, channel.len) != NULL;
-    if (c->claims != NULL && c->claims->caps_count > 0 &&
-        (hub_caps_allow(c->claims->caps, c->claims->caps_count, channel.text, channel.len) & can[act]))
-        return HUB_OK;
-    if (act == CENTRIFUGAL_DO_SUBSCRIBE && name.is_private)
-        return HUB_ERROR_PERMISSION; /* that takes a token, which was looked at before */
-    if (act == CENTRIFUGAL_DO_SUBSCRIBE && o->allow_user_limited_channels && name.users != NULL)
-        return hub_name_lists(&name, user, user_len) ? HUB_OK : HUB_ERROR_PERMISSION;
-    return allows(o, act, user_len > 0, subscribed) ? HUB_OK : HUB_ERROR_PERMISSION;
+    struct permit_who who = { .claims = c->claims,
+                              .subscribed = session_find(c->session, channel.text, channel.len) != NULL };
+    who.user = session_user(c->session, &who.user_len);
+    return permit(session_hub(c->session), &who, channel.text, channel.len, act, options);
 }
 
 /* HUB_OK, an error or a disconnect; `claims` are to be ended either way. */
@@ -192,7 +154,7 @@ void centrifugal_subscribe(struct centrifugal *c, uint32_t id, const struct cent
 {
     const struct hub_options *o;
     struct hub_claims claims = { .expires_ms = 0 };
-    int error = r->type != 0 ? HUB_ERROR_NOT_AVAILABLE : centrifugal_may(c, r->channel, CENTRIFUGAL_DO_SUBSCRIBE, &o);
+    int error = r->type != 0 ? HUB_ERROR_NOT_AVAILABLE : centrifugal_may(c, r->channel, PERMIT_SUBSCRIBE, &o);
     if (r->type == 0 && o != NULL && is_subscribed(c, r->channel))
         error = HUB_ERROR_ALREADY;
     else if (r->type == 0 && o != NULL && r->token.len > 0)

@@ -19,6 +19,7 @@
 #include "hub/session.h"
 #include "wire/centrifugal_command.h"
 #include "wire/centrifugal_form.h"
+#include "wire/permit.h"
 #include "wire/wire.h"
 
 enum {
@@ -114,14 +115,8 @@ void centrifugal_sub_refresh(struct centrifugal *c, uint32_t id, const struct ce
 void centrifugal_wishes_free(struct centrifugal *c);
 int centrifugal_form_of(const struct centrifugal *c); /* the number of its form */
 /* What it may in a channel, besides what its tokens say. */
-enum centrifugal_act {
-    CENTRIFUGAL_DO_SUBSCRIBE,
-    CENTRIFUGAL_DO_PUBLISH,
-    CENTRIFUGAL_DO_HISTORY,
-    CENTRIFUGAL_DO_PRESENCE
-};
 /* HUB_OK, or why not. `options` may be NULL. */
-int centrifugal_may(const struct centrifugal *c, struct json_slice channel, enum centrifugal_act act,
+int centrifugal_may(const struct centrifugal *c, struct json_slice channel, enum permit_act act,
                     const struct hub_options **options);
 
 extern const struct session_calls centrifugal_calls[2]; /* of WebSockets, of streamed answers */

@@ -186,7 +186,7 @@ static void join_wanted(struct centrifugal *c, struct json_slice subs)
     while (c->join->code == 0 && json_next(&each, &name, &value)) {
         long len = name.len <= sizeof(unquoted) ? json_unquote(unquoted, name) : -1;
         struct json_slice channel = { unquoted, len > 0 ? (size_t)len : 0 };
-        int error = len > 0 ? centrifugal_may(c, channel, CENTRIFUGAL_DO_SUBSCRIBE, NULL) : HUB_ERROR_BAD_REQUEST;
+        int error = len > 0 ? centrifugal_may(c, channel, PERMIT_SUBSCRIBE, NULL) : HUB_ERROR_BAD_REQUEST;
         if (error != HUB_OK)
             c->join->code = why_not((enum hub_error)error);
         else

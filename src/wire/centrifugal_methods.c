@@ -56,7 +56,7 @@ static void publish(struct centrifugal *c, uint32_t id, const struct centrifugal
 {
     const struct hub_options *o;
     struct content content;
-    int error = r->type != 0 ? HUB_ERROR_NOT_AVAILABLE : centrifugal_may(c, r->channel, CENTRIFUGAL_DO_PUBLISH, &o);
+    int error = r->type != 0 ? HUB_ERROR_NOT_AVAILABLE : centrifugal_may(c, r->channel, PERMIT_PUBLISH, &o);
     if (error == HUB_OK && expired(c))
         error = HUB_ERROR_EXPIRED;
     if (error == HUB_OK && r->data.text == NULL)
@@ -130,7 +130,7 @@ static void history(struct centrifugal *c, uint32_t id, const struct centrifugal
     struct hub_history what = {
         .channel = r->channel.text, .len = r->channel.len, .limit = r->limit, .reverse = r->reverse
     };
-    int error = centrifugal_may(c, r->channel, CENTRIFUGAL_DO_HISTORY, &o);
+    int error = centrifugal_may(c, r->channel, PERMIT_HISTORY, &o);
     if (o != NULL && (o->history_size == 0 || o->history_ttl_ms == 0))
         error = HUB_ERROR_NOT_AVAILABLE;
     if (!read_since(r->since, &what)) {
@@ -160,7 +160,7 @@ static void presence(struct centrifugal *c, const struct centrifugal_command *co
     char space[1024];
     struct buf b;
     size_t users, clients;
-    int error = centrifugal_may(c, r->channel, CENTRIFUGAL_DO_PRESENCE, &o);
+    int error = centrifugal_may(c, r->channel, PERMIT_PRESENCE, &o);
     if (o != NULL && !o->presence)
         error = HUB_ERROR_NOT_AVAILABLE;
     if (error != HUB_OK) {

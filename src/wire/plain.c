@@ -4,7 +4,7 @@
 #include "base/mem.h"
 #include "hub/content.h"
 #include "hub/session.h"
-#include "wire/wire.h"
+#include "wire/guest.h"
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +16,7 @@ struct wish {
     bool envelope, recover, greeted, waits; /* waits: for the queue to drain */
     struct stream_position since;
     uint32_t last;
+    struct guest *guest; /* until the session has it, as its owner */
 };
 
 struct plain {
@@ -265,12 +266,27 @@ static void drained(duet_conn *c)
         subscribe(p);
 }
 
+static void expired(duet_server *s, uint64_t id)
+{
+    duet_conn *c = duet_conn_find(s, id);
+    if (c != NULL)
+        duet_close(c, HUB_DISCONNECT_EXPIRED, hub_code_text(HUB_DISCONNECT_EXPIRED));
+}
+
 static void opened(duet_conn *c)
 {
     struct plain *p = duet_data(c);
     duet_server *server = duet_server_of(c);
-    static const struct session_who nobody = { .user = "", .info = "" };
-    if (session_new(&p->session, wire_site_of(server)->hub, &calls, server, duet_id(c), &nobody, NULL) < 0)
+    struct guest *guest = p->wish->guest;
+    const struct session_who who = guest_who(guest);
+    int rc = session_new(&p->session, wire_site_of(server)->hub, &calls, server, duet_id(c), &who, guest);
+    if (rc == 0) {
+        p->wish->guest = NULL;
+        rc = guest_watch(guest, server, duet_id(c), expired);
+    }
+    if (rc == DUET_ERR_LIMIT)
+        duet_close(c, HUB_DISCONNECT_CONNECTIONS, hub_code_text(HUB_DISCONNECT_CONNECTIONS));
+    else if (rc < 0)
         duet_close(c, DUET_CODE_LATER, "out of memory");
     else
         subscribe(p);
@@ -308,13 +324,11 @@ static void message(duet_conn *c, const duet_msg *m)
     struct hub *hub = wire_site_of(duet_server_of(c))->hub;
     size_t len = strlen(p->channel);
     struct subscription *sub = p->session ? session_find(p->session, p->channel, len) : NULL;
-    enum hub_error error;
-    const struct hub_options *o = sub ? subscription_options(sub) : hub_options_of(hub, p->channel, len, &error);
     const struct hub_reply to = { .server = duet_server_of(c), .id = duet_id(c), .done = published };
     struct content content;
     if (p->session == NULL)
         return;
-    if (o == NULL || !wire_may_publish(o)) {
+    if (guest_may(session_owner(p->session), hub, p->channel, len, PERMIT_PUBLISH, sub != NULL, NULL) != HUB_OK) {
         refused(c, HUB_ERROR_PERMISSION);
         return;
     }
@@ -331,13 +345,20 @@ static void message(duet_conn *c, const duet_msg *m)
     content_fini(&content);
 }
 
+static void forget(struct plain *p)
+{
+    guest_free(p->session ? session_owner(p->session) : NULL);
+    guest_free(p->wish ? p->wish->guest : NULL);
+    session_free(p->session);
+    mem_free(p->channel);
+    mem_free(p->wish);
+}
+
 static void closed(duet_conn *c, const duet_closing *why)
 {
     struct plain *p = duet_data(c);
     (void)why;
-    session_free(p->session);
-    mem_free(p->channel);
-    mem_free(p->wish);
+    forget(p);
     p->session = NULL;
     p->channel = NULL;
     p->wish = NULL;
@@ -347,8 +368,7 @@ static const duet_handler handler = { .open = opened, .message = message, .drain
 
 /* The request. */
 
-/* False: it was answered. */
-static bool read_wish(duet_http *x, const duet_request *r, struct wish *w)
+static struct wire_refusal read_wish(const duet_request *r, struct wish *w)
 {
     char text[64];
     const char *id = duet_request_header(r, "last-event-id");
@@ -356,41 +376,37 @@ static bool read_wish(duet_http *x, const duet_request *r, struct wish *w)
     w->envelope = duet_request_offers(r, PLAIN_ENVELOPE);
     w->recover = len >= 0 || id != NULL;
     if (len >= 0 ? !wire_read_position(text, (size_t)len, &w->since)
-                 : id != NULL && !wire_read_position(id, strlen(id), &w->since)) {
-        duet_http_text(x, 400, "since is a position, EPOCH:OFFSET, as duet.v1 and /events tell it");
-        return false;
-    }
+                 : id != NULL && !wire_read_position(id, strlen(id), &w->since))
+        return (struct wire_refusal){ 400, "since is a position, EPOCH:OFFSET, as duet.v1 and /events tell it" };
     len = duet_request_param(r, "last", text, sizeof(text));
-    if (len == 0 || (len > 0 && strspn(text, "0123456789") != (size_t)len)) {
-        duet_http_text(x, 400, "last is a number: of the newest messages that come first");
-        return false;
-    }
+    if (len == 0 || (len > 0 && strspn(text, "0123456789") != (size_t)len))
+        return (struct wire_refusal){ 400, "last is a number: of the newest messages that come first" };
     unsigned long last = len > 0 ? strtoul(text, NULL, 10) : 0;
     w->last = last > UINT32_MAX ? UINT32_MAX : (uint32_t)last;
-    return true;
+    return (struct wire_refusal){ 0, NULL };
 }
 
 void plain_upgrade(duet_http *x, const duet_request *r)
 {
     struct plain *p = duet_http_data(x);
+    const struct wire_site *site = wire_site_of(duet_http_server(x));
     const char *name = duet_request_path(r) + strlen(PLAIN_PATH);
     struct wish wish = { .envelope = false };
-    struct wire_refusal no = wire_judge(wire_site_of(duet_http_server(x))->hub, name, strlen(name));
-    if (no.why != NULL) {
-        duet_http_text(x, no.status, no.why);
-        return;
-    }
-    if (!read_wish(x, r, &wish))
-        return;
+    struct wire_refusal no = guest_read(&wish.guest, site, r);
+    if (no.why == NULL)
+        no = guest_judge(wish.guest, site->hub, name, strlen(name));
+    if (no.why == NULL)
+        no = read_wish(r, &wish);
     p->channel = mem_strdup(name);
     p->wish = mem_dup(&wish, sizeof(wish));
+    if (no.why == NULL && (p->channel == NULL || p->wish == NULL))
+        no = wire_no_memory;
     p->wire.on = &handler;
-    if (p->channel != NULL && p->wish != NULL && duet_http_upgrade(x, wish.envelope ? PLAIN_ENVELOPE : NULL, NULL) == 0)
+    if (no.why == NULL && duet_http_upgrade(x, wish.envelope ? PLAIN_ENVELOPE : NULL, NULL) == 0)
         return;
-    p->wire.on = NULL;
+    guest_free(wish.guest);
     mem_free(p->channel);
     mem_free(p->wish);
-    p->channel = NULL;
-    p->wish = NULL;
-    duet_http_text(x, 503, "out of memory, try again later");
+    *p = (struct plain){ .channel = NULL };
+    wire_refuse(x, no.why ? &no : &wire_no_memory);
 }

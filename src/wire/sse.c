@@ -3,8 +3,8 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "hub/session.h"
+#include "wire/guest.h"
 #include "wire/query.h"
-#include "wire/wire.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +27,7 @@ struct events {
     struct session *session;
     uint32_t last;
     bool over; /* it is to end */
+    struct guest *guest;
     unsigned count;
     struct feed feeds[SSE_CHANNELS_MOST];
 };
@@ -94,6 +95,7 @@ static void events_free(struct events *e)
     if (e == NULL)
         return;
     session_free(e->session);
+    guest_free(e->guest);
     for (unsigned i = 0; i < e->count; i++)
         mem_free(e->feeds[i].name);
     mem_free(e);
@@ -296,7 +298,7 @@ void sse_tick(duet_server *s, uint64_t count)
 /* The request. */
 
 static const struct wire_refusal fine;
-static const struct wire_refusal no_memory = { 503, "out of memory, try again later" };
+static const struct wire_refusal too_many = { 429, "this user has too many connections" };
 
 static struct wire_refusal read_channels(struct events *e, const struct hub *hub, const duet_request *r)
 {
@@ -304,7 +306,7 @@ static struct wire_refusal read_channels(struct events *e, const struct hub *hub
     const char *at = duet_request_query(r);
     long len;
     while ((len = query_next(&at, "channel", name, sizeof(name))) != -1) {
-        struct wire_refusal no = wire_judge(hub, name, len < 0 ? sizeof(name) : (size_t)len);
+        struct wire_refusal no = guest_judge(e->guest, hub, name, len < 0 ? sizeof(name) : (size_t)len);
         if (no.why != NULL)
             return no;
         if (e->count == SSE_CHANNELS_MOST)
@@ -314,7 +316,7 @@ static struct wire_refusal read_channels(struct events *e, const struct hub *hub
                 return (struct wire_refusal){ 400, "a channel is named twice" };
         e->feeds[e->count].name = mem_strdup(name);
         if (e->feeds[e->count].name == NULL)
-            return no_memory;
+            return wire_no_memory;
         e->count++;
     }
     return e->count > 0 ? fine : (struct wire_refusal){ 400, "which channel? /events?channel=NAME" };
@@ -365,6 +367,14 @@ static int tell_retry(duet_http *x, const struct events *e)
     return duet_http_write(x, line, (size_t)len);
 }
 
+static void expired(duet_server *s, uint64_t id)
+{
+    duet_http *x = duet_http_find(s, id);
+    if (x != NULL)
+        cut(x);
+}
+
+/* False: it was refused, or has ended already. Takes `e` either way. */
 static bool begin(duet_http *x, struct events *e)
 {
     static const duet_header headers[] = {
@@ -373,17 +383,23 @@ static bool begin(duet_http *x, struct events *e)
         { "X-Accel-Buffering", "no" },
         { NULL, NULL },
     };
-    static const struct session_who nobody = { .user = "", .info = "" };
+    const struct session_who who = guest_who(e->guest);
     duet_server *server = duet_http_server(x);
     struct sse *s = duet_http_data(x);
-    struct hub *hub = wire_site_of(server)->hub;
-    if (session_new(&e->session, hub, &calls, server, duet_http_id(x), &nobody, e) < 0)
-        return false;
-    s->events = e;
-    s->wire.on = &handler;
-    if (duet_http_begin(x, 200, headers) == 0 && duet_http_subscribe(x, quiet_topic) == 0 && tell_retry(x, e) == 0)
+    int rc = session_new(&e->session, wire_site_of(server)->hub, &calls, server, duet_http_id(x), &who, e);
+    if (rc == 0)
+        rc = guest_watch(e->guest, server, duet_http_id(x), expired);
+    bool begun = rc == 0 && duet_http_begin(x, 200, headers) == 0;
+    if (begun && duet_http_subscribe(x, quiet_topic) == 0 && tell_retry(x, e) == 0) {
+        s->events = e;
+        s->wire.on = &handler;
         return true;
-    *s = (struct sse){ .events = NULL };
+    }
+    events_free(e);
+    if (begun)
+        duet_http_end(x);
+    else
+        wire_refuse(x, rc == DUET_ERR_LIMIT ? &too_many : &wire_no_memory);
     return false;
 }
 
@@ -391,17 +407,20 @@ void sse_http(duet_http *x, const duet_request *r)
 {
     struct events *e = mem_zalloc(sizeof(*e));
     if (e == NULL) {
-        duet_http_text(x, no_memory.status, no_memory.why);
+        wire_refuse(x, &wire_no_memory);
         return;
     }
-    struct wire_refusal no = read_request(e, wire_site_of(duet_http_server(x))->hub, r);
-    if (no.why == NULL && !begin(x, e))
-        no = no_memory;
+    const struct wire_site *site = wire_site_of(duet_http_server(x));
+    struct wire_refusal no = guest_read(&e->guest, site, r);
+    if (no.why == NULL)
+        no = read_request(e, site->hub, r);
     if (no.why != NULL) {
         events_free(e);
-        duet_http_text(x, no.status, no.why);
+        wire_refuse(x, &no);
         return;
     }
+    if (!begin(x, e))
+        return;
     duet_http_on_drain(x, drained);
     unsigned count = e->count;
     for (unsigned i = 0; i < count && events_of(x) == e; i++)

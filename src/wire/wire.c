@@ -213,20 +213,16 @@ bool wire_is_local(const duet_request *r)
     return from != NULL && host != NULL && strcasecmp(from + 3, host) == 0;
 }
 
-struct wire_refusal wire_judge(const struct hub *hub, const char *channel, size_t len)
-{
-    enum hub_error error;
-    const struct hub_options *o = hub_options_of(hub, channel, len, &error);
-    if (error == HUB_ERROR_UNKNOWN_CHANNEL)
-        return (struct wire_refusal){ 404, "there is no such namespace: what stands before the first ':'" };
-    if (o == NULL)
-        return (struct wire_refusal){ 404, "no channel has this name: 1 to 255 bytes, without control characters" };
-    if (!o->allow_subscribe_for_anonymous)
-        return (struct wire_refusal){ 403, "this channel is not open to everybody" };
-    return (struct wire_refusal){ 0, NULL };
-}
+const struct wire_refusal wire_no_memory = { 503, "out of memory, try again later" };
 
-bool wire_may_publish(const struct hub_options *o)
+void wire_refuse(duet_http *x, const struct wire_refusal *no)
 {
-    return o->allow_publish_for_anonymous || o->allow_publish_for_subscriber;
+    const duet_header headers[] = {
+        { "Content-Type", "text/plain; charset=utf-8" },
+        { no->status == 401 ? "WWW-Authenticate" : NULL, "Bearer" }, /* RFC 6750 3 */
+        { NULL, NULL },
+    };
+    char line[200];
+    int len = snprintf(line, sizeof(line), "%s\n", no->why);
+    duet_http_reply(x, no->status, headers, line, (size_t)len);
 }

@@ -70,9 +70,7 @@ struct wire_refusal {
     unsigned status;
     const char *why;
 };
-/* Whether somebody without a name may subscribe to this. */
-struct wire_refusal wire_judge(const struct hub *hub, const char *channel, size_t len);
-/* Whether he may publish there, being subscribed. */
-bool wire_may_publish(const struct hub_options *o);
+extern const struct wire_refusal wire_no_memory;
+void wire_refuse(duet_http *x, const struct wire_refusal *no);
 
 #endif

@@ -180,7 +180,7 @@ TEST(plain, doors_are_those_of_the_namespace)
     all[2].allow_publish_for_anonymous = false;
     ways_serve(all, 3, NULL);
     struct client *a = client_new();
-    assert_int_equal(ways_ask(a, "shut:c", NULL), 403);
+    assert_int_equal(ways_ask(a, "shut:c", NULL), 401);
     client_free(a);
     a = client_new();
     assert_int_equal(ways_ask(a, "other:c", NULL), 404);

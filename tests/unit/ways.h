@@ -75,7 +75,7 @@ static void ways_stop(void)
 /* The status of an upgrade to /channel/WHAT. */
 static inline unsigned ways_ask(struct client *c, const char *what, const char *fields)
 {
-    char request[600];
+    char request[8000];
     snprintf(request, sizeof(request),
              "GET /channel/%s HTTP/1.1\r\nHost: a.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
              "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s\r\n",
@@ -92,7 +92,7 @@ static inline struct client *ways_open_channel(const char *what, const char *fie
 }
 
 /* A channel's publications, as its own; tagged by nothing. */
-static void ways_publish(const char *channel, const char *text)
+static inline void ways_publish(const char *channel, const char *text)
 {
     hub_publish(ways.site.hub,
                 &(struct hub_publish){ .channel = channel,

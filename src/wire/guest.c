@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+#include "wire/guest.h"
+#include "base/mem.h"
+#include <string.h>
+#include <strings.h>
+
+struct guest {
+    struct hub_claims claims;
+    struct hub *hub;
+    duet_server *server;
+    duet_timer *timer; /* NULL: it does not end */
+    uint64_t id;
+    void (*expired)(duet_server *server, uint64_t id);
+};
+
+static const struct wire_refusal fine;
+static const struct wire_refusal no_memory = { 503, "out of memory, try again later" };
+
+enum { ROOM = HUB_TOKEN_MOST + 16, TIMER_MOST_MS = 3600 * 1000 };
+
+/* The token of the request in `out`, terminated; its length, 0: there is none. */
+static size_t find(const duet_request *r, char out[ROOM])
+{
+    static const char bearer[] = "bearer ", prefix[] = "token.";
+    const char *field = duet_request_header(r, "authorization");
+    if (field != NULL && strncasecmp(field, bearer, sizeof(bearer) - 1) == 0) {
+        size_t len = strlen(field + sizeof(bearer) - 1);
+        len = len < ROOM ? len : ROOM - 1;
+        memcpy(out, field + sizeof(bearer) - 1, len);
+        return len;
+    }
+    for (unsigned i = 0; duet_request_subprotocol(r, i, out, ROOM); i++)
+        if (strncmp(out, prefix, sizeof(prefix) - 1) == 0) {
+            size_t len = strlen(out) - (sizeof(prefix) - 1);
+            memmove(out, out + sizeof(prefix) - 1, len);
+            return len;
+        }
+    long len = duet_request_param(r, "token", out, ROOM);
+    return len > 0 ? (size_t)len : 0;
+}
+
+static struct wire_refusal judge_token(struct guest *g, const struct wire_site *site, const char *token, size_t len)
+{
+    int rc = site->doors == NULL ? HUB_DISCONNECT_TOKEN
+                                 : hub_doors_connection(site->doors, token, len, hub_now(site->hub), &g->claims);
+    switch (rc) {
+    case HUB_OK:
+        return fine;
+    case HUB_ERROR_TOKEN_EXPIRED:
+        return (struct wire_refusal){ 401, "the token has expired" };
+    case HUB_ERROR_INTERNAL:
+        return no_memory;
+    default:
+        return (struct wire_refusal){ 401, "the token is not good" };
+    }
+}
+
+struct wire_refusal guest_read(struct guest **out, const struct wire_site *site, const duet_request *r)
+{
+    char *token = mem_alloc(ROOM);
+    struct wire_refusal no = no_memory;
+    *out = NULL;
+    if (token == NULL)
+        return no;
+    size_t len = find(r, token);
+    if (len == 0) {
+        no = site->needs_token ? (struct wire_refusal){ 401, "nobody comes in without a token" } : fine;
+    } else if ((*out = mem_zalloc(sizeof(**out))) != NULL) {
+        (*out)->hub = site->hub;
+        no = judge_token(*out, site, token, len);
+    }
+    mem_free(token);
+    if (no.why != NULL) {
+        guest_free(*out);
+        *out = NULL;
+    }
+    return no;
+}
+
+void guest_free(struct guest *g)
+{
+    if (g == NULL)
+        return;
+    duet_timer_free(g->timer);
+    hub_claims_fini(&g->claims);
+    mem_free(g);
+}
+
+struct session_who guest_who(const struct guest *g)
+{
+    if (g == NULL || g->claims.user.at == NULL)
+        return (struct session_who){ .user = "",
+                                     .info = g && g->claims.info.at ? g->claims.info.at : "",
+                                     .info_len = g ? g->claims.info.len : 0 };
+    return (struct session_who){ .user = g->claims.user.at,
+                                 .user_len = g->claims.user.len,
+                                 .info = g->claims.info.at ? g->claims.info.at : "",
+                                 .info_len = g->claims.info.len };
+}
+
+int guest_may(const struct guest *g, const struct hub *hub, const char *channel, size_t len, enum permit_act act,
+              bool subscribed, const struct hub_options **options)
+{
+    struct session_who who = guest_who(g);
+    return permit(
+        hub,
+        &(struct permit_who){
+            .user = who.user, .user_len = who.user_len, .claims = g ? &g->claims : NULL, .subscribed = subscribed },
+        channel, len, act, options);
+}
+
+struct wire_refusal guest_judge(const struct guest *g, const struct hub *hub, const char *channel, size_t len)
+{
+    switch (guest_may(g, hub, channel, len, PERMIT_SUBSCRIBE, false, NULL)) {
+    case HUB_OK:
+        return fine;
+    case HUB_ERROR_UNKNOWN_CHANNEL:
+        return (struct wire_refusal){ 404, "there is no such namespace: what stands before the first ':'" };
+    case HUB_ERROR_PERMISSION:
+        if (g == NULL)
+            return (struct wire_refusal){ 401, "this channel is not open to everybody: come with a token" };
+        return (struct wire_refusal){ 403, "the token does not open this channel" };
+    default:
+        return (struct wire_refusal){ 404, "no channel has this name: 1 to 255 bytes, without control characters" };
+    }
+}
+
+/* The hub's clock may be another than the loop's, so it looks again. */
+static void look(void *arg)
+{
+    struct guest *g = arg;
+    uint64_t now = hub_now(g->hub), left = g->claims.expires_ms > now ? g->claims.expires_ms - now : 0;
+    if (left == 0)
+        g->expired(g->server, g->id);
+    else
+        duet_timer_set(g->timer, left < TIMER_MOST_MS ? (unsigned)left : TIMER_MOST_MS);
+}
+
+int guest_watch(struct guest *g, duet_server *server, uint64_t id, void (*expired)(duet_server *server, uint64_t id))
+{
+    if (g == NULL || g->claims.expires_ms == 0)
+        return 0;
+    g->server = server;
+    g->id = id;
+    g->expired = expired;
+    g->timer = duet_timer_new(duet_server_loop(server), look, g);
+    if (g->timer == NULL)
+        return DUET_ERR_NOMEM;
+    look(g);
+    return 0;
+}
