@@ -80,6 +80,19 @@ static void take_stream(struct channel *c, struct engine_load *l)
     heal(c);
 }
 
+/* The engine knows nothing of a channel that has had publications: they were forgotten for their age, or lost. Offsets
+ * of its epoch cannot go on, so that it begins a new one. */
+static int begin_anew(struct channel *c, struct engine_load *l)
+{
+    char epoch[STREAM_EPOCH + 1];
+    int rc = hub_epoch(c->hub, epoch);
+    if (rc == 0) {
+        stream_init(&l->stream, epoch);
+        take_stream(c, l);
+    }
+    return rc;
+}
+
 static void loaded(struct engine_load *l)
 {
     struct loading *loading = (struct loading *)l;
@@ -88,9 +101,11 @@ static void loaded(struct engine_load *l)
     struct waiter *w = c->waiting;
     c->waiting = NULL;
     c->waiting_last = &c->waiting;
-    c->state = l->error < 0 ? CHANNEL_NEW : CHANNEL_READY;
     if (l->error == 0 && l->found)
         take_stream(c, l);
+    else if (l->error == 0 && c->stream.top > 0)
+        l->error = begin_anew(c, l);
+    c->state = l->error < 0 ? CHANNEL_NEW : CHANNEL_READY;
     while (w != NULL) {
         struct waiter *next = w->next;
         w->loaded(c, w, l->error);

@@ -123,6 +123,8 @@ struct channel *hub_channel_known(struct hub *h, const char *name, size_t len);
 struct channel *hub_ref(struct channel *c);
 void hub_release(struct channel *c); /* not with its lock held */
 int hub_uuid(struct hub *h, char out[SESSION_CLIENT + 1]);
+/* A random word that nobody takes for a number. 0 or a negative error. */
+int hub_epoch(struct hub *h, char out[STREAM_EPOCH + 1]);
 
 /* channel.c: all with the channel's lock held */
 enum channel_use { CHANNEL_USE, CHANNEL_WAIT, CHANNEL_FAIL };

@@ -181,8 +181,7 @@ static void unlink_channel(struct hub *h, struct channel *c)
     atomic_fetch_sub(&h->channel_count, 1);
 }
 
-/* An epoch is a random word that nobody takes for a number. */
-static int make_epoch(struct hub *h, char out[STREAM_EPOCH + 1])
+int hub_epoch(struct hub *h, char out[STREAM_EPOCH + 1])
 {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
     uint8_t random[STREAM_EPOCH];
@@ -199,7 +198,7 @@ static struct channel *make_channel(struct hub *h, const struct hub_options *opt
 {
     char epoch[STREAM_EPOCH + 1];
     struct channel *c = mem_zalloc(sizeof(*c) + len);
-    if (c == NULL || make_epoch(h, epoch) < 0 || map_put(&h->channels, name, len, c) < 0) {
+    if (c == NULL || hub_epoch(h, epoch) < 0 || map_put(&h->channels, name, len, c) < 0) {
         mem_free(c);
         return NULL;
     }
