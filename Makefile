@@ -43,8 +43,9 @@ interop:          ## programs that nobody here wrote, as clients and servers (PE
 	@tools/build release
 	@tests/interop/everything $(PEERS)
 
-prove: test fuzz faults store  ## the test run, the fuzz targets, the faults at length, and ten times the seeds
+prove: test fuzz faults store  ## the test run, the fuzz targets, the faults at length, and ten times the seeds, and a thousand kills
 	@$(MAKE) --no-print-directory sim SEEDS=100000
+	@KILLS=1000 tests/e2e/test_killed.py
 
 coverage:         ## what the tests reach: build/coverage/html/index.html (E2E=1: the end-to-end tests, too)
 	@tools/deps build test

@@ -1,0 +1,239 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""
+STO-1: `duet serve --data` is killed (SIGKILL) at seeded moments, 50 times, and started again, while publishers publish
+by the API, each with a key and again until it is acknowledged, and subscribers of both plain ways come back with what
+they have. A checker knows every offset that anybody was told of: none is lost, doubled, reordered, or another thing than
+it was, and no epoch ends. KILLS=1000 for more, SEED=n for other moments.
+"""
+import asyncio
+import json
+import os
+import random
+import sys
+import tempfile
+import time
+
+import websockets
+from tools.local import BUILD, free_port
+
+SANITIZED = BUILD.name in ("asan", "tsan")
+KILLS = int(os.environ.get("KILLS", 8 if SANITIZED else 50))
+SEED = int(os.environ.get("SEED", 1))
+PATIENCE = 120
+CHANNELS = ("left", "right")
+PUBLISHERS = 3
+CONFIG = """channels:
+  history_size: 1000000
+  history_ttl: 10h
+  allow_recovery: true
+  allow_subscribe_for_anonymous: true
+  allow_publish_for_anonymous: true
+"""
+
+
+class Story:
+    """What everybody was told, by channel and offset."""
+
+    def __init__(self):
+        self.epochs = {}
+        self.told = {}      # (channel, offset): payload
+        self.where = {}     # (channel, payload): offset
+        self.acknowledged = 0
+
+    def tell(self, who, channel, epoch, offset, payload):
+        known = self.epochs.setdefault(channel, epoch)
+        assert known == epoch, f"{who}: {channel} was of epoch {known} and is of {epoch}"
+        told = self.told.setdefault((channel, offset), payload)
+        assert told == payload, f"{who}: {channel}:{offset} was {told} and is {payload}"
+        where = self.where.setdefault((channel, payload), offset)
+        assert where == offset, f"{who}: {payload} is at {where} and at {offset} of {channel}"
+
+    def top(self, channel):
+        return max((offset for name, offset in self.told if name == channel), default=0)
+
+
+class Server:
+    def __init__(self, folder):
+        self.port = free_port()
+        self.command = [str(BUILD / "duet"), "serve", "--listen", f"http://127.0.0.1:{self.port}", "--threads", "2",
+                        "--config", f"{folder}/duet.yaml", "--data", f"{folder}/data", "--log", "json"]
+        self.log = open(f"{folder}/log", "ab")
+        self.up = asyncio.Event()
+        self.over = False
+
+    async def start(self):
+        self.process = await asyncio.create_subprocess_exec(*self.command, stdout=self.log, stderr=self.log)
+        end = time.monotonic() + PATIENCE
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+                writer.close()
+                self.up.set()
+                return
+            except OSError:
+                assert self.process.returncode is None, f"the server ended with {self.process.returncode}"
+                assert time.monotonic() < end, "the server does not start"
+                await asyncio.sleep(0.01)
+
+    async def kill(self):
+        self.up.clear()
+        self.process.kill()
+        await self.process.wait()
+
+
+async def ask(server, method, params):
+    """The API's answer, or None when the server is not there to give one."""
+    body = json.dumps(params).encode()
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        try:
+            writer.write(b"POST /api/%s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s"
+                         % (method.encode(), len(body), body))
+            answer = await asyncio.wait_for(reader.read(), PATIENCE)
+        finally:
+            writer.close()
+    except OSError:
+        return None
+    head, _, text = answer.partition(b"\r\n\r\n")
+    if not head.startswith(b"HTTP/1.1 200"):
+        return None
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None  # it was cut
+
+
+async def publisher(server, story, number, stop):
+    rng = random.Random(SEED * 100 + number)
+    count = 0
+    while not stop.is_set():
+        channel = rng.choice(CHANNELS)
+        count += 1
+        key = f"{number}-{count}"
+        payload = key + "x" * rng.choice((0, 10, 1000))
+        while True:
+            await server.up.wait()
+            said = await ask(server, "publish", {"channel": channel, "data": payload, "idempotency_key": key})
+            if said and "result" in said:
+                story.tell("publisher", channel, said["result"]["epoch"], said["result"]["offset"], payload)
+                story.acknowledged += 1
+                break
+            # Not there, or the store has not taken it: again, until it has.
+            assert said is None or said["error"]["code"] == 100, said
+            await asyncio.sleep(0.005)
+
+
+class Subscriber:
+    def __init__(self, server, story, channel, name):
+        self.server, self.story, self.channel, self.name = server, story, channel, name
+        self.epoch, self.offset, self.visits = None, 0, 0
+
+    def take(self, offset, payload):
+        assert offset == self.offset + 1, f"{self.name} has {self.offset} and gets {offset}"
+        self.offset = offset
+        self.story.tell(self.name, self.channel, self.epoch, offset, payload)
+
+    async def run(self):
+        while not self.server.over:
+            await self.server.up.wait()
+            try:
+                self.visits += 1
+                await self.visit()
+            except (OSError, EOFError, asyncio.TimeoutError, websockets.exceptions.WebSocketException):
+                pass
+            await asyncio.sleep(0.002)
+
+
+class ByWebSocket(Subscriber):
+    async def visit(self):
+        since = f"?since={self.epoch}:{self.offset}" if self.epoch else ""
+        url = f"ws://127.0.0.1:{self.server.port}/channel/{self.channel}{since}"
+        async with websockets.connect(url, subprotocols=["duet.v1"], max_size=None, ping_interval=None) as ws:
+            hello = json.loads(await ws.recv())
+            if self.epoch:
+                assert hello["recovered"] is True, f"{self.name} is told that it cannot have everything"
+            else:
+                self.epoch, self.offset = hello["epoch"], hello["offset"]
+            async for text in ws:
+                said = json.loads(text)
+                self.take(said["offset"], said["data"])
+
+
+class ByEvents(Subscriber):
+    async def visit(self):
+        last = f"Last-Event-ID: {self.epoch}:{self.offset}\r\n" if self.epoch else ""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.server.port)
+        try:
+            writer.write(f"GET /events?channel={self.channel} HTTP/1.0\r\nHost: a\r\n{last}\r\n".encode())
+            position = None
+            while line := await reader.readline():
+                assert line.endswith(b"\n") or reader.at_eof()
+                if not line.endswith(b"\n"):
+                    return  # it was cut
+                line = line.decode().rstrip()
+                assert line != "event: duet.lost", f"{self.name} is told that it cannot have everything"
+                if line.startswith("id: "):
+                    position = line[4:].split(":")
+                elif line.startswith("data: "):
+                    assert position[0] == self.epoch
+                    self.take(int(position[1]), json.loads(line[6:]))
+                elif line == "" and position and self.epoch is None:
+                    self.epoch, self.offset = position[0], int(position[1])
+        finally:
+            writer.close()
+
+
+async def play(folder):
+    with open(f"{folder}/duet.yaml", "w") as config:
+        config.write(CONFIG)
+    rng = random.Random(SEED)
+    server, story, stop = Server(folder), Story(), asyncio.Event()
+    await server.start()
+    subscribers = [way(server, story, channel, f"{way.__name__} of {channel}")
+                   for way in (ByWebSocket, ByEvents) for channel in CHANNELS]
+    tasks = [asyncio.create_task(s.run()) for s in subscribers]
+    publishing = [asyncio.create_task(publisher(server, story, n, stop)) for n in range(PUBLISHERS)]
+
+    async def pause(seconds):
+        """Sleeps, unless something went wrong meanwhile."""
+        done, _ = await asyncio.wait(tasks + publishing, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
+        for task in done:
+            task.result()
+
+    for _ in range(KILLS):
+        await pause(rng.uniform(0.01, 0.25) * (4 if SANITIZED else 1))
+        await server.kill()
+        await server.start()
+    await pause(0.3)
+    stop.set()
+    await asyncio.wait_for(asyncio.gather(*publishing), PATIENCE)
+    end = time.monotonic() + PATIENCE
+    while any(s.offset < story.top(s.channel) for s in subscribers):
+        assert time.monotonic() < end, {s.name: (s.offset, story.top(s.channel)) for s in subscribers}
+        await pause(0.05)
+    for channel in CHANNELS:
+        kept = await ask(server, "history", {"channel": channel})
+        assert kept["result"]["offset"] == story.top(channel), "the stream ends where it was told to"
+    server.over = True
+    for task in tasks:
+        task.cancel()
+    server.process.terminate()
+    assert await server.process.wait() == 0, "the last one ends orderly"
+    return story, subscribers
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            story, subscribers = asyncio.run(play(folder))
+        except BaseException:
+            print(open(f"{folder}/log", errors="replace").read()[-4000:], file=sys.stderr)
+            raise
+    assert story.acknowledged > KILLS, "it published at all"
+    assert all(s.visits > KILLS / 4 for s in subscribers), "they were cut off at all"
+    print(f"ok - {KILLS} kills: {story.acknowledged} publications acknowledged and told to "
+          f"{len(subscribers)} subscribers once, in order, under one epoch each")
+
+
+main()
