@@ -53,8 +53,8 @@ static void node_fini(struct node *n)
 
 static void put_error(struct buf *b, enum hub_error error)
 {
-    buf_printf(b, "\"error\":{\"code\":%d,\"message\":\"%s\"%s}", error, hub_code_text(error),
-               hub_error_temporary(error) ? ",\"temporary\":true" : "");
+    buf_printf(b, "\"error\":{\"code\":%d,\"message\":\"%s\"%s}", (int)error, hub_code_text((int)error),
+               hub_error_temporary((int)error) ? ",\"temporary\":true" : "");
 }
 
 /* {"result":{...}}, {"METHOD":{...}} or {"error":{...}} */

@@ -236,7 +236,7 @@ static void subscribed(struct session *s, uint64_t tag, const struct session_sub
     if (r->error == HUB_ERROR_LIMIT)
         duet_close(c, DUET_CODE_LATER, "too many channels");
     else if (r->error != HUB_OK)
-        duet_close(c, close_code(r->error), hub_code_text(r->error));
+        duet_close(c, close_code(r->error), hub_code_text((int)r->error));
     else if (r->was_recovering && !r->recovered && !p->wish->envelope)
         duet_close(c, PLAIN_GONE, "what came since is not kept any more");
     else
@@ -299,11 +299,11 @@ static void refused(duet_conn *c, enum hub_error error)
     struct buf b;
     const char *protocol = duet_subprotocol(c);
     if (protocol == NULL || strcmp(protocol, PLAIN_ENVELOPE) != 0) {
-        duet_close(c, close_code(error), hub_code_text(error));
+        duet_close(c, close_code(error), hub_code_text((int)error));
         return;
     }
     buf_init(&b, NULL, 0);
-    buf_printf(&b, "{\"error\":{\"code\":%d,\"message\":\"%s\"}}", error, hub_code_text(error));
+    buf_printf(&b, "{\"error\":{\"code\":%d,\"message\":\"%s\"}}", (int)error, hub_code_text((int)error));
     duet_shared *m = wire_shared(&b);
     if (m != NULL)
         duet_send_shared(c, m);
