@@ -107,7 +107,7 @@ static void do_append(struct disk *d, struct engine_append *a, int error)
         error = DUET_ERR_STATE;
     if (error == 0 && k->top == k->cap) {
         k->cap = k->cap ? 2 * k->cap : 16;
-        k->all = realloc(k->all, k->cap * sizeof(struct publication *));
+        k->all = realloc(k->all, (size_t)k->cap * sizeof(struct publication *));
     }
     if (error == 0) /* a copy: what is on a disk is no memory of the server */
         k->all[k->top] = publication_new(&a->publication->is), k->all[k->top++]->offset = a->publication->offset;

@@ -32,12 +32,12 @@ static inline long naive_fossil_apply(char *out, size_t room, const char *source
             uint64_t from = naive_fossil_number(&at, end);
             if (at == end || *at++ != ',' || from + n > source_len || made + n > wanted)
                 return -1;
-            memcpy(out + made, source + from, n);
+            memcpy(out + made, source + from, (size_t)n);
             made += n;
         } else if (what == ':') {
             if (n > (uint64_t)(end - at) || made + n > wanted)
                 return -1;
-            memcpy(out + made, at, n);
+            memcpy(out + made, at, (size_t)n);
             made += n;
             at += n;
         } else {
