@@ -10,7 +10,8 @@
 struct centrifugal_wish {
     struct centrifugal_wish *next;
     uint64_t serial, expires_ms;
-    uint32_t id; /* of the command */
+    struct centrifugal_own *own; /* NULL: it gets what all get */
+    uint32_t id;                 /* of the command */
     bool positioned, recoverable;
     uint8_t len;
     char channel[];
@@ -42,11 +43,19 @@ static int judge_token(const struct centrifugal *c, const struct centrifugal_req
 
 /* Wishes. */
 
+static void wish_free(struct centrifugal_wish *w)
+{
+    if (w == NULL)
+        return;
+    centrifugal_own_free(w->own);
+    mem_free(w);
+}
+
 void centrifugal_wishes_free(struct centrifugal *c)
 {
     while (c->wishes != NULL) {
         struct centrifugal_wish *next = c->wishes->next;
-        mem_free(c->wishes);
+        wish_free(c->wishes);
         c->wishes = next;
     }
 }
@@ -121,28 +130,53 @@ static void subscribed(struct session *s, uint64_t serial, const struct session_
         centrifugal_reply(c, &b, space, sizeof(space), w->id, CENTRIFUGAL_SUBSCRIBE);
         centrifugal_put_subscribed(&b, r, w->positioned, w->recoverable);
         put_ttl(c, &b, w->expires_ms);
+        if (w->own != NULL)
+            centrifugal_own_begin(c, w->own, serial, &b, r);
+        else
+            centrifugal_put_publications(&b, r);
+        w->own = NULL;
         buf_puts(&b, "}}");
         centrifugal_send(c, &b);
     }
-    mem_free(w);
+    wish_free(w);
 }
 
 /* What it gets of what it asked for. */
-static void grant(const struct hub_options *o, const struct centrifugal_request *r, struct session_subscribe *what,
-                  struct centrifugal_wish *w)
+static void grant(const struct hub_options *o, const struct centrifugal_request *r, struct centrifugal_wish *w)
 {
     bool streams = o->history_size > 0 && o->history_ttl_ms > 0;
     bool asks = r->recoverable || r->recover;
     w->recoverable = streams && (o->force_recovery || (asks && (o->allow_recovery || o->cache)));
     w->positioned = w->recoverable || (streams && (o->force_positioning || (r->positioned && o->allow_positioning)));
-    what->recover = w->recoverable && r->recover;
-    what->from.offset = r->offset;
+}
+
+static void put_in(struct centrifugal *c, const struct centrifugal_request *r, const struct hub_claims *claims,
+                   struct centrifugal_wish *w)
+{
+    struct session_subscribe what = {
+        .channel = r->channel.text,
+        .len = r->channel.len,
+        .form = centrifugal_form_of(c),
+        .direct = w->own != NULL,
+        .recover = w->recoverable && r->recover,
+        .or_fail = r->flag & 2,
+        .from.offset = r->offset,
+        .join_leave = r->join_leave,
+        .chan_info = claims->info.at,
+        .chan_info_len = claims->info.len,
+        .expire_at_ms = claims->expires_ms,
+        .tag = w->serial,
+        .done = subscribed,
+        .wanted = wanted,
+    };
     if (r->epoch.len <= STREAM_EPOCH)
-        memcpy(what->from.epoch, r->epoch.text ? r->epoch.text : "", r->epoch.len);
+        memcpy(what.from.epoch, r->epoch.text ? r->epoch.text : "", r->epoch.len);
     else
-        what->from.offset = UINT64_MAX; /* an epoch that none of ours can be */
-    what->or_fail = r->flag & 2;
-    what->join_leave = r->join_leave;
+        what.from.offset = UINT64_MAX; /* an epoch that none of ours can be */
+    w->expires_ms = claims->expires_ms;
+    session_subscribe(c->session, &what);
+    if (claims->expires_ms > 0)
+        centrifugal_schedule(c);
 }
 
 static bool is_subscribed(const struct centrifugal *c, struct json_slice channel)
@@ -160,28 +194,18 @@ void centrifugal_subscribe(struct centrifugal *c, uint32_t id, const struct cent
     else if (r->type == 0 && o != NULL && r->token.len > 0)
         error = judge_token(c, r, &claims);
     struct centrifugal_wish *w = error == HUB_OK ? add_wish(c, id, r->channel) : NULL;
-    if (error == HUB_OK && w == NULL)
+    if (w != NULL) {
+        grant(o, r, w);
+        error = centrifugal_own_new(&w->own, o, r, w->positioned);
+    } else if (error == HUB_OK) {
         error = HUB_ERROR_INTERNAL;
+    }
     if (error == HUB_OK) {
-        struct session_subscribe what = {
-            .channel = r->channel.text,
-            .len = r->channel.len,
-            .form = centrifugal_form_of(c),
-            .chan_info = claims.info.at,
-            .chan_info_len = claims.info.len,
-            .expire_at_ms = claims.expires_ms,
-            .tag = w->serial,
-            .done = subscribed,
-            .wanted = wanted,
-        };
-        w->expires_ms = claims.expires_ms;
-        grant(o, r, &what, w);
-        session_subscribe(c->session, &what);
-        if (claims.expires_ms > 0)
-            centrifugal_schedule(c);
+        put_in(c, r, &claims, w);
     } else if (error >= 1000) {
         centrifugal_disconnect(c, error);
     } else {
+        wish_free(w ? take_wish(c, find_wish(c, w->serial)) : NULL);
         centrifugal_fail(c, id, error);
     }
     hub_claims_fini(&claims);
@@ -198,8 +222,9 @@ void centrifugal_unsubscribe(struct centrifugal *c, uint32_t id, const struct ce
     struct centrifugal_wish *w = take_wish(c, at);
     if (w != NULL)
         centrifugal_fail(c, w->id, HUB_ERROR_INTERNAL);
-    mem_free(w);
+    wish_free(w);
     session_unsubscribe(c->session, r->channel.text, r->channel.len);
+    centrifugal_own_sweep(c);
     centrifugal_reply(c, &b, space, sizeof(space), id, CENTRIFUGAL_UNSUBSCRIBE);
     buf_puts(&b, "{}}");
     centrifugal_send(c, &b);
@@ -270,6 +295,7 @@ static void unsubscribed(struct session *s, const char *channel, size_t len, boo
         centrifugal_disconnect(c, HUB_DISCONNECT_INSUFFICIENT);
         return;
     }
+    centrifugal_own_sweep(c);
     centrifugal_begin(c, &b, space, sizeof(space));
     centrifugal_put_push(&b, c->listens_only, channel, len, "unsubscribe");
     centrifugal_put_code(&b, code);
@@ -282,15 +308,9 @@ static void disconnect(struct session *s, int code)
     centrifugal_disconnect(session_owner(s), code);
 }
 
-const struct session_calls centrifugal_calls[2] = {
-    { .find = find,
-      .join = join_message,
-      .leave = leave_message,
-      .unsubscribed = unsubscribed,
-      .disconnect = disconnect },
-    { .find = find,
-      .join = join_stream,
-      .leave = leave_stream,
-      .unsubscribed = unsubscribed,
-      .disconnect = disconnect },
-};
+#define CALLS(way)                                                                                                     \
+    {                                                                                                                  \
+        .find = find, .join = join_##way, .leave = leave_##way, .publication = centrifugal_own_publication,            \
+        .joined = centrifugal_own_joined, .unsubscribed = unsubscribed, .disconnect = disconnect,                      \
+    }
+const struct session_calls centrifugal_calls[2] = { CALLS(message), CALLS(stream) };

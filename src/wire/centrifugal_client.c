@@ -78,6 +78,7 @@ void centrifugal_free(struct centrifugal *c)
     session_free(c->session);
     duet_timer_free(c->timer);
     centrifugal_wishes_free(c);
+    centrifugal_own_free_all(c);
     centrifugal_join_free(c);
     if (c->claims != NULL)
         hub_claims_fini(c->claims);

@@ -55,6 +55,7 @@ struct centrifugal {
     duet_timer *timer;
     struct centrifugal_wish *wishes; /* subscriptions that are not answered yet */
     struct centrifugal_join *join;   /* only while JOINING */
+    struct centrifugal_own *owns;    /* subscriptions with a delta or a filter */
     struct hub_claims *claims;       /* NULL: it has no token */
     struct buf later;                /* commands that wait to be read */
     uint64_t due_ms;                 /* WAITING: to be stale; later: the next ping; of the loop's clock */
@@ -118,6 +119,23 @@ int centrifugal_form_of(const struct centrifugal *c); /* the number of its form 
 /* HUB_OK, or why not. `options` may be NULL. */
 int centrifugal_may(const struct centrifugal *c, struct json_slice channel, enum permit_act act,
                     const struct hub_options **options);
+
+/* centrifugal_own.c: subscriptions that get what no other does, a delta or what passes a filter. */
+struct centrifugal_own;
+/* What a request asks for and the channel allows. HUB_OK, `out` NULL when it is nothing; or an error. */
+int centrifugal_own_new(struct centrifugal_own **out, const struct hub_options *o, const struct centrifugal_request *r,
+                        bool positioned);
+void centrifugal_own_free(struct centrifugal_own *own); /* NULL is fine */
+/* Its subscription begins, which has this tag: its part of the answer, and from then on it is the client's. */
+void centrifugal_own_begin(struct centrifugal *c, struct centrifugal_own *own, uint64_t tag, struct buf *b,
+                           const struct session_subscribed *r);
+/* Those whose subscription has ended are freed. */
+void centrifugal_own_sweep(struct centrifugal *c);
+void centrifugal_own_free_all(struct centrifugal *c);
+/* The session's calls `publication` and `joined`. */
+void centrifugal_own_publication(struct session *s, const struct subscription *sub, struct publication *p);
+void centrifugal_own_joined(struct session *s, const struct subscription *sub, bool joined, const char *info,
+                            size_t len);
 
 extern const struct session_calls centrifugal_calls[2]; /* of WebSockets, of streamed answers */
 

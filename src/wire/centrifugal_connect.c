@@ -125,6 +125,7 @@ static void joined(struct session *s, uint64_t tag, const struct session_subscri
         json_put_string(&c->join->subs, r->channel, r->len);
         buf_puts(&c->join->subs, ":");
         centrifugal_put_subscribed(&c->join->subs, r, r->positioned, r->recoverable);
+        centrifugal_put_publications(&c->join->subs, r);
         buf_puts(&c->join->subs, "}");
     } else if (r->error != HUB_ERROR_ALREADY && c->join->code == 0) {
         c->join->code = why_not(r->error);
@@ -135,10 +136,12 @@ static void joined(struct session *s, uint64_t tag, const struct session_subscri
 /* Where the client says that it stands in a channel that it is put into. False: it says nothing that can be read. */
 static bool read_position(struct json_slice subs, const char *channel, size_t len, struct session_subscribe *what)
 {
-    struct json_each each = json_each(subs);
+    struct json_each each = { .at = NULL };
     struct json_slice name, value;
     char unquoted[6 * HUB_NAME_MOST];
-    while (subs.text != NULL && json_next(&each, &name, &value)) {
+    if (subs.text != NULL)
+        each = json_each(subs);
+    while (json_next(&each, &name, &value)) {
         struct centrifugal_request r = { .memory = NULL };
         if (name.len > sizeof(unquoted) || json_kind_of(value) != '{' || json_unquote(unquoted, name) != (long)len ||
             memcmp(unquoted, channel, len) != 0)

@@ -71,6 +71,10 @@ void centrifugal_put_subscribed(struct buf *b, const struct session_subscribed *
     }
     put_flag(b, "recovered", r->recovered);
     put_flag(b, "was_recovering", r->was_recovering);
+}
+
+void centrifugal_put_publications(struct buf *b, const struct session_subscribed *r)
+{
     if (r->count == 0)
         return;
     centrifugal_put_key(b, "publications");

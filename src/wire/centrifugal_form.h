@@ -27,6 +27,8 @@ void centrifugal_end_push(struct buf *b, bool bare);
 
 /* What was subscribed to, with its braces open at the end: for more. `streams`: its position is told. */
 void centrifugal_put_subscribed(struct buf *b, const struct session_subscribed *r, bool positioned, bool recoverable);
+/* ,"publications":[...] behind that, each as it is; nothing when there are none. */
+void centrifugal_put_publications(struct buf *b, const struct session_subscribed *r);
 /* {"code":n,"reason":"..."} */
 void centrifugal_put_code(struct buf *b, int code);
 /* A reply that is an error. */

@@ -5,9 +5,7 @@ import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { after, afterEach, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { Centrifuge } from "centrifuge";
-import { EventSource } from "eventsource";
-import WebSocket from "ws";
+import { code, connected as connectedTo, disconnectAll, fresh, subscribed, subscription, told } from "./tools/centrifuge.mjs";
 import { startDuet, until } from "./tools/duet.mjs";
 import { startRelay } from "./tools/relay.mjs";
 
@@ -15,70 +13,18 @@ const TIMEOUT = { timeout: 60000 };
 const WAYS = ["websocket", "http_stream", "sse"];
 let server;
 let relay;
-let names = 0;
-let clients = [];
 
 before(async () => {
     server = await startDuet();
     relay = await startRelay(server.port);
 });
-afterEach(() => {
-    clients.forEach(c => c.disconnect());
-    clients = [];
-});
+afterEach(disconnectAll);
 after(async () => {
     await relay?.stop();
     await server?.stop();
 });
 
-const fresh = what => `${what}-${process.pid}-${++names}`;
-
-/* A client that writes down what it is told. */
-function client(way = "websocket", options = {}, at = server) {
-    const endpoint = `${way === "websocket" ? at.wsUrl : at.url}/connection/${way}`;
-    const c = new Centrifuge([{ transport: way, endpoint }], {
-        websocket: WebSocket,
-        eventsource: EventSource,
-        emulationEndpoint: `${at.url}/emulation`,
-        minReconnectDelay: 10,
-        maxReconnectDelay: 50,
-        ...options,
-    });
-    clients.push(c);
-    c.told = [];
-    for (const event of ["connecting", "connected", "disconnected", "error"])
-        c.on(event, context => c.told.push([event, context]));
-    return c;
-}
-
-const told = (c, event) => c.told.filter(([name]) => name === event).map(([, context]) => context);
-
-async function connected(way, options, at) {
-    const c = client(way, options, at);
-    c.connect();
-    await c.ready(10000);
-    return c;
-}
-
-/* A subscription that writes down what it is told. */
-function subscription(c, channel, options = {}) {
-    const sub = c.newSubscription(channel, options);
-    sub.told = [];
-    sub.came = [];
-    for (const event of ["subscribing", "subscribed", "unsubscribed", "publication", "join", "leave", "error"])
-        sub.on(event, context => sub.told.push([event, context]));
-    sub.on("publication", context => sub.came.push(context.data));
-    return sub;
-}
-
-async function subscribed(c, channel, options) {
-    const sub = subscription(c, channel, options);
-    sub.subscribe();
-    await sub.ready(10000);
-    return sub;
-}
-
-const code = wanted => error => error.code === wanted;
+const connected = (way, options = {}, at = server) => connectedTo(way, options, at);
 
 for (const way of WAYS)
     describe(`centrifuge over ${way}`, TIMEOUT, () => {

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: MIT */
+/* The unchanged npm `centrifuge` client against a server with tokens and namespaces; slow readers; and in Chromium. */
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { after, afterEach, before, describe, test } from "node:test";
+import WebSocket from "ws";
+import { launch, openWindow } from "./tools/browser.mjs";
+import { client, code, connected as connectedTo, disconnectAll, fresh, subscribed, subscription, token,
+         told } from "./tools/centrifuge.mjs";
+import { startDuet, until } from "./tools/duet.mjs";
+import { startRelay } from "./tools/relay.mjs";
+
+const TIMEOUT = { timeout: 60000 };
+const SECRET = "0123456789abcdef0123456789abcdef";
+const OPEN = `history_size: 20
+  history_ttl: 10m
+  allow_recovery: true
+  presence: true
+  join_leave: true
+  allow_subscribe_for_client: true
+  allow_publish_for_client: true
+  allow_history_for_client: true
+  allow_presence_for_client: true
+`;
+const CONFIG = folder => `origins: ["*"]
+tokens:
+  secret_file: ${join(folder, "secret")}
+clients:
+  expired_close_delay: 1s
+channels:
+  ${OPEN}
+namespaces:
+  - name: closed
+  - name: few
+    allow_user_limited_channels: true
+  - name: last
+    ${OPEN.replaceAll("\n", "\n  ")}
+    force_recovery_mode: cache
+  - name: delta
+    ${OPEN.replaceAll("\n", "\n  ")}
+    delta_publish: true
+    allowed_delta_types: [fossil]
+  - name: tags
+    ${OPEN.replaceAll("\n", "\n  ")}
+    allow_tags_filter: true
+`;
+
+let folder;
+let server;
+let relay;
+
+before(async () => {
+    folder = mkdtempSync(join(tmpdir(), "duet-e2e-"));
+    writeFileSync(join(folder, "secret"), SECRET, { mode: 0o600 });
+    writeFileSync(join(folder, "duet.yaml"), CONFIG(folder));
+    server = await startDuet({ args: ["--config", join(folder, "duet.yaml")] });
+    relay = await startRelay(server.port);
+});
+afterEach(disconnectAll);
+after(async () => {
+    await relay?.stop();
+    await server?.stop();
+    rmSync(folder, { recursive: true });
+});
+
+const connected = (way, user, options = {}, at = server) =>
+    connectedTo(way, { token: token(SECRET, { sub: user }), ...options }, at);
+
+/* A backend's publication. */
+async function publish(channel, data, more = {}) {
+    const answer = await fetch(`${server.url}/api/publish`,
+                               { method: "POST", body: JSON.stringify({ channel, data, ...more }) });
+    const { result } = await answer.json();
+    assert.ok(result);
+}
+
+for (const way of ["websocket", "http_stream", "sse"])
+    describe(`centrifuge with tokens over ${way}`, TIMEOUT, () => {
+        test("is who its token says, and others see it", async () => {
+            const a = await connectedTo(way, { token: token(SECRET, { sub: "ann", info: { name: "Ann" } }) }, server);
+            const channel = fresh("who");
+            await subscribed(a, channel);
+            const { clients } = await a.presence(channel);
+            const [entry] = Object.values(clients);
+            assert.deepEqual([entry.user, entry.connInfo], ["ann", { name: "Ann" }]);
+        });
+
+        test("a bad token is final, an expired one is renewed (HUB-10)", async () => {
+            const bad = client(way, { token: token("another secret of 32 bytes......", { sub: "ann" }) }, server);
+            bad.connect();
+            const [gone] = await until(() => told(bad, "disconnected").length && told(bad, "disconnected"), "it ends");
+            assert.deepEqual([gone.code, gone.reason], [3500, "invalid token"]);
+            let asked = 0;
+            const late = client(way, {
+                token: token(SECRET, { sub: "ann" }, -10),
+                getToken: async () => { asked++; return token(SECRET, { sub: "ann" }); },
+            }, server);
+            late.connect();
+            await late.ready(10000);
+            assert.equal(asked, 1);
+            assert.equal(told(late, "error")[0].error.code, 109);
+        });
+
+        test("brings a new token when the old one is over", async () => {
+            let asked = 0;
+            const a = client(way, {
+                token: token(SECRET, { sub: "ann" }, 1),
+                getToken: async () => { asked++; return token(SECRET, { sub: "ann" }, asked < 2 ? 1 : 3600); },
+            }, server);
+            a.connect();
+            await a.ready(10000);
+            await until(() => asked === 2, "it is asked twice");
+            assert.equal(told(a, "connected").length, 1);
+            assert.equal(told(a, "disconnected").length, 0);
+        });
+
+        test("is in the channels of its token, and recovers them after a cut", async () => {
+            const channel = fresh("server");
+            const a = await connectedTo(way, { token: token(SECRET, { sub: "ann", channels: [channel] }) }, relay);
+            assert.equal(told(a, "subscribed")[0].channel, channel);
+            await publish(channel, 1);
+            await until(() => a.came.length === 1, "it comes");
+            relay.cut();
+            await until(() => told(a, "connecting").length === 2, "the cut is noticed");
+            for (let n = 2; n <= 5; n++)
+                await publish(channel, n);
+            await until(() => a.came.length === 5, "all come");
+            assert.deepEqual(a.came, [1, 2, 3, 4, 5]);
+        });
+
+        test("a private channel takes a token for it", async () => {
+            const a = await connected(way, "ann");
+            const channel = `$${fresh("private")}`;
+            const outcome = async claims => {
+                const sub = subscription(a, channel, { token: token(SECRET, claims) });
+                sub.subscribe();
+                await until(() => sub.state !== "subscribing" || a.state !== "connected", "it is decided");
+                const last = sub.told.at(-1)[1];
+                a.removeSubscription(sub);
+                return last.code;
+            };
+            assert.equal(await outcome({ sub: "ann", channel }), undefined);
+            const forged = subscription(a, channel, { token: token("another secret of 32 bytes......", { sub: "ann", channel }) });
+            forged.subscribe();
+            await until(() => forged.state === "unsubscribed", "it is refused");
+            assert.equal(forged.told.at(-1)[1].code, 103);
+            a.removeSubscription(forged);
+            await outcome({ sub: "bob", channel });
+            assert.equal(told(a, "disconnected")[0].code, 3500);
+        });
+
+        test("permissions are the namespace's, and the users' in its name", async () => {
+            const a = await connected(way, "ann");
+            const verdict = async channel => {
+                const sub = subscription(a, channel);
+                sub.subscribe();
+                await until(() => sub.state !== "subscribing", "it is decided");
+                return sub.state === "subscribed" ? 0 : sub.told.at(-1)[1].code;
+            };
+            assert.equal(await verdict("closed:x"), 103);
+            assert.equal(await verdict("nowhere:x"), 102);
+            assert.equal(await verdict(`few:${fresh("x")}#bob,ann`), 0);
+            assert.equal(await verdict("few:x#bob"), 103);
+            await assert.rejects(a.publish("closed:x", 1), code(103));
+            await assert.rejects(a.history("closed:x"), code(108));
+        });
+
+        test("a cache brings the newest at once", async () => {
+            const channel = `last:${fresh("x")}`;
+            for (let n = 1; n <= 3; n++)
+                await publish(channel, n);
+            const a = await connected(way, "ann");
+            const sub = await subscribed(a, channel, { since: { offset: 0, epoch: "" }, recoverable: true });
+            await until(() => sub.came.length === 1, "it comes");
+            assert.deepEqual(sub.came, [3]);
+        });
+
+        test("deltas make the same payloads, also after a cut (HUB-17)", async () => {
+            const channel = `delta:${fresh("x")}`;
+            const a = await connected(way, "ann", {}, relay);
+            const sub = await subscribed(a, channel, { delta: "fossil", recoverable: true });
+            const players = ["ann", "bob", "çid", "𝄞"];
+            const states = Array.from({ length: 15 }, (_, n) => ({ score: n, team: n % 3 ? "red" : "blue\n", players }));
+            for (const state of states.slice(0, 5))
+                await publish(channel, state);
+            await until(() => sub.came.length === 5, "five come");
+            relay.cut();
+            await until(() => told(a, "connecting").length === 2, "the cut is noticed");
+            for (const state of states.slice(5, 10))
+                await publish(channel, state);
+            await until(() => sub.came.length === 10, "ten come");
+            for (const state of states.slice(10))
+                await publish(channel, state);
+            await until(() => sub.came.length === 15, "all come");
+            assert.deepEqual(sub.came, states);
+        });
+
+        test("a filter of tags lets through what it says", async () => {
+            const channel = `tags:${fresh("x")}`;
+            const a = await connected(way, "ann");
+            const sub = await subscribed(a, channel, { tagsFilter: { key: "symbol", cmp: "eq", val: "TEA" } });
+            for (let n = 0; n < 6; n++)
+                await publish(channel, n, { tags: { symbol: n % 2 ? "TEA" : "RUM" } });
+            await until(() => sub.came.length === 3, "three come");
+            assert.deepEqual(sub.came, [1, 3, 5]);
+            const other = subscription(a, fresh("nofilters"), { tagsFilter: { key: "a", cmp: "ex" } });
+            other.subscribe();
+            await until(() => other.state === "unsubscribed", "it is refused");
+            assert.equal(other.told.at(-1)[1].code, 107);
+        });
+    });
+
+test("whose token is over may not publish, and ends with 3005 (HUB-11)", TIMEOUT, async () => {
+    const socket = new WebSocket(`${server.wsUrl}/connection/websocket`);
+    const closed = new Promise(done => socket.on("close", done));
+    const errors = [];
+    const speak = () => socket.send(JSON.stringify({ id: 2, publish: { channel: "c", data: 1 } }));
+    socket.on("message", text => {
+        const reply = JSON.parse(text);
+        if (reply.id === 2)
+            errors.push(reply.error?.code ?? 0);
+        if (reply.connect)
+            assert.equal(reply.connect.expires, true);
+        if (reply.id)
+            setTimeout(speak, 20);
+    });
+    await new Promise(done => socket.once("open", done));
+    socket.send(JSON.stringify({ id: 1, connect: { token: token(SECRET, { sub: "ann" }, 1) } }));
+    assert.equal(await closed, 3005);
+    const over = errors.indexOf(110);
+    assert.ok(over > 0);
+    assert.ok(errors.slice(over).every(error => error === 110));
+});
+
+test("deltas are short on the wire, and whole after a new subscription", TIMEOUT, async () => {
+    const channel = `delta:${fresh("x")}`;
+    const socket = new WebSocket(`${server.wsUrl}/connection/websocket`);
+    const replies = [];
+    socket.on("message", text => replies.push(...text.toString().split("\n").map(JSON.parse)));
+    await new Promise(done => socket.once("open", done));
+    const ask = async (command, count = 1) => {
+        replies.length = 0;
+        socket.send(JSON.stringify(command));
+        return until(() => replies.length >= count && replies, "it is answered");
+    };
+    await ask({ id: 1, connect: { token: token(SECRET, { sub: "ann" }) } });
+    const wish = { channel, delta: "fossil", recoverable: true };
+    assert.equal((await ask({ id: 2, subscribe: wish }))[0].subscribe.delta, true);
+    const state = n => ({ score: n, text: "the same as before, ".repeat(5) });
+    replies.length = 0;
+    for (let n = 0; n < 3; n++)
+        await publish(channel, state(n));
+    await until(() => replies.length === 3, "three come");
+    const pubs = replies.map(reply => reply.push.pub);
+    assert.deepEqual(pubs.map(pub => pub.delta), [undefined, true, true]);
+    assert.equal(pubs[0].data, JSON.stringify(state(0)));
+    assert.ok(pubs[1].data.length < 30);
+    await ask({ id: 3, unsubscribe: { channel } });
+    const [{ subscribe }] = await ask({ id: 4, subscribe: { ...wish, recover: true, offset: 1 } });
+    assert.deepEqual(subscribe.publications.map(pub => pub.delta), [undefined, true]);
+    assert.equal(subscribe.publications[0].data, JSON.stringify(state(1)));
+    socket.close();
+});
+
+test("a slow reader is closed with 3008", TIMEOUT, async () => {
+    const channel = fresh("slow");
+    const socket = new WebSocket(`${server.wsUrl}/connection/websocket`, { perMessageDeflate: false });
+    const closed = new Promise(done => socket.on("close", (code, reason) => done([code, reason.toString()])));
+    await new Promise(done => socket.once("open", done));
+    socket.send(JSON.stringify({ id: 1, connect: { token: token(SECRET, { sub: "ann" }) } }));
+    await new Promise(done => socket.once("message", done));
+    socket.send(JSON.stringify({ id: 2, subscribe: { channel } }));
+    await new Promise(done => socket.once("message", done));
+    socket.pause();
+    const data = "x".repeat(60000);
+    for (let n = 0; n < 300; n++)
+        await publish(channel, data);
+    socket.resume();
+    assert.deepEqual(await closed, [3008, "slow"]);
+});
+
+describe("centrifuge in Chromium", TIMEOUT, () => {
+    let browser;
+    let site;
+    before(async () => {
+        const require = createRequire(import.meta.url);
+        const modules = {
+            "/centrifuge.js": readFileSync(join(dirname(require.resolve("centrifuge")), "index.mjs"), "utf8"),
+            "/events.js": "export default class EventEmitter {\n" +
+                "    on(name, f) { ((this.all ??= {})[name] ??= []).push(f); return this; }\n" +
+                "    emit(name, ...args) { for (const f of this.all?.[name] ?? []) f(...args); }\n" +
+                "    removeListener() {} removeAllListeners() {} once(name, f) { return this.on(name, f); }\n}\n",
+        };
+        const page = "<!doctype html><title>centrifuge</title><link rel=icon href=data:,>" +
+            '<script type=importmap>{"imports":{"events":"/events.js"}}</script>' +
+            '<script type=module>import { Centrifuge } from "/centrifuge.js"; window.Centrifuge = Centrifuge;</script>';
+        site = createServer((request, answer) => {
+            const text = modules[request.url];
+            answer.setHeader("Content-Type", text ? "text/javascript" : "text/html");
+            answer.end(text ?? page);
+        });
+        await new Promise(done => site.listen(0, "127.0.0.1", done));
+        browser = await launch();
+    });
+    after(async () => {
+        await browser?.close();
+        await new Promise(done => site.close(done));
+    });
+
+    for (const way of ["websocket", "http_stream", "sse"])
+        test(`over ${way}, from a page of another origin`, async () => {
+            const window = await openWindow(browser, `http://127.0.0.1:${site.address().port}/`);
+            const channel = fresh("page");
+            await window.page.waitForFunction(() => globalThis.Centrifuge);
+            await window.page.evaluate(async ({ way, server, channel, token }) => {
+                const base = way === "websocket" ? server.wsUrl : server.url;
+                const c = new Centrifuge([{ transport: way, endpoint: `${base}/connection/${way}` }],
+                                         { emulationEndpoint: `${server.url}/emulation`, token });
+                const sub = c.newSubscription(channel, { recoverable: true });
+                globalThis.came = [];
+                sub.on("publication", ({ data }) => globalThis.came.push(data));
+                sub.subscribe();
+                c.connect();
+                await sub.ready(10000);
+                await sub.publish({ from: "the page" });
+            }, { way, server: { url: server.url, wsUrl: server.wsUrl }, channel, token: token(SECRET, { sub: "ann" }) });
+            await publish(channel, { from: "the backend" });
+            await window.page.waitForFunction(() => globalThis.came.length === 2);
+            assert.deepEqual(await window.page.evaluate(() => globalThis.came),
+                             [{ from: "the page" }, { from: "the backend" }]);
+            await window.close();
+        });
+});
