@@ -55,7 +55,7 @@ static int date(struct reader *r, bool *has, uint64_t *ms, struct json_slice val
     if (json_kind_of(value) != '0' || !json_number(value, &seconds) || seconds > 253402300799.0)
         return wrong(r, why);
     *has = true;
-    *ms = seconds > 0 ? (uint64_t)(seconds * 1000) : 0;
+    *ms = seconds > 0 ? (uint64_t)(seconds * 1000 + 0.5) : 0; /* not a bit less than what was written */
     return 0;
 }
 
