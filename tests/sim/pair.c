@@ -759,6 +759,8 @@ static void play_to_the_end(void)
             cut();
         if (w.cut && steps > 2000) /* where nothing has a deadline, somebody gives up */
             w.side[0].over = w.side[1].over = true;
+        if (w.failing && steps > STEPS_MOST / 2) /* nor has who lacks memory even for a Close, and no pings */
+            w.cut = w.side[0].over = w.side[1].over = true;
         turn();
         if (dice_one_in(&w.dice, 2))
             advance();
