@@ -26,6 +26,7 @@ set(sim_calls
     pthread_create pthread_join pthread_cond_wait pthread_cond_signal pthread_cond_broadcast)
 
 sim_program(world SOURCES world.c ${sim_kernel} WRAPS ${sim_memory} ${sim_calls})
-sim_program(faults SOURCES faults.c faults_websocket.c faults_http.c faults_client.c faults_server.c stage.c ${sim_kernel}
-            WRAPS ${sim_memory} ${sim_calls})
+sim_program(faults SOURCES faults.c faults_websocket.c faults_http.c faults_client.c faults_server.c faults_hub.c
+                    disk.c stage.c ${sim_kernel}
+            WRAPS ${sim_memory} ${sim_calls} LIBRARIES duet_hub)
 sim_program(hub SOURCES hub.c disk.c ${sim_kernel} WRAPS ${sim_memory} ${sim_calls} LIBRARIES duet_hub)

@@ -25,6 +25,15 @@
 
 enum { CORE_TOPIC = 24 }; /* room for a topic's name */
 
+/* Something that is to be called on the loop of a connection or request, for sure: the first member of what it needs.
+ */
+struct posting {
+    struct posting *next;
+    duet_server *server;
+    uint64_t id;
+    void (*run)(duet_server *s, uint64_t id, void *posting); /* frees it */
+};
+
 struct hub {
     struct hub_config config;
     struct hub_options *namespaces;
@@ -42,6 +51,8 @@ struct hub {
     struct channel *newest; /* of all */
     struct channel *cursor; /* where hub_tick() goes on */
     uint64_t serials;
+
+    struct posting *unposted; /* for which there was no memory yet; under the lock */
 
     pthread_mutex_t session_lock;
     struct map users; /* by name, with their sessions */
@@ -111,7 +122,7 @@ struct session {
     struct subscription **subs;
     uint32_t sub_count, sub_cap;
     struct session *next, **link; /* of the same user, under session_lock */
-    bool listed; /* among its user's */
+    bool listed;                  /* among its user's */
     char client[SESSION_CLIENT + 1];
 };
 
@@ -125,6 +136,9 @@ void hub_release(struct channel *c); /* not with its lock held */
 int hub_uuid(struct hub *h, char out[SESSION_CLIENT + 1]);
 /* A random word that nobody takes for a number. 0 or a negative error. */
 int hub_epoch(struct hub *h, char out[STREAM_EPOCH + 1]);
+
+/* Takes it; any thread. Without memory to post it, the next ticks try again, and hub_stop() is the last. */
+void hub_post(struct hub *h, struct posting *p);
 
 /* channel.c: all with the channel's lock held */
 enum channel_use { CHANNEL_USE, CHANNEL_WAIT, CHANNEL_FAIL };

@@ -96,12 +96,54 @@ int hub_new(struct hub **out, const struct hub_config *config, char why[HUB_WHY]
     return 0;
 }
 
+static struct posting *take_unposted(struct hub *h)
+{
+    pthread_mutex_lock(&h->lock);
+    struct posting *all = h->unposted;
+    h->unposted = NULL;
+    pthread_mutex_unlock(&h->lock);
+    return all;
+}
+
+static void run_posting(duet_server *s, uint64_t id, void *arg)
+{
+    struct posting *p = arg;
+    p->run(s, id, p);
+}
+
+void hub_post(struct hub *h, struct posting *p)
+{
+    if (duet_post(p->server, p->id, run_posting, p) == 0)
+        return;
+    pthread_mutex_lock(&h->lock);
+    p->next = h->unposted;
+    h->unposted = p;
+    pthread_mutex_unlock(&h->lock);
+}
+
+/* What could not be posted: again, or for an id of no loop, or at the end, here, where it finds nobody. */
+static void post_again(struct hub *h, bool last)
+{
+    struct posting *p = take_unposted(h);
+    while (p != NULL) {
+        struct posting *next = p->next;
+        int rc = last ? DUET_ERR_GONE : duet_post(p->server, p->id, run_posting, p);
+        if (rc == DUET_ERR_NOMEM)
+            hub_post(h, p);
+        else if (rc < 0)
+            p->run(p->server, p->id, p);
+        p = next;
+    }
+}
+
 void hub_stop(struct hub *h)
 {
     if (h != NULL && h->config.engine != NULL)
         h->config.engine->ops->end(h->config.engine);
-    if (h != NULL)
-        h->config.engine = NULL;
+    if (h == NULL)
+        return;
+    h->config.engine = NULL;
+    post_again(h, true);
 }
 
 void hub_free(struct hub *h)
@@ -294,6 +336,7 @@ static struct channel *next_of_round(struct hub *h, bool begin)
 
 void hub_tick(struct hub *h)
 {
+    post_again(h, false);
     for (unsigned n = 0; n < TICK_CHANNELS; n++) {
         struct channel *c = next_of_round(h, n == 0);
         if (c == NULL)

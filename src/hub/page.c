@@ -58,7 +58,8 @@ static void give(struct hub_page *page, struct publication **all, const struct h
 }
 
 struct waiting {
-    struct waiter waiter; /* first */
+    struct posting posting; /* first */
+    struct waiter waiter;
     struct channel *channel;
     struct hub_history what;
     struct hub_pager to;
@@ -83,12 +84,9 @@ static void run_again(duet_server *server, uint64_t id, void *arg)
 
 static void loaded(struct channel *c, struct waiter *waiter, int error)
 {
-    struct waiting *w = (struct waiting *)waiter;
+    struct waiting *w = (struct waiting *)(void *)((char *)waiter - offsetof(struct waiting, waiter));
     w->error = error;
-    if (duet_post(w->to.server, w->to.id, run_again, w) == 0)
-        return;
-    hub_release(c);
-    mem_free(w);
+    hub_post(c->hub, &w->posting);
 }
 
 /* Takes the reference. */
@@ -99,7 +97,11 @@ static void read_page(struct channel *c, const struct hub_history *what, const s
     pthread_mutex_lock(&c->lock);
     struct waiting *w = c->state == CHANNEL_READY ? NULL : mem_alloc(sizeof(*w));
     if (w != NULL)
-        *w = (struct waiting){ .waiter.loaded = loaded, .channel = c, .what = *what, .to = *to };
+        *w = (struct waiting){ .posting = { .server = to->server, .id = to->id, .run = run_again },
+                               .waiter.loaded = loaded,
+                               .channel = c,
+                               .what = *what,
+                               .to = *to };
     enum channel_use use = channel_use(c, w ? &w->waiter : NULL);
     if (use == CHANNEL_USE)
         fill(c, what, &page, &all);

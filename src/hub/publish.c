@@ -10,7 +10,10 @@
 
 /* Answers. */
 
+/* One that comes later. It is made before anything happens, since nothing may be left without its answer. */
 struct answer {
+    struct posting posting; /* first */
+    struct answer *next;
     struct hub_reply to;
     struct hub_published result;
 };
@@ -18,8 +21,17 @@ struct answer {
 static void give_answer(duet_server *s, uint64_t id, void *arg)
 {
     struct answer *a = arg;
-    a->to.done(s, id, a->to.tag, &a->result);
+    if (a->to.done != NULL)
+        a->to.done(s, id, a->to.tag, &a->result);
     mem_free(a);
+}
+
+static struct answer *answer_new(const struct hub_reply *to)
+{
+    struct answer *a = mem_alloc(sizeof(*a));
+    if (a != NULL)
+        *a = (struct answer){ .posting = { .server = to->server, .id = to->id, .run = give_answer }, .to = *to };
+    return a;
 }
 
 static void answer(const struct hub_reply *to, const struct hub_published *result)
@@ -28,14 +40,13 @@ static void answer(const struct hub_reply *to, const struct hub_published *resul
         to->done(to->server, to->id, to->tag, result);
 }
 
-/* From another thread. Who cannot be told for want of memory asks again. */
-static void answer_later(const struct hub_reply *to, const struct hub_published *result)
+/* From another thread. Takes it. */
+static void answer_later(struct hub *h, struct answer *a, const struct hub_published *result)
 {
-    struct answer *a = to->done ? mem_alloc(sizeof(*a)) : NULL;
-    if (a == NULL)
-        return;
-    *a = (struct answer){ .to = *to, .result = *result };
-    if (duet_post(to->server, to->id, give_answer, a) < 0)
+    a->result = *result;
+    if (a->to.done != NULL)
+        hub_post(h, &a->posting);
+    else
         mem_free(a);
 }
 
@@ -54,36 +65,20 @@ static struct hub_published success(const struct channel *c, uint64_t offset)
 
 /* Flights. */
 
-struct more {
-    struct more *next;
-    struct hub_reply to;
-};
-
 struct flight {
     struct engine_append append; /* first */
     struct channel *channel;
-    struct retry *key; /* NULL: it has none */
-    struct hub_reply to;
-    struct more *more; /* who sent the same again meanwhile */
+    struct retry *key;      /* NULL: it has none */
+    struct answer *answers; /* to who sent it, and to who sent the same again meanwhile */
     bool told;
 };
 
-/* The same answer goes here as well. */
-static void flight_answer_more(struct flight *f, const struct hub_reply *to)
-{
-    struct more *m = to->done ? mem_alloc(sizeof(*m)) : NULL;
-    if (m == NULL)
-        return;
-    *m = (struct more){ .next = f->more, .to = *to };
-    f->more = m;
-}
-
 static void flight_free(struct flight *f)
 {
-    while (f->more != NULL) {
-        struct more *next = f->more->next;
-        mem_free(f->more);
-        f->more = next;
+    while (f->answers != NULL) {
+        struct answer *next = f->answers->next;
+        mem_free(f->answers);
+        f->answers = next;
     }
     publication_unref(f->append.publication);
     mem_free(f);
@@ -122,9 +117,11 @@ static void landed(struct engine_append *a)
         if (f->key != NULL)
             retries_drop(&c->retries, f->key);
     }
-    answer_later(&f->to, &result);
-    for (struct more *m = f->more; m != NULL; m = m->next)
-        answer_later(&m->to, &result);
+    while (f->answers != NULL) {
+        struct answer *next = f->answers->next;
+        answer_later(c->hub, f->answers, &result);
+        f->answers = next;
+    }
     pthread_mutex_unlock(&c->lock);
     flight_free(f);
     hub_release(c);
@@ -134,8 +131,12 @@ static struct flight *flight_new(struct channel *c, struct publication *p, struc
                                  const struct hub_reply *to)
 {
     struct flight *f = mem_zalloc(sizeof(*f));
-    if (f == NULL)
+    struct answer *a = answer_new(to);
+    if (f == NULL || a == NULL) {
+        mem_free(f);
+        mem_free(a);
         return NULL;
+    }
     p->offset = c->assigned + 1;
     f->append = (struct engine_append){
         .done = landed,
@@ -149,7 +150,7 @@ static struct flight *flight_new(struct channel *c, struct publication *p, struc
     memcpy(f->append.epoch, c->stream.epoch, sizeof(f->append.epoch));
     f->channel = hub_ref(c);
     f->key = key;
-    f->to = *to;
+    f->answers = a;
     if (key != NULL)
         key->flight = f;
     return f;
@@ -213,7 +214,12 @@ static int note_version(struct channel *c, const struct publication_parts *is)
 static bool repeat(struct channel *c, struct retry *key, const struct hub_reply *to, struct hub_published *result)
 {
     if (key->flight != NULL) {
-        flight_answer_more(key->flight, to);
+        struct answer *a = answer_new(to);
+        *result = refusal(HUB_ERROR_INTERNAL);
+        if (a == NULL)
+            return true;
+        a->next = key->flight->answers;
+        key->flight->answers = a;
         return false;
     }
     *result = success(c, key->offset);
@@ -259,26 +265,37 @@ static bool publish(struct channel *c, struct publication *p, bool skip_history,
 struct waiting {
     struct waiter waiter; /* first */
     struct publication *publication;
-    struct hub_reply to;
+    struct answer *answer;
     bool skip_history;
 };
+
+static void waiting_free(struct waiting *w)
+{
+    publication_unref(w->publication);
+    mem_free(w->answer);
+    mem_free(w);
+}
 
 static void go_on(struct channel *c, struct waiter *waiter, int error)
 {
     struct waiting *w = (struct waiting *)waiter;
     struct hub_published result = refusal(HUB_ERROR_INTERNAL);
-    if (error < 0 || publish(c, w->publication, w->skip_history, &w->to, &result))
-        answer_later(&w->to, &result);
-    publication_unref(w->publication);
-    mem_free(w);
+    if (error < 0 || publish(c, w->publication, w->skip_history, &w->answer->to, &result)) {
+        answer_later(c->hub, w->answer, &result);
+        w->answer = NULL;
+    }
+    waiting_free(w);
 }
 
 static struct waiting *waiting_new(struct publication *p, bool skip_history, const struct hub_reply *to)
 {
-    struct waiting *w = mem_alloc(sizeof(*w));
-    if (w == NULL)
+    struct waiting *w = mem_zalloc(sizeof(*w));
+    if (w == NULL || (w->answer = answer_new(to)) == NULL) {
+        mem_free(w);
         return NULL;
-    *w = (struct waiting){ .waiter.loaded = go_on, .publication = publication_ref(p), .to = *to };
+    }
+    w->waiter.loaded = go_on;
+    w->publication = publication_ref(p);
     w->skip_history = skip_history;
     return w;
 }
@@ -291,10 +308,8 @@ static bool publish_or_wait(struct channel *c, struct publication *p, bool skip_
     enum channel_use use = channel_use(c, w ? &w->waiter : NULL);
     if (use == CHANNEL_WAIT)
         return false;
-    if (w != NULL) {
-        publication_unref(w->publication);
-        mem_free(w);
-    }
+    if (w != NULL)
+        waiting_free(w);
     if (use == CHANNEL_USE)
         return publish(c, p, skip_history, to, result);
     *result = refusal(HUB_ERROR_INTERNAL);

@@ -224,10 +224,9 @@ static bool admit(struct session *s, struct channel *c, const struct session_sub
 /* What waits for its channel: a copy of the wish. */
 
 struct waiting {
-    struct waiter waiter; /* first */
+    struct posting posting; /* first */
+    struct waiter waiter;
     const struct session_calls *calls;
-    duet_server *server;
-    uint64_t id;
     struct channel *channel;
     struct session_subscribe what;
     int error;
@@ -284,13 +283,9 @@ static void run_again(duet_server *server, uint64_t id, void *arg)
 
 static void loaded(struct channel *c, struct waiter *waiter, int error)
 {
-    struct waiting *w = (struct waiting *)waiter;
+    struct waiting *w = (struct waiting *)(void *)((char *)waiter - offsetof(struct waiting, waiter));
     w->error = error;
-    if (duet_post(w->server, w->id, run_again, w) == 0)
-        return;
-    /* Nobody can be told without memory; a client asks again when it gets no answer. */
-    hub_release(c);
-    mem_free(w);
+    hub_post(c->hub, &w->posting);
 }
 
 static struct waiting *waiting_new(struct session *s, struct channel *c, const struct session_subscribe *what)
@@ -298,7 +293,10 @@ static struct waiting *waiting_new(struct session *s, struct channel *c, const s
     struct waiting *w = mem_zalloc(sizeof(*w) + what->len + what->chan_info_len);
     if (w == NULL)
         return NULL;
-    *w = (struct waiting){ .waiter.loaded = loaded, .calls = s->calls, .server = s->server, .id = s->id, .channel = c };
+    *w = (struct waiting){ .posting = { .server = s->server, .id = s->id, .run = run_again },
+                           .waiter.loaded = loaded,
+                           .calls = s->calls,
+                           .channel = c };
     w->what = *what;
     w->what.channel = w->bytes;
     w->what.chan_info = w->bytes + what->len;

@@ -90,9 +90,12 @@ static void do_load(struct disk *d, struct engine_load *l, int error)
         uint64_t from = k->top > l->most ? k->top - l->most : 0;
         stream_init(&l->stream, k->epoch);
         stream_resume(&l->stream, from, 0);
-        for (uint64_t o = from; o < k->top; o++) {
-            CHECK(stream_reserve(&l->stream) == 0);
-            stream_append(&l->stream, k->all[o], l->most, k->all[o]->is.time_ms);
+        for (uint64_t o = from; o < k->top && l->error == 0; o++) {
+            l->error = stream_reserve(&l->stream);
+            if (l->error < 0)
+                stream_fini(&l->stream); /* it is not taken */
+            else
+                stream_append(&l->stream, k->all[o], l->most, k->all[o]->is.time_ms);
         }
     }
     l->done(l);
@@ -109,8 +112,14 @@ static void do_append(struct disk *d, struct engine_append *a, int error)
         k->cap = k->cap ? 2 * k->cap : 16;
         k->all = realloc(k->all, (size_t)k->cap * sizeof(struct publication *));
     }
-    if (error == 0) /* a copy: what is on a disk is no memory of the server */
-        k->all[k->top] = publication_new(&a->publication->is), k->all[k->top++]->offset = a->publication->offset;
+    /* A copy: what is on a disk is no memory of the server. */
+    struct publication *copy = error == 0 ? publication_new(&a->publication->is) : NULL;
+    if (copy != NULL) {
+        copy->offset = a->publication->offset;
+        k->all[k->top++] = copy;
+    } else if (error == 0) {
+        error = DUET_ERR_NOMEM;
+    }
     a->error = error;
     a->done(a);
 }

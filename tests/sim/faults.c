@@ -212,6 +212,7 @@ int main(int argc, char **argv)
     each(http_scenarios, all[which].with, all[which].packed);
     each(client_scenarios, all[which].with, all[which].packed);
     each(server_scenarios, all[which].with, all[which].packed);
+    each(hub_scenarios, all[which].with, all[which].packed);
     stage_close_tls();
     CHECK(count.scenarios >= LEAST || !all[which].packed);
     printf("ok - sim_faults %s: %lu of %lu scenarios, %lu runs, %lu %s\n", all[which].name, count.played,

@@ -24,7 +24,8 @@ struct scenario {
 };
 #define EVERYWHERE (OVER_TCP | OVER_UNIX | OVER_TLS)
 
-extern const struct scenario websocket_scenarios[], http_scenarios[], client_scenarios[], server_scenarios[];
+extern const struct scenario websocket_scenarios[], http_scenarios[], client_scenarios[], server_scenarios[],
+    hub_scenarios[];
 
 struct visitor {
     duet_client *client;
