@@ -31,7 +31,7 @@ publish() {
 
 # field NAME: of an answer of the API.
 field() {
-    grep -oE "\"$1\":\"?[A-Za-z0-9]+" | head -1 | sed 's/.*[:"]//'
+    grep -oE "\"$1\":\"?[A-Za-z0-9_-]+" | head -1 | sed 's/.*[:"]//'
 }
 
 history() {
