@@ -61,7 +61,7 @@ static void ways_serve(const struct hub_options *namespaces, size_t count, struc
     assert_int_equal(hub_new(&hub, &config, why), 0);
     assert_int_equal(wire_init(&ways.site, hub), 0);
     wire_serve(WIRE_TCP, &(duet_server_config){ DUET_SERVER_CONFIG_INIT, .on = wire_handler, .arg = &ways,
-                                                .data_size = WIRE_DATA, .routes = routes, .deflate.on = false });
+                                                .data_size = WIRE_DATA, .routes = routes, .ping_ms = DUET_OFF });
     hub_attach(hub, wire.server);
 }
 
