@@ -342,6 +342,26 @@ TEST(centrifugal, silence_ends_with_its_code)
     ways_stop();
 }
 
+/* HUB-9 */
+TEST(centrifugal, who_was_disconnected_hears_nothing_more_and_is_not_there)
+{
+    begin();
+    struct client *c = connected();
+    size_t users;
+    ask(c, "{\"id\":2,\"subscribe\":{\"channel\":\"c\"}}", "{\"id\":2,\"subscribe\":{}}");
+    assert_int_equal(hub_presence(ways.site.hub, "c", 1, &users, NULL, NULL), 1);
+    say(c, "{\"send\":{}}");
+    wire_settle(); /* its Close is out, ours is not */
+    ways_publish("c", "late");
+    assert_int_equal(hub_presence(ways.site.hub, "c", 1, &users, NULL, NULL), 0);
+    wire_settle();
+    EXPECT_FRAMES(c, 1, "close 3508 'not available'\n");
+    client_read(c);
+    assert_int_equal(c->len, 0);
+    client_free(c);
+    ways_stop();
+}
+
 /* HUB-6 */
 TEST(centrifugal, a_storm_ends_the_connection_and_no_other)
 {
