@@ -223,7 +223,7 @@ static void ping(struct centrifugal *c, uint64_t now)
     char space[16];
     struct buf b;
     c->due_ms = now + site_of(c)->ping_ms;
-    if (!c->listens_only)
+    if (!c->listens_only && c->pong_ms == 0) /* pings may come faster than pongs are due */
         c->pong_ms = now + site_of(c)->pong_ms;
     centrifugal_begin(c, &b, space, sizeof(space));
     buf_puts(&b, "{}");
