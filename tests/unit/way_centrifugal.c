@@ -342,6 +342,41 @@ TEST(centrifugal, silence_ends_with_its_code)
     ways_stop();
 }
 
+/* HUB-17, sections 9 and 10 */
+TEST(centrifugal, deltas_begin_whole_and_filters_let_through)
+{
+    struct hub_options o = open_options();
+    o.allow_delta_fossil = o.delta_publish = o.allow_tags_filter = true;
+    ways_serve(&o, 1, NULL);
+    struct client *c = connected(), *f = connected();
+#define LONG "the same and the same and the same and the same "
+    ask(c, WISH(",\"delta\":\"fossil\",\"recoverable\":true"), HEAD ",\"delta\":true}}");
+    say(f, WISH(",\"tf\":{\"key\":\"k\",\"cmp\":\"ex\"}"));
+    client_trace(f, 1);
+    ways_publish("c", LONG "1");
+    ways_publish("c", LONG "2");
+    client_trace(c, 2);
+    assert_non_null(strstr(c->trace, "\"data\":\"\\\"" LONG "1\\\"\",\"offset\":1"));
+    assert_non_null(strstr(c->trace, ",\"delta\":true,\"offset\":2"));
+    LEAVE;
+    say(c, WISH(",\"delta\":\"fossil\",\"recover\":true,\"offset\":1"));
+    client_trace(c, 1);
+    assert_non_null(strstr(c->trace, "\"publications\":[{\"data\":\"\\\"" LONG "2\\\"\",\"offset\":2"));
+    hub_publish(ways.site.hub,
+                &(struct hub_publish){ .channel = "c",
+                                       .len = 1,
+                                       .parts = { .data = "7", .len = 1, .tags = "{\"k\":\"v\"}", .tags_len = 9 } },
+                NULL);
+    LEAVE;
+    client_trace(f, 1);
+    assert_non_null(strstr(f->trace, "\"data\":7,\"offset\":3,\"tags\":{\"k\":\"v\"}"));
+    ask(c, WISH(",\"delta\":\"fossil\",\"tf\":{\"key\":\"k\",\"cmp\":\"ex\"}"), BAD(2));
+    ask(c, WISH(",\"tf\":{\"cmp\":\"ex\",\"nodes\":1}"), BAD(2));
+    client_free(c);
+    client_free(f);
+    ways_stop();
+}
+
 /* HUB-9 */
 TEST(centrifugal, who_was_disconnected_hears_nothing_more_and_is_not_there)
 {
