@@ -60,7 +60,8 @@ if(NOT DUET_SANITIZE)
   set_target_properties(duet_shared PROPERTIES OUTPUT_NAME duet EXPORT_NAME duet VERSION ${PROJECT_VERSION}
                                                SOVERSION ${PROJECT_VERSION_MAJOR} LINK_DEPENDS ${export_map})
   target_link_libraries(duet_shared PRIVATE OpenSSL::SSL OpenSSL::Crypto ${compression} Threads::Threads)
-  target_link_options(duet_shared PRIVATE -Wl,--version-script=${export_map} -Wl,-z,defs)
+  target_link_options(duet_shared PRIVATE -Wl,--version-script=${export_map} -Wl,-z,defs
+                                                 -Wl,-Bsymbolic-functions)
   target_include_directories(duet_shared PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
                                                 $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 endif()

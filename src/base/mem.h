@@ -18,6 +18,24 @@ void *mem_dup(const void *from, size_t size);
 char *mem_strdup(const char *s);
 void mem_free(void *p); /* NULL is fine */
 
+/* From now on nobody may touch these bytes, or may again; AddressSanitizer sees to it, and nothing else does. For what
+ * lies in a pool. */
+#if defined(__SANITIZE_ADDRESS__)
+#define MEM_HIDES 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define MEM_HIDES 1
+#endif
+#endif
+#ifdef MEM_HIDES
+#include <sanitizer/asan_interface.h>
+#define mem_hide(p, size) ASAN_POISON_MEMORY_REGION(p, size)
+#define mem_show(p, size) ASAN_UNPOISON_MEMORY_REGION(p, size)
+#else
+#define mem_hide(p, size) ((void)(p), (void)(size))
+#define mem_show(p, size) ((void)(p), (void)(size))
+#endif
+
 /* From now on `after` allocations succeed and the next fails, alone or with all that follow. */
 void mem_fail(unsigned long after, bool for_ever);
 

@@ -94,7 +94,7 @@ void client_failed(duet_client *cl, int error, const char *detail)
 {
     if (cl->told)
         return;
-    unsigned status = cl->conn ? cl->conn->proto.status : 0;
+    unsigned status = cl->conn ? duet_proto_status(&cl->conn->proto) : 0;
     unsigned wait_ms = decide(cl, cl->config.retry && worth_another(cl, error, status), cl->failures);
     duet_failure f = { .error = error,
                        .status = status,
@@ -127,7 +127,7 @@ static void stream_unopened(duet_conn *c)
 {
     duet_client *cl = client_of(c);
     const char *reason;
-    if (c->stream.ops != &stream_tls_ops)
+    if (!c->stream.as->tls)
         return;
     if (tls_verdict_text(&cl->verdict, cl->tls_name, cl->detail, sizeof(cl->detail)))
         return;
@@ -196,10 +196,10 @@ static void host_init(duet_client *cl)
                                 .subprotocols = c->subprotocols,
                                 .headers = c->headers,
                                 .deflate = c->deflate };
-    proto_config_resolve(&h->proto, &proto);
-    h->loop = cl->loop;
+    proto_config_resolve(&h->home.config, &proto);
+    h->one = true;
     h->on = c->on;
-    h->chunks = &cl->group->pool;
+    h->home.chunks = &cl->group->pool;
     h->queue_soft = c->queue_soft;
     h->queue_max = c->queue_max == DUET_OFF ? 0 : c->queue_max;
     h->stall_ms = c->stall_ms;
@@ -210,6 +210,8 @@ static void host_init(duet_client *cl)
     h->gone = conn_gone;
     h->closed = websocket_closed;
     h->unopened = stream_unopened;
+    conn_host_init(h);
+    conn_host_start(h, cl->loop);
 }
 
 int client_set_url(duet_client *cl, const char *text, const char *tls_name, char *why)
@@ -239,7 +241,7 @@ int client_set_url(duet_client *cl, const char *text, const char *tls_name, char
     memcpy(cl->target, cl->url.root, root);
     if (len > 0)
         memcpy(cl->target + root, cl->url.target.at, len);
-    cl->host.proto.target = cl->target;
+    cl->host.home.config.target = cl->target;
     return 0;
 }
 
@@ -268,7 +270,7 @@ static int check_request(duet_client *cl, char *why)
     if (!extension_options_valid(&cl->config.deflate))
         return say(why, DUET_ERR_INVALID, "deflate has windows of 9 to 15 bits and levels up to 9");
     buf_init(&b, space, sizeof(space));
-    int rc = handshake_request(&b, &cl->host.proto, "");
+    int rc = handshake_request(&b, &cl->host.home.config, "");
     if (rc == 0 && b.failed)
         rc = DUET_ERR_NOMEM;
     buf_fini(&b);
@@ -410,7 +412,7 @@ const char *duet_client_url(const duet_client *cl)
 
 duet_client *duet_client_of(const duet_conn *c)
 {
-    return c->host->server == NULL ? client_of(c) : NULL;
+    return conn_host(c)->server == NULL ? client_of(c) : NULL;
 }
 
 void *duet_client_arg(const duet_client *cl)

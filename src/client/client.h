@@ -101,7 +101,7 @@ struct duet_client {
 
 static inline struct duet_client *client_of(const duet_conn *c)
 {
-    return (struct duet_client *)(void *)c->host;
+    return (struct duet_client *)(void *)conn_host(c);
 }
 
 /* group.c */

@@ -15,7 +15,7 @@ enum { BODY_MOST = 64 * 1024 };
 /* The head of the refusal is read, and stays in the proto: what follows is its body. */
 static void refusal_begin(duet_client *cl, duet_conn *c)
 {
-    const struct proto_opening *o = c->proto.opening;
+    const struct proto_opening *o = c->proto.busy->opening;
     const char *value;
     size_t len;
     unsigned from = 0;
@@ -74,14 +74,14 @@ static void take_input(duet_conn *c, duet_input *in)
     duet_client *cl = client_of(c);
     duet_event ev;
     if (!cl->refused) {
-        int rc = duet_proto_recv(&c->proto, in, c->host->loop->now_ms, &ev);
+        int rc = duet_proto_recv(&c->proto, in, conn_host(c)->loop->now_ms, &ev);
         if (rc == 1) {
             cl->state = CLIENT_OPEN;
             websocket_opened(c);
         }
         if (rc >= 0)
             return;
-        if (rc != DUET_ERR_HANDSHAKE || c->proto.status < 200) {
+        if (rc != DUET_ERR_HANDSHAKE || duet_proto_status(&c->proto) < 200) {
             conn_kill(c, rc);
             return;
         }
@@ -122,7 +122,7 @@ static void when_drained(duet_conn *c)
 static void when_ended(duet_conn *c, int error)
 {
     duet_client *cl = client_of(c);
-    const struct proto_opening *o = c->proto.opening;
+    const struct proto_opening *o = c->proto.busy->opening;
     char line[CLIENT_DETAIL] = "";
     if (cl->next_url != NULL) {
         if (!cl->freed)
@@ -132,7 +132,7 @@ static void when_ended(duet_conn *c, int error)
     if (cl->detail[0] != 0)
         memcpy(line, cl->detail, sizeof(line));
     else if (cl->refused)
-        snprintf(line, sizeof(line), "the server answered %u instead of 101", c->proto.status);
+        snprintf(line, sizeof(line), "the server answered %u instead of 101", duet_proto_status(&c->proto));
     else if (error == DUET_ERR_HANDSHAKE && o != NULL && o->error != NULL)
         snprintf(line, sizeof(line), "%s", o->error);
     else if (error == DUET_ERR_TLS && tls_verdict_text(&cl->verdict, cl->tls_name, line, sizeof(line)))
@@ -159,23 +159,22 @@ static void note_peer(duet_conn *c, int fd)
     socklen_t len = sizeof(at);
     if (getpeername(fd, (struct sockaddr *)&at, &len) < 0)
         return;
+    struct http_address a;
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)&at;
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&at;
     if (at.ss_family == AF_INET) {
-        const struct sockaddr_in *in = (const struct sockaddr_in *)&at;
-        http_address_from_ipv4((const uint8_t *)&in->sin_addr, &c->address);
-        c->port = ntohs(in->sin_port);
-        c->by_ip = true;
+        http_address_from_ipv4((const uint8_t *)&v4->sin_addr, &a);
+        conn_note_address(c, &a, ntohs(v4->sin_port));
     } else if (at.ss_family == AF_INET6) {
-        const struct sockaddr_in6 *in = (const struct sockaddr_in6 *)&at;
-        memcpy(c->address.bytes, &in->sin6_addr, sizeof(c->address.bytes));
-        c->port = ntohs(in->sin6_port);
-        c->by_ip = true;
+        memcpy(a.bytes, &v6->sin6_addr, sizeof(a.bytes));
+        conn_note_address(c, &a, ntohs(v6->sin6_port)); /* without memory it has none to show */
     }
 }
 
 duet_conn *opening_conn(duet_client *cl, int fd)
 {
     static _Atomic uint64_t ids;
-    duet_conn *c = conn_new(&cl->host, fd, &stream_tcp_ops, NULL);
+    duet_conn *c = conn_new(&cl->host, fd);
     if (c == NULL) {
         client_failed(cl, DUET_ERR_NOMEM, NULL);
         return NULL;
@@ -191,13 +190,13 @@ static int prepare(duet_client *cl, duet_conn *c)
 {
     int rc = 0;
     cl->state = CLIENT_OPENING;
-    c->phase = &opening_phase;
+    conn_busy(c)->phase = &opening_phase;
     if (cl->url.secure) {
         c->secure = true;
-        rc = stream_tls_start(&c->stream, tls_connect(cl->tls, cl->tls_name, cl->strayed, &cl->verdict));
+        rc = stream_tls_start(&c->stream, cl->loop, tls_connect(cl->tls, cl->tls_name, cl->strayed, &cl->verdict));
     }
     if (rc == 0)
-        rc = proto_init_client(&c->proto, &cl->host.proto, c, cl->loop->now_ms);
+        rc = proto_open_client(&c->proto, cl->loop->now_ms);
     if (rc < 0)
         conn_kill(c, rc);
     return rc;

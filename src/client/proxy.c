@@ -121,7 +121,7 @@ static void stop(duet_client *cl)
 
 static void queue(duet_conn *c, const void *data, size_t len)
 {
-    int rc = outq_copy(&c->proto.out, data, len, NULL, 0);
+    int rc = outq_copy(&c->proto.busy->out, data, len, NULL, 0);
     if (rc < 0)
         conn_kill(c, rc);
     else
@@ -354,7 +354,7 @@ void proxy_start(duet_client *cl, int fd)
     duet_conn *c = opening_conn(cl, fd);
     if (c == NULL)
         return;
-    c->phase = &proxy_phase;
+    conn_busy(c)->phase = &proxy_phase;
     cl->talk = mem_zalloc(sizeof(*cl->talk));
     if (cl->talk == NULL) {
         conn_kill(c, DUET_ERR_NOMEM);

@@ -44,8 +44,8 @@ static bool refuse(duet_client *cl, unsigned status, const char *because)
 
 bool redirect_take(duet_client *cl, duet_conn *c)
 {
-    const struct proto_opening *o = c->proto.opening;
-    unsigned status = c->proto.status, from = 0;
+    const struct proto_opening *o = c->proto.busy->opening;
+    unsigned status = duet_proto_status(&c->proto), from = 0;
     char text[URL_MOST];
     const char *value, *wrong;
     size_t len;
@@ -76,7 +76,7 @@ static void keep_plain_headers(duet_client *cl)
             if (strcasecmp(h->name, names[i]) == 0)
                 cl->plain[count++] = *h;
     cl->plain[count] = (duet_header){ NULL, NULL };
-    cl->host.proto.headers = cl->plain;
+    cl->host.home.config.headers = cl->plain;
 }
 
 /* The environment may name another proxy for the new URL, or none. As client_set_url(). */
@@ -131,7 +131,7 @@ int redirect_home(duet_client *cl, char *why)
 {
     cl->hops = 0;
     cl->strayed = false;
-    cl->host.proto.headers = cl->config.headers;
+    cl->host.home.config.headers = cl->config.headers;
     int rc = cl->moved ? lead_to(cl, cl->home, cl->home_name, why) : 0;
     if (rc == 0)
         cl->moved = false;

@@ -13,10 +13,9 @@ struct conn_stash {
     uint8_t data[];
 };
 
-static void conn_ready(struct watch *w, uint32_t events);
+static void conn_ready(struct spot *s, uint32_t events);
 static void conn_turn(struct task *t);
-static void conn_free(struct task *t);
-static void conn_due(struct timer *t);
+static void conn_due(struct tick *t);
 static void stash_free(duet_conn *c);
 
 static duet_conn *of_task(struct task *t)
@@ -24,49 +23,150 @@ static duet_conn *of_task(struct task *t)
     return (duet_conn *)(void *)((char *)t - offsetof(duet_conn, turn));
 }
 
-duet_conn *conn_new(struct conn_host *host, int fd, const struct stream_ops *ops, void *tls)
+void conn_host_init(struct conn_host *host)
 {
-    duet_conn *c = mem_zalloc(sizeof(*c) + host->data_size);
+    if (host->home.chunks == NULL)
+        host->home.chunks = &host->pool;
+    host->home.busy_size = sizeof(struct conn_busy);
+    host->home.rare_size = sizeof(struct conn_rare);
+    host->home.embedded = true;
+    host->home.arg_offset = offsetof(duet_conn, proto);
+    host->slots.size = CONN_SIZE(host->data_size);
+    host->slots.kept = offsetof(duet_conn, proto);
+}
+
+void conn_host_start(struct conn_host *host, duet_loop *loop)
+{
+    host->loop = loop;
+    loop->ready = conn_ready;
+    loop->wheel.due = conn_due;
+}
+
+/* Its memory, and in a host with slots its number in the id. */
+static duet_conn *take_slot(struct conn_host *host)
+{
+    uint32_t number;
+    if (host->one)
+        return mem_zalloc(host->slots.size);
+    duet_conn *c = slots_take(&host->slots, &number);
+    if (c == NULL)
+        return NULL;
+    if (number != UINT32_MAX)
+        c->id = (uint64_t)number << 8 | host->index;
+    conn_new_id(c);
+    return c;
+}
+
+static void give_slot(struct conn_host *host, duet_conn *c)
+{
+    if (host->one)
+        mem_free(c);
+    else
+        slots_give(&host->slots, c);
+}
+
+duet_conn *conn_new(struct conn_host *host, int fd)
+{
+    duet_conn *c = take_slot(host);
     if (c == NULL) {
-        struct stream s = { .ops = ops, .tls = tls, .loop = host->loop };
-        ops->close(&s, fd);
+        close(fd);
         return NULL;
     }
-    c->host = host;
-    c->stream =
-        (struct stream){ .watch = { .fd = fd, .ready = conn_ready }, .ops = ops, .tls = tls, .loop = host->loop };
+    c->stream = (struct stream){ .watch = { .fd = fd, .plain = true }, .as = &stream_tcp };
     c->turn.run = conn_turn;
-    c->reap.run = conn_free;
-    c->timer.due = conn_due;
-    c->born_ms = c->since_ms = host->loop->now_ms;
+    c->timer.plain = 1;
     c->reason = DUET_REASON_other;
-    outq_init(&c->proto.out, host->chunks);
+    c->born = (uint32_t)(host->loop->now_ms / BORN_MS);
+    if (proto_init(&c->proto, &host->home, host->loop->now_ms) < 0) {
+        c->stream.watch.fd = -1;
+        give_slot(host, c);
+        close(fd);
+        return NULL;
+    }
+    struct conn_busy *b = conn_busy(c);
+    b->born_ms = b->since_ms = host->loop->now_ms;
     return c;
 }
 
 static void conn_free(struct task *t)
 {
-    duet_conn *c = (duet_conn *)(void *)((char *)t - offsetof(duet_conn, reap));
-    loop_not_at_end(c->host->loop, &c->turn);
-    timer_cancel(&c->host->loop->wheel, &c->timer);
+    duet_conn *c = of_task(t);
+    struct conn_host *host = conn_host(c);
+    tick_cancel(&host->loop->wheel, &c->timer);
+    if (conn_busy(c) != NULL) {
+        stash_free(c);
+        mem_free(conn_busy(c)->parked);
+    }
+    if (host->gone)
+        host->gone(c);
     proto_fini(&c->proto);
-    stash_free(c);
-    mem_free(c->parked);
-    if (c->host->gone)
-        c->host->gone(c);
-    mem_free(c);
+    give_slot(host, c);
+}
+
+void conn_rest(duet_conn *c)
+{
+    struct conn_busy *b = conn_busy(c);
+    if (b == NULL || c->state != CONN_ACTIVE || c->traced || c->choked || conn_phase(c) != &conn_websocket ||
+        conn_host(c)->reading == c || task_queued(&c->turn))
+        return;
+    if (b->stash != NULL || b->again || b->again_due || b->gave_up || b->congested || b->out_waits || b->at_end)
+        return;
+    if (!proto_rests(&c->proto))
+        return;
+    b->served = 0; /* as it was before */
+    b->unsent = 0;
+    b->ping_us = 0;
+    b->phase = NULL;
+    proto_sleep(&c->proto);
+}
+
+void conn_carry(duet_conn *c, enum conn_count which)
+{
+    if (proto_need_rare(&c->proto) == 0) /* without memory it counts from zero again */
+        conn_rare(c)->over[which]++;
+}
+
+uint64_t conn_counted(const duet_conn *c, enum conn_count which)
+{
+    uint64_t over = conn_rare(c) ? conn_rare(c)->over[which] : 0;
+    return over << 32 | c->counts[which];
+}
+
+int conn_note_address(duet_conn *c, const struct http_address *a, uint16_t port)
+{
+    static const uint8_t v4[12] = { [10] = 0xff, [11] = 0xff };
+    bool short_form = memcmp(a->bytes, v4, sizeof(v4)) == 0;
+    if (!short_form && proto_need_rare(&c->proto) < 0)
+        return DUET_ERR_NOMEM;
+    if (short_form)
+        memcpy(c->address, a->bytes + sizeof(v4), sizeof(c->address));
+    else
+        conn_rare(c)->address = *a;
+    c->from = short_form ? FROM_IPV4 : FROM_IPV6;
+    c->stream.watch.user = port;
+    return 0;
+}
+
+bool conn_address(const duet_conn *c, struct http_address *a, uint16_t *port)
+{
+    *port = c->stream.watch.user;
+    if (c->from == FROM_IPV4)
+        http_address_from_ipv4(c->address, a);
+    else if (c->from == FROM_IPV6)
+        *a = conn_rare(c)->address;
+    return c->from != FROM_UNIX;
 }
 
 int conn_start(duet_conn *c, const struct conn_phase *phase)
 {
-    c->phase = phase;
-    int rc = loop_watch(c->host->loop, &c->stream.watch, LOOP_IN);
+    conn_busy(c)->phase = phase;
+    int rc = spot_watch(conn_host(c)->loop, &c->stream.watch, LOOP_IN);
     if (rc < 0) {
         int fd = c->stream.watch.fd;
         c->stream.watch.fd = -1;
-        c->stream.ops->close(&c->stream, fd);
+        c->stream.as->ops->close(&c->stream, fd);
         c->state = CONN_DEAD;
-        conn_free(&c->reap);
+        conn_free(&c->turn);
         return rc;
     }
     conn_schedule(c);
@@ -76,40 +176,52 @@ int conn_start(duet_conn *c, const struct conn_phase *phase)
 /* The application hears of the end once. */
 static void tell(duet_conn *c)
 {
-    if (c->told || c->phase == NULL)
+    if (c->told || (c->proto.busy != NULL && conn_busy(c)->phase == NULL && !c->opened))
         return;
     c->told = true;
-    c->phase->ended(c, c->error);
+    conn_phase(c)->ended(c, conn_error(c));
 }
 
 void conn_kill(duet_conn *c, int error)
 {
     if (c->state == CONN_DEAD)
         return;
-    if (c->error == 0)
-        c->error = error;
+    int first = conn_error(c);
     if (error == DUET_ERR_NOMEM && c->reason == DUET_REASON_other)
         c->reason = DUET_REASON_no_memory;
     c->state = CONN_DEAD;
+    c->proto.ended = first ? first : error;
     int fd = c->stream.watch.fd;
-    loop_unwatch(c->host->loop, &c->stream.watch);
-    c->stream.ops->close(&c->stream, fd);
-    timer_cancel(&c->host->loop->wheel, &c->timer);
+    spot_unwatch(conn_host(c)->loop, &c->stream.watch);
+    c->stream.as->ops->close(&c->stream, fd);
+    tick_cancel(&conn_host(c)->loop->wheel, &c->timer);
     /* Not here: a callback may be running above us. The task tells, then the reaping frees. */
-    loop_at_end(c->host->loop, &c->turn);
+    loop_at_end(conn_host(c)->loop, &c->turn);
+}
+
+/* Bytes wait for their phase, and it needs no more of them. */
+static bool waits(const duet_conn *c)
+{
+    const struct conn_busy *b = conn_busy(c);
+    return b != NULL && b->stash != NULL && !b->wants_more;
+}
+
+static bool at_end(const duet_conn *c)
+{
+    return conn_busy(c) != NULL && conn_busy(c)->at_end;
 }
 
 /* Bytes wait that the phase will take in the next turn. */
 static bool has_more(const duet_conn *c)
 {
-    return c->stash != NULL && !c->wants_more && !c->paused && !c->choked;
+    return waits(c) && !c->paused && !c->choked;
 }
 
 static bool holds_reading(const duet_conn *c)
 {
     if (c->state != CONN_ACTIVE)
-        return c->at_end && c->state == CONN_FINISHING;
-    return c->at_end || c->paused || c->choked || (c->stash != NULL && !c->wants_more);
+        return at_end(c) && c->state == CONN_FINISHING;
+    return at_end(c) || c->paused || c->choked || waits(c);
 }
 
 static void watch_for(duet_conn *c)
@@ -117,9 +229,9 @@ static void watch_for(duet_conn *c)
     uint32_t want = 0;
     if (!holds_reading(c))
         want |= LOOP_IN;
-    if (c->out_waits)
+    if (conn_out_waits(c))
         want |= LOOP_OUT;
-    int rc = loop_rewatch(c->host->loop, &c->stream.watch, want);
+    int rc = spot_rewatch(conn_host(c)->loop, &c->stream.watch, want);
     if (rc < 0)
         conn_kill(c, rc);
 }
@@ -128,7 +240,7 @@ void conn_set_reading(duet_conn *c)
 {
     if (c->state == CONN_DEAD)
         return;
-    if (!c->paused && !c->choked && ((c->stash != NULL && !c->wants_more) || c->stream.ops->buffered(&c->stream)))
+    if (!c->paused && !c->choked && (waits(c) || stream_buffered(&c->stream)))
         conn_again(c);
     watch_for(c);
 }
@@ -137,13 +249,17 @@ void conn_again(duet_conn *c)
 {
     if (c->state == CONN_DEAD)
         return;
-    c->again = true;
-    loop_at_end(c->host->loop, &c->turn);
+    if (conn_wake(c) < 0) {
+        conn_kill(c, DUET_ERR_NOMEM);
+        return;
+    }
+    conn_busy(c)->again = true;
+    loop_at_end(conn_host(c)->loop, &c->turn);
 }
 
 bool conn_has_input(const duet_conn *c)
 {
-    return c->stash != NULL;
+    return conn_busy(c) != NULL && conn_busy(c)->stash != NULL;
 }
 
 static uint64_t after(uint64_t from, unsigned ms)
@@ -155,7 +271,7 @@ static uint64_t after(uint64_t from, unsigned ms)
  * Close was answered, or that answered one, waits for the server's end. */
 static bool awaits_end(const duet_conn *c)
 {
-    return c->state == CONN_LINGERING && c->error == 0 && c->proto.state == CLOSED && proto_masks(&c->proto);
+    return c->state == CONN_LINGERING && conn_error(c) == 0 && c->proto.state == CLOSED && proto_masks(&c->proto);
 }
 
 static uint64_t deadline(const duet_conn *c)
@@ -163,15 +279,16 @@ static uint64_t deadline(const duet_conn *c)
     uint64_t phase, stall = UINT64_MAX;
     switch (c->state) {
     case CONN_FINISHING:
-        return after(c->since_ms, c->host->close_ms);
+        return after(conn_busy(c)->since_ms, conn_host(c)->close_ms);
     case CONN_LINGERING:
-        return awaits_end(c) ? after(c->since_ms, c->host->close_ms) : c->since_ms + LINGER_MS;
+        return awaits_end(c) ? after(conn_busy(c)->since_ms, conn_host(c)->close_ms)
+                             : conn_busy(c)->since_ms + LINGER_MS;
     case CONN_DEAD:
         return UINT64_MAX;
     default:
-        phase = c->phase->deadline(c);
-        if (c->out_waits && (c->choked || conn_queued(c) > c->host->queue_soft))
-            stall = after(c->since_ms, c->host->stall_ms);
+        phase = conn_phase(c)->deadline(c);
+        if (conn_out_waits(c) && (c->choked || conn_queued(c) > conn_host(c)->queue_soft))
+            stall = after(conn_busy(c)->since_ms, conn_host(c)->stall_ms);
         return phase < stall ? phase : stall;
     }
 }
@@ -179,19 +296,19 @@ static uint64_t deadline(const duet_conn *c)
 void conn_schedule(duet_conn *c)
 {
     uint64_t at = deadline(c);
-    if (at != UINT64_MAX && (!timer_armed(&c->timer) || at < c->timer.at_ms))
-        timer_arm(&c->host->loop->wheel, &c->timer, at);
+    if (at != UINT64_MAX && (!tick_armed(&c->timer) || at < c->timer.at_ms))
+        tick_arm(&conn_host(c)->loop->wheel, &c->timer, at);
 }
 
-static void conn_due(struct timer *t)
+static void conn_due(struct tick *t)
 {
     duet_conn *c = (duet_conn *)(void *)((char *)t - offsetof(duet_conn, timer));
-    uint64_t now = c->host->loop->now_ms;
+    uint64_t now = conn_host(c)->loop->now_ms;
     if (deadline(c) <= now) {
         if (c->state == CONN_FINISHING || c->state == CONN_LINGERING) {
-            conn_kill(c, c->state == CONN_FINISHING && c->error == 0 ? DUET_ERR_TIMEOUT : 0);
-        } else if (c->phase->deadline(c) <= now) {
-            c->phase->due(c);
+            conn_kill(c, c->state == CONN_FINISHING && conn_error(c) == 0 ? DUET_ERR_TIMEOUT : 0);
+        } else if (conn_phase(c)->deadline(c) <= now) {
+            conn_phase(c)->due(c);
         } else {
             c->reason = DUET_REASON_slow;
             conn_give_up(c, DUET_ERR_TIMEOUT);
@@ -199,21 +316,22 @@ static void conn_due(struct timer *t)
     }
     if (c->state != CONN_DEAD)
         conn_schedule(c);
+    conn_rest(c);
 }
 
 /* All is written: what comes in now is thrown away until the peer has read our end, or else it would be reset away. */
 static void linger(duet_conn *c)
 {
     c->state = CONN_LINGERING;
-    c->since_ms = c->host->loop->now_ms;
+    conn_busy(c)->since_ms = conn_host(c)->loop->now_ms;
     if (!awaits_end(c))
-        c->stream.ops->shutdown(&c->stream);
+        c->stream.as->ops->shutdown(&c->stream);
     tell(c);
     if (c->state == CONN_DEAD) /* the callback ended it: its stream is gone */
         return;
-    if (c->stream.ops->pending(&c->stream))
-        c->out_waits = true;
-    else if (c->at_end)
+    if (stream_pending(&c->stream))
+        conn_busy(c)->out_waits = true;
+    else if (at_end(c))
         conn_kill(c, 0); /* its end came before ours */
     if (c->state == CONN_DEAD)
         return;
@@ -225,10 +343,13 @@ void conn_finish(duet_conn *c, int error)
 {
     if (c->state >= CONN_FINISHING)
         return;
-    if (c->error == 0)
-        c->error = error;
+    if (conn_wake(c) < 0) {
+        conn_kill(c, DUET_ERR_NOMEM);
+        return;
+    }
     c->state = CONN_FINISHING;
-    c->since_ms = c->host->loop->now_ms;
+    c->proto.ended = error;
+    conn_busy(c)->since_ms = conn_host(c)->loop->now_ms;
     stash_free(c);
     conn_schedule(c);
     conn_wrote(c);
@@ -239,25 +360,29 @@ void conn_give_up(duet_conn *c, int error)
     if (c->state >= CONN_FINISHING)
         return;
     c->reason = DUET_REASON_slow;
-    c->unsent += (uint32_t)outq_cut(&c->proto.out);
+    if (conn_wake(c) < 0) {
+        conn_kill(c, DUET_ERR_NOMEM);
+        return;
+    }
+    conn_busy(c)->unsent += (uint32_t)outq_cut(&c->proto.busy->out);
     if (duet_proto_is_open(&c->proto))
-        duet_proto_close(&c->proto, c->slow_code ? c->slow_code : DUET_CODE_POLICY, "slow");
-    c->gave_up = true;
+        duet_proto_close(&c->proto, conn_host(c)->slow_code ? conn_host(c)->slow_code(c) : DUET_CODE_POLICY, "slow");
+    conn_busy(c)->gave_up = true;
     conn_finish(c, error);
 }
 
 static void relieved(duet_conn *c)
 {
-    size_t low = c->host->queue_soft / 2;
+    size_t low = conn_host(c)->queue_soft / 2;
     if (conn_queued(c) > low || c->state != CONN_ACTIVE)
         return;
     if (c->choked) {
         c->choked = false;
         conn_set_reading(c);
     }
-    if (c->congested) {
-        c->congested = false;
-        c->phase->drained(c);
+    if (conn_busy(c) != NULL && conn_busy(c)->congested) {
+        conn_busy(c)->congested = false;
+        conn_phase(c)->drained(c);
     }
 }
 
@@ -267,25 +392,26 @@ static int write_out(duet_conn *c)
     struct iovec iov[IOV];
     bool full = false;
     do {
-        int n = outq_output(&c->proto.out, iov, IOV);
-        if (n == 0 && !c->stream.ops->pending(&c->stream))
+        int n = outq_output(&c->proto.busy->out, iov, IOV);
+        if (n == 0 && !stream_pending(&c->stream))
             break;
         size_t want = 0;
         for (int i = 0; i < n; i++)
             want += iov[i].iov_len;
-        ssize_t sent = c->stream.ops->write(&c->stream, iov, n);
+        ssize_t sent = c->stream.as->ops->write(&c->stream, iov, n);
         if (sent < 0 && sent != -EAGAIN)
             return (int)sent;
         if (sent > 0) {
-            count_add(&c->host->bytes_out, (uint64_t)sent);
-            c->bytes_out += (uint64_t)sent;
+            count_add(&conn_host(c)->bytes_out, (uint64_t)sent);
+            conn_count(c, COUNT_BYTES_OUT, (uint32_t)sent);
             if (c->state != CONN_LINGERING)
-                c->since_ms = c->host->loop->now_ms; /* slow is no reason to be cut off; standing still is */
+                conn_busy(c)->since_ms =
+                    conn_host(c)->loop->now_ms; /* slow is no reason to be cut off; standing still is */
             duet_proto_sent(&c->proto, (size_t)sent);
         }
-        full = sent < 0 || (size_t)sent < want || c->stream.ops->pending(&c->stream);
+        full = sent < 0 || (size_t)sent < want || stream_pending(&c->stream);
     } while (!full && conn_queued(c) > 0);
-    c->out_waits = full;
+    conn_busy(c)->out_waits = full;
     return 0;
 }
 
@@ -294,16 +420,16 @@ bool conn_flush(duet_conn *c)
     if (c->state != CONN_ACTIVE && c->state != CONN_FINISHING && c->state != CONN_LINGERING)
         return false;
     size_t before = conn_queued(c);
-    int rc = before > 0 || c->out_waits ? write_out(c) : 0;
+    int rc = before > 0 || conn_out_waits(c) ? write_out(c) : 0;
     if (rc == 0)
         rc = duet_proto_settle(&c->proto);
     if (rc < 0) {
         conn_kill(c, rc);
         return false;
     }
-    if (c->out_waits || (c->stream.watch.events & LOOP_OUT))
+    if (conn_out_waits(c) || (c->stream.watch.events & LOOP_OUT))
         watch_for(c);
-    if (c->out_waits)
+    if (conn_out_waits(c))
         conn_schedule(c);
     return c->state != CONN_DEAD;
 }
@@ -311,7 +437,7 @@ bool conn_flush(duet_conn *c)
 /* Puts bytes behind those that wait already; grows by doubling, so that a head in single bytes costs no more. */
 static bool stash_put(duet_conn *c, const uint8_t *data, size_t len)
 {
-    struct conn_stash *s = c->stash;
+    struct conn_stash *s = conn_busy(c)->stash;
     if (s != NULL && s->at > 0) {
         /* What was taken leaves, or else requests that are always cut by a read's end would pile up. */
         s->len -= s->at;
@@ -327,10 +453,10 @@ static bool stash_put(duet_conn *c, const uint8_t *data, size_t len)
             conn_kill(c, DUET_ERR_NOMEM);
             return false;
         }
-        if (c->stash == NULL)
+        if (conn_busy(c)->stash == NULL)
             s->at = 0;
         s->cap = cap;
-        c->stash = s;
+        conn_busy(c)->stash = s;
     }
     memcpy(s->data + have, data, len);
     s->len = have + len;
@@ -339,19 +465,19 @@ static bool stash_put(duet_conn *c, const uint8_t *data, size_t len)
 
 static void stash_free(duet_conn *c)
 {
-    mem_free(c->stash);
-    c->stash = NULL;
+    mem_free(conn_busy(c)->stash);
+    conn_busy(c)->stash = NULL;
 }
 
 /* What was borrowed from the input leaves now. So do the answers of who gets nothing else in this turn, since it is in
  * no topic: their chunk is used again by the next connection while it is in the cache. */
 static void after_reading(duet_conn *c)
 {
-    c->host->reading = NULL;
-    if (c->proto.out.borrowed || (c->members == NULL && c->state == CONN_ACTIVE && conn_queued(c) > 0))
+    conn_host(c)->reading = NULL;
+    if (c->proto.busy->out.borrowed || (c->topic == NULL && c->state == CONN_ACTIVE && conn_queued(c) > 0))
         conn_flush(c);
-    c->proto.checked = NULL; /* the message may lie in the input */
-    if (conn_queued(c) > 0 || c->state != CONN_ACTIVE || c->congested || c->choked)
+    c->proto.busy->checked = NULL; /* the message may lie in the input */
+    if (conn_queued(c) > 0 || c->state != CONN_ACTIVE || conn_busy(c)->congested || c->choked)
         conn_wrote(c);
 }
 
@@ -359,24 +485,33 @@ static void after_reading(duet_conn *c)
 static void hand_over(duet_conn *c, duet_input *in)
 {
     const struct conn_phase *phase;
-    c->host->input = in->data;
-    c->host->input_end = in->data + in->len;
-    c->host->reading = c;
-    c->messages = 0;
+    conn_host(c)->input = in->data;
+    conn_host(c)->input_end = in->data + in->len;
+    conn_host(c)->reading = c;
+    conn_busy(c)->messages = 0;
     do {
-        phase = c->phase;
+        phase = conn_phase(c);
         phase->input(c, in);
-    } while (c->phase != phase && c->state == CONN_ACTIVE && in->len > 0 && !c->paused);
-    c->host->input = c->host->input_end = NULL;
+    } while (conn_phase(c) != phase && c->state == CONN_ACTIVE && in->len > 0 && !c->paused);
+    conn_host(c)->input = conn_host(c)->input_end = NULL;
     after_reading(c);
+}
+
+/* Bytes came to one that waits for nothing in particular: its timer, if it is armed, comes early enough. */
+static bool only_later(const duet_conn *c)
+{
+    const struct conn_busy *b = conn_busy(c);
+    return tick_armed(&c->timer) && b->phase == NULL && c->proto.state == OPEN && b->proto.type == 0 &&
+           !b->proto.pinged && !b->out_waits;
 }
 
 static void handed_over(duet_conn *c)
 {
     if (c->state != CONN_ACTIVE)
         return;
-    conn_schedule(c);
-    if (c->stash != NULL || c->choked || c->paused || !(c->stream.watch.events & LOOP_IN))
+    if (!only_later(c))
+        conn_schedule(c);
+    if (conn_busy(c)->stash != NULL || c->choked || c->paused || !(c->stream.watch.events & LOOP_IN))
         watch_for(c);
 }
 
@@ -392,15 +527,15 @@ static void give(duet_conn *c, uint8_t *data, size_t len)
 
 static void give_stash(duet_conn *c)
 {
-    struct conn_stash *s = c->stash;
+    struct conn_stash *s = conn_busy(c)->stash;
     duet_input in = { s->data + s->at, s->len - s->at };
-    c->stash = NULL; /* whoever ends the connection meanwhile must not free it under us */
+    conn_busy(c)->stash = NULL; /* whoever ends the connection meanwhile must not free it under us */
     hand_over(c, &in);
     if (c->state != CONN_ACTIVE || in.len == 0) {
         mem_free(s);
     } else {
         s->at = (size_t)(in.data - s->data);
-        c->stash = s;
+        conn_busy(c)->stash = s;
     }
     handed_over(c);
 }
@@ -408,13 +543,13 @@ static void give_stash(duet_conn *c)
 static void ended_by_peer(duet_conn *c)
 {
     if (c->state == CONN_ACTIVE) {
-        c->phase->eof(c);
-    } else if (c->state == CONN_FINISHING && !c->at_end) {
-        c->at_end = true; /* it may have shut its side only, and still reads ours */
+        conn_phase(c)->eof(c);
+    } else if (c->state == CONN_FINISHING && !at_end(c)) {
+        conn_busy(c)->at_end = true; /* it may have shut its side only, and still reads ours */
         watch_for(c);
     } else {
         if (awaits_end(c))
-            c->stream.ops->shutdown(&c->stream); /* TLS says its word too */
+            c->stream.as->ops->shutdown(&c->stream); /* TLS says its word too */
         conn_kill(c, c->state == CONN_FINISHING ? DUET_ERR_EOF : 0);
     }
 }
@@ -433,9 +568,9 @@ static bool read_failed(duet_conn *c, ssize_t n)
 /* One read of a socket. TLS gives a record at a time, and may have more of them at hand. */
 static ssize_t read_most(struct stream *s, uint8_t *to, size_t most)
 {
-    ssize_t n = s->ops->read(s, to, most);
-    while (n > 0 && (size_t)n < most && s->ops->buffered(s)) {
-        ssize_t more = s->ops->read(s, to + n, most - (size_t)n);
+    ssize_t n = s->as->ops->read(s, to, most);
+    while (n > 0 && (size_t)n < most && stream_buffered(s)) {
+        ssize_t more = s->as->ops->read(s, to + n, most - (size_t)n);
         if (more <= 0)
             break; /* an error stays, and is told next time */
         n += more;
@@ -446,69 +581,73 @@ static ssize_t read_most(struct stream *s, uint8_t *to, size_t most)
 /* One read a turn. A large message is read straight into its own buffer. */
 static void read_in(duet_conn *c)
 {
-    struct conn_host *host = c->host;
+    struct conn_host *host = conn_host(c);
+    if (conn_wake(c) < 0) {
+        conn_kill(c, DUET_ERR_NOMEM);
+        return;
+    }
     if (host->look_at != 0 && host->bytes_in >= host->look_at && !host->look(host)) {
-        if (c->state == CONN_ACTIVE && c->stream.ops->buffered(&c->stream))
+        if (c->state == CONN_ACTIVE && stream_buffered(&c->stream))
             conn_again(c); /* what TLS holds wakes nobody */
         return;
     }
     void *at;
-    size_t room = c->phase == &conn_websocket && c->stash == NULL ? duet_proto_room(&c->proto, &at) : 0;
+    size_t room = conn_phase(c) == &conn_websocket && conn_busy(c)->stash == NULL ? duet_proto_room(&c->proto, &at) : 0;
     if (room > READ_MOST)
         room = READ_MOST;
-    uint8_t *to = room ? at : c->host->loop->recv;
+    uint8_t *to = room ? at : conn_host(c)->loop->recv;
     /* Who sends large messages is read a little at first: the rest of one then goes straight to its place. */
     size_t most = room ? room : c->large ? HEAD_FIRST : LOOP_RECV;
     ssize_t n = read_most(&c->stream, to, most);
     if (read_failed(c, n))
         return;
-    count_add(&c->host->bytes_in, (uint64_t)n);
-    c->bytes_in += (uint64_t)n;
+    count_add(&conn_host(c)->bytes_in, (uint64_t)n);
+    conn_count(c, COUNT_BYTES_IN, (uint32_t)n);
     if (room) {
-        c->messages = 0;
-        c->host->reading = c;
+        conn_busy(c)->messages = 0;
+        conn_host(c)->reading = c;
         websocket_filled(c, (size_t)n);
         after_reading(c);
         if (c->state == CONN_ACTIVE)
             conn_schedule(c);
-    } else if (c->stash != NULL) {
+    } else if (conn_busy(c)->stash != NULL) {
         if (stash_put(c, to, (size_t)n))
             give_stash(c);
     } else {
         give(c, to, (size_t)n);
     }
-    if (c->state == CONN_ACTIVE && !c->paused && !c->choked && c->stream.ops->buffered(&c->stream))
+    if (c->state == CONN_ACTIVE && !c->paused && !c->choked && stream_buffered(&c->stream))
         conn_again(c);
 }
 
 static void discard_in(duet_conn *c)
 {
-    read_failed(c, stream_discard(&c->stream));
+    read_failed(c, stream_discard(&c->stream, conn_host(c)->loop->recv, LOOP_RECV));
 }
 
 static void open_stream(duet_conn *c)
 {
     uint32_t want = LOOP_IN;
-    int rc = c->proxied ? c->host->opening(c) : 1;
+    int rc = conn_busy(c)->proxied ? conn_host(c)->opening(c) : 1;
     if (rc == 1)
-        rc = c->stream.ops->handshake(&c->stream, &want);
+        rc = c->stream.as->ops->handshake(&c->stream, &want);
     if (rc < 0) {
         if (c->reason == DUET_REASON_other && rc != DUET_ERR_NOMEM)
-            c->reason = c->proxied ? DUET_REASON_proxy_protocol_invalid : DUET_REASON_tls_handshake_failed;
-        if (c->host->unopened)
-            c->host->unopened(c);
+            c->reason = conn_busy(c)->proxied ? DUET_REASON_proxy_protocol_invalid : DUET_REASON_tls_handshake_failed;
+        if (conn_host(c)->unopened)
+            conn_host(c)->unopened(c);
         conn_kill(c, rc);
         return;
     }
     if (rc == 0) {
-        rc = loop_rewatch(c->host->loop, &c->stream.watch, want);
+        rc = spot_rewatch(conn_host(c)->loop, &c->stream.watch, want);
         if (rc < 0)
             conn_kill(c, rc);
         return;
     }
     c->state = CONN_ACTIVE;
     watch_for(c);
-    if (c->state == CONN_ACTIVE && c->stream.ops->buffered(&c->stream))
+    if (c->state == CONN_ACTIVE && stream_buffered(&c->stream))
         conn_again(c);
     if (conn_queued(c) > 0)
         conn_wrote(c);
@@ -525,14 +664,9 @@ void conn_reopen(duet_conn *c)
     open_stream(c);
 }
 
-static void conn_ready(struct watch *w, uint32_t events)
+/* What an event asks for, of one that is open. */
+static void handle(duet_conn *c, uint32_t events)
 {
-    duet_conn *c = (duet_conn *)(void *)w;
-    if (c->state == CONN_OPENING) {
-        open_stream(c);
-        if (c->state != CONN_ACTIVE || !(events & LOOP_IN))
-            return;
-    }
     if (events & LOOP_OUT) {
         if (!conn_flush(c))
             return;
@@ -553,43 +687,65 @@ static void conn_ready(struct watch *w, uint32_t events)
         conn_kill(c, -ECONNRESET);
 }
 
+static void conn_ready(struct spot *s, uint32_t events)
+{
+    duet_conn *c = (duet_conn *)(void *)s;
+    if (c->state == CONN_OPENING) {
+        open_stream(c);
+        if (c->state != CONN_ACTIVE || !(events & LOOP_IN))
+            return;
+    }
+    handle(c, events);
+    conn_rest(c);
+}
+
 static void read_again(duet_conn *c)
 {
-    struct conn_stash *s = c->stash;
     if (c->state != CONN_ACTIVE || c->paused || c->choked)
         return;
-    if (s == NULL) {
-        if (c->stream.ops->buffered(&c->stream))
+    if (conn_busy(c)->stash == NULL) {
+        if (stream_buffered(&c->stream))
             read_in(c);
         return;
     }
     give_stash(c);
 }
 
+/* What was put off to this turn, or is to the next. */
+static void turn_input(duet_conn *c)
+{
+    if (conn_busy(c)->again_due) {
+        conn_busy(c)->again_due = false;
+        read_again(c);
+    }
+    if (conn_busy(c)->again) {
+        conn_busy(c)->again = false;
+        conn_busy(c)->again_due = true;
+        loop_at_end(conn_host(c)->loop, &c->turn);
+    }
+}
+
 /* The end of a turn in which something happened to this connection. */
 static void conn_turn(struct task *t)
 {
     duet_conn *c = of_task(t);
-    if (c->again_due) {
-        c->again_due = false;
-        read_again(c);
-    }
-    if (c->again) {
-        c->again = false;
-        c->again_due = true;
-        loop_at_end(c->host->loop, t);
-    }
-    if (c->gave_up)
+    if (conn_busy(c) != NULL)
+        turn_input(c);
+    if (conn_busy(c) != NULL && conn_busy(c)->gave_up)
         tell(c);
     if (c->state != CONN_DEAD && conn_flush(c)) {
         relieved(c);
-        if (c->state == CONN_FINISHING && conn_queued(c) == 0 && !c->stream.ops->pending(&c->stream))
+        if (c->state == CONN_FINISHING && conn_queued(c) == 0 && !stream_pending(&c->stream))
             linger(c);
     }
     if (c->state == CONN_DEAD) {
         tell(c);
-        loop_reap(c->host->loop, &c->reap);
+        loop_not_at_end(conn_host(c)->loop, t);
+        t->run = conn_free;
+        loop_reap(conn_host(c)->loop, t);
+        return;
     }
+    conn_rest(c);
 }
 
 void conn_end(duet_conn *c, int error)

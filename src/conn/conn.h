@@ -18,18 +18,24 @@
  * LINGERING: our side of TCP is shut and what comes is thrown away. A client whose closing handshake is over leaves its
  * side open for close_ms, since the server is to end TCP first.
  *
+ * An idle WebSocket has no busy part: conn_rest() takes it away where nobody is in the middle of a call, which is
+ * behind an event, a turn, and a topic's visit. One that is traced keeps it, since a trace may do anything in any call.
+ *
  * Deadlines: one timer. It is armed for the earliest deadline there was; when it fires too early, since bytes came
  * meanwhile, it is armed again. So nothing is armed or cancelled on the hot path.
  */
 #ifndef CONN_CONN_H
 #define CONN_CONN_H
 
+#include "conn/slots.h"
 #include "http/address.h"
 #include "net/stream.h"
 #include "proto/proto.h"
 #include <duet/conn.h>
 
 enum conn_state { CONN_OPENING, CONN_ACTIVE, CONN_FINISHING, CONN_LINGERING, CONN_DEAD };
+enum { CONN_DATA = 160 }; /* where the application's block begins */
+#define CONN_SIZE(data) ((data) ? CONN_DATA + ((data) + 15) / 16 * 16 : sizeof(struct duet_conn))
 
 struct conn_phase {
     /* Takes from the front of `in`. What is left is kept and given again, when conn_again() or conn_set_reading()
@@ -49,11 +55,14 @@ extern const struct conn_phase conn_websocket;
 
 /* What the connections of one loop share. */
 struct conn_host {
+    struct proto_home home; /* first */
     duet_loop *loop;
     duet_server *server;
     duet_handler on;
-    duet_proto_config proto; /* resolved */
-    struct chunk_pool pool, *chunks; /* its own; the one in use, which several hosts of a loop may share */
+    struct chunk_pool pool;  /* its own; `home.chunks` is the one in use, which several hosts of a loop may share */
+    struct conn_slots slots; /* where its connections lie */
+    bool one;                /* or there is one at most, by itself, and its id is its owner's */
+    uint8_t index;           /* the lowest bits of all ids: generation << 32 | slot << 8 | index */
     struct deflate_pool deflate;
     size_t queue_soft, queue_max;
     unsigned stall_ms, close_ms, messages_per_s;
@@ -74,51 +83,74 @@ struct conn_host {
     /* Before the first byte of a `proxied` connection: 1 go on, 0 wait, or an error. */
     int (*opening)(duet_conn *c);
     void (*closed)(duet_conn *c, const duet_closing *why, enum duet_reason reason);
+    unsigned (*slow_code)(const duet_conn *c); /* of the Close of a slow reader; NULL: 1008 */
     /* The stream could not be opened, and is still there to be asked why. NULL: nobody wants to know. */
     void (*unopened)(duet_conn *c);
 };
 
-struct duet_conn {
-    struct stream stream; /* first */
-    struct conn_host *host;
-    const struct conn_phase *phase;
-    struct task turn; /* the end of a turn in which something was queued */
-    struct task reap;
-    struct timer timer;
-    struct duet_proto proto; /* before OPEN only its `out` is in use */
+/* What a connection needs while something is coming, going or due: always, but for an idle WebSocket. */
+struct conn_busy {
+    struct proto_busy proto; /* first; before OPEN only its `out` is in use */
+    const struct conn_phase *phase; /* NULL: conn_websocket */
     struct conn_stash *stash;
     struct duet_http *http;
-    struct http_head *parked;    /* how far the reading of a head that is not whole is; server/httpd.c */
-    void *members;               /* of topics; server/topic.c */
-    void *peer;                  /* what is known of the peer; server/ */
-    struct http_address address; /* of the socket's peer, by IP; it outlives the socket for the log */
-    uint16_t port;
-    bool by_ip;
-    uint64_t id;
-    uint64_t born_ms;
+    struct http_head *parked; /* how far the reading of a head that is not whole is; server/httpd.c */
+    uint64_t born_ms;         /* before OPEN */
     uint64_t since_ms; /* OPENING: the accept; FINISHING, LINGERING: their start; ACTIVE: the last progress of a full
                           queue */
-    uint64_t messages_in, messages_out, bytes_in, bytes_out;
-    uint64_t ping_us; /* when duet_ping() or the last ping was written */
-    uint64_t mark_ms; /* HTTP: when a head began or the last bytes came; WebSocket: see over_rate() */
-    uint32_t budget_us;
-    uint32_t rtt_us;
+    uint64_t ping_us;  /* when duet_ping() or the last ping was written */
+    uint64_t mark_ms;  /* HTTP: when a head began or the last bytes came */
+    uint32_t unsent;   /* bytes that were given up */
     uint16_t served;   /* requests of this connection */
     uint16_t messages; /* of this reading */
-    uint8_t state;
-    uint8_t reason; /* enum duet_reason, for the log */
-    bool paused : 1, choked : 1, congested : 1, again : 1, again_due : 1, opened : 1, told : 1, gave_up : 1, traced : 1,
-        secure : 1, out_waits : 1, wants_more : 1, proxied : 1, large : 1,
-        at_end : 1, /* the peer's end of file was read, and it is written to still */
+    bool again : 1, again_due : 1, gave_up : 1, wants_more : 1, proxied : 1,
+        congested : 1,
+        out_waits : 1,
+        at_end : 1; /* the peer's end of file was read, and it is written to still */
+};
+
+/* What few connections need. */
+struct conn_rare {
+    struct proto_rare proto; /* first */
+    void *peer;              /* what is known of the peer; server/ */
+    struct http_address address; /* of one that is not IPv4 */
+    uint32_t over[4];        /* how often each of the counters began anew */
+    uint32_t budget_us;      /* see over_rate() */
+    uint64_t mark_ms;
+};
+
+enum conn_count { COUNT_MESSAGES_IN, COUNT_MESSAGES_OUT, COUNT_BYTES_IN, COUNT_BYTES_OUT };
+enum { FROM_UNIX, FROM_IPV4, FROM_IPV6 };
+
+/*
+ * There are very many of these, and nearly all are idle: 152 bytes, and what the application's block takes. Where a
+ * field of another struct would only pad, it is used: `stream.watch.user` is the peer's port, `proto.user` the last
+ * round trip in microseconds, `proto.place` the number of a server's route, from 1 on (0: none), and `proto.ended` the
+ * error from FINISHING on.
+ */
+struct duet_conn {
+    struct stream stream; /* first */
+    uint64_t id;          /* it stays when the slot is free, so that it never comes again */
+    struct duet_proto proto;
+    struct task turn; /* the end of a turn in which something was queued; at last the reaping */
+    struct tick timer;
+    struct topic *topic;     /* of one membership; of several what has them; server/topic.c */
+    uint32_t topic_index;    /* its place there; UINT32_MAX: `topic` is a struct memberships */
+    uint32_t counts[4];      /* enum conn_count */
+    uint32_t born;           /* when it came, in BORN_MS of the clock */
+    uint8_t address[4];      /* of the socket's peer, by IPv4; it outlives the socket for the log */
+    uint8_t reason;          /* enum duet_reason, for the log */
+    uint8_t state : 3, from : 2;
+    bool paused : 1, choked : 1, opened : 1;
+    bool told : 1, traced : 1, secure : 1, large : 1,
         left : 1,   /* duet_close() or duet_abort() was called */
         resumed : 1, /* TLS went on from an earlier session */
         held : 1;    /* what topics have for it waits */
-    uint16_t slow_code; /* of the Close of a slow reader; 0: 1008 */
-    uint16_t route;     /* of a server's WebSocket: its number in the table of routes, from 1 on; 0: none */
-    int error;
-    uint32_t unsent; /* bytes that were given up */
-    uint64_t data[]; /* the application's block */
 };
+
+enum { BORN_MS = 16 };
+
+_Static_assert(sizeof(void *) != 8 || sizeof(struct duet_conn) == 152, "what an idle connection takes");
 
 /* Single-writer counters that any thread may read. */
 static inline void count_add(uint64_t *counter, uint64_t n)
@@ -126,9 +158,16 @@ static inline void count_add(uint64_t *counter, uint64_t n)
     __atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
 }
 
-/* A connection on an accepted socket, in OPENING; `ops` and `tls` make its stream. NULL without memory: `fd` is closed.
- */
-duet_conn *conn_new(struct conn_host *host, int fd, const struct stream_ops *ops, void *tls);
+/* Once, when `data_size` and the config are set, and `home.chunks` if it is not its own pool. */
+void conn_host_init(struct conn_host *host);
+void conn_host_start(struct conn_host *host, duet_loop *loop); /* before its first connection */
+/* A new id for what is new on the same connection, of a host with slots. Returns it. */
+static inline uint64_t conn_new_id(duet_conn *c)
+{
+    return c->id += (uint64_t)1 << 32;
+}
+/* A connection on an accepted socket, in OPENING and busy. NULL without memory: `fd` is closed. */
+duet_conn *conn_new(struct conn_host *host, int fd);
 /* Watches the socket and begins. 0 or a negative error: then it is freed. */
 int conn_start(duet_conn *c, const struct conn_phase *phase);
 /* A client's, after conn_start(): it speaks first. What is queued is written when the stream is open. */
@@ -137,11 +176,78 @@ void conn_speak(duet_conn *c);
  * stream (TLS inside of a tunnel): it is in OPENING again. */
 void conn_reopen(duet_conn *c);
 
+static inline struct conn_host *conn_host(const duet_conn *c)
+{
+    return (struct conn_host *)(void *)c->proto.home;
+}
+
+/* NULL: it is idle. */
+static inline struct conn_busy *conn_busy(const duet_conn *c)
+{
+    return (struct conn_busy *)(void *)c->proto.busy;
+}
+
+/* NULL: it needs none. */
+static inline struct conn_rare *conn_rare(const duet_conn *c)
+{
+    return (struct conn_rare *)(void *)c->proto.rare;
+}
+
+static inline const struct conn_phase *conn_phase(const duet_conn *c)
+{
+    const struct conn_busy *b = conn_busy(c);
+    return b != NULL && b->phase != NULL ? b->phase : &conn_websocket;
+}
+
+static inline struct duet_http *conn_http(const duet_conn *c)
+{
+    return c->proto.busy ? conn_busy(c)->http : NULL;
+}
+
+static inline bool conn_out_waits(const duet_conn *c)
+{
+    return c->proto.busy != NULL && conn_busy(c)->out_waits;
+}
+
+static inline int conn_error(const duet_conn *c)
+{
+    return c->state >= CONN_FINISHING ? c->proto.ended : 0;
+}
+
+/* The application's block, aligned for anything. */
+static inline void *conn_data(const duet_conn *c)
+{
+    return (char *)(uintptr_t)c + CONN_DATA;
+}
+
+/* 0 or DUET_ERR_NOMEM: it is busy from now on. */
+static inline int conn_wake(duet_conn *c)
+{
+    return proto_wake(&c->proto);
+}
+/* At the end of what was to be done: it is idle when there is nothing left. Never in the middle of a call for it. */
+void conn_rest(duet_conn *c);
+
+/* The peer's address. */
+int conn_note_address(duet_conn *c, const struct http_address *a, uint16_t port); /* 0 or DUET_ERR_NOMEM */
+bool conn_address(const duet_conn *c, struct http_address *a, uint16_t *port);    /* false: not by IP */
+
+void conn_carry(duet_conn *c, enum conn_count which); /* a counter began anew */
+
+static inline void conn_count(duet_conn *c, enum conn_count which, uint32_t n)
+{
+    if (__builtin_add_overflow(c->counts[which], n, &c->counts[which]))
+        conn_carry(c, which);
+}
+
+uint64_t conn_counted(const duet_conn *c, enum conn_count which);
+
 /* Something was queued: written at the end of the turn, or of the reading that goes on. */
 static inline void conn_wrote(duet_conn *c)
 {
-    if (!c->turn.queued && c->host->reading != c)
-        loop_at_end(c->host->loop, &c->turn);
+    struct conn_host *host = conn_host(c);
+    if (!task_queued(&c->turn) && host->reading != c)
+        loop_at_end(host->loop, &c->turn);
 }
 /* Writes now. False: it is dead or over. */
 bool conn_flush(duet_conn *c);
@@ -162,19 +268,20 @@ bool conn_has_input(const duet_conn *c); /* stashed */
 
 static inline size_t conn_queued(const duet_conn *c)
 {
-    return c->proto.out.bytes;
+    return proto_queued(&c->proto);
 }
 
 /* After something was queued by a sender who is told when there is room again. */
 static inline void conn_queued_more(duet_conn *c)
 {
-    if (conn_queued(c) > c->host->queue_soft)
-        c->congested = true;
+    if (conn_queued(c) > conn_host(c)->queue_soft)
+        conn_busy(c)->congested = true;
     conn_wrote(c);
 }
 
 /* From HTTP to WebSocket: the 101 is in the queue. */
-void websocket_begin(duet_conn *c, char *subprotocol, struct deflate *deflate); /* both taken; or NULL */
+/* Both are taken, and may be NULL. The rare part must be there for one of them, and for `messages_per_s`. */
+void websocket_begin(duet_conn *c, char *subprotocol, struct deflate *deflate);
 /* The same for a client: duet_proto_recv() said that it is open. */
 void websocket_opened(duet_conn *c);
 /* Queues a message, without a look at limits and not yet to be written: conn_flush() or conn_queued_more() is next.

@@ -5,7 +5,7 @@
 #include "net/stream_tls.h"
 #include <string.h>
 
-enum { MESSAGES_A_TURN = 1024, LARGE = 128 * 1024 };
+enum { MESSAGES_A_TURN = 1024, LARGE = 128 * 1024, BUDGET_US = 2000000 };
 
 static enum duet_reason reason_of(int error)
 {
@@ -37,20 +37,21 @@ static void failed(duet_conn *c, int error)
 /* A bucket of two seconds' messages, in milliseconds of them: it fills with time, each message takes its share. */
 static bool over_rate(duet_conn *c)
 {
-    unsigned rate = c->host->messages_per_s;
+    unsigned rate = conn_host(c)->messages_per_s;
     if (rate == 0)
         return false;
-    uint64_t now = c->host->loop->now_ms;
-    uint32_t each = 1000000 / rate, most = 2000000;
-    uint64_t level = c->budget_us + (now - c->mark_ms) * 1000;
-    c->mark_ms = now;
-    if (level > most)
-        level = most;
+    struct conn_rare *rare = conn_rare(c);
+    uint64_t now = conn_host(c)->loop->now_ms;
+    uint32_t each = 1000000 / rate;
+    uint64_t level = rare->budget_us + (now - rare->mark_ms) * 1000;
+    rare->mark_ms = now;
+    if (level > BUDGET_US)
+        level = BUDGET_US;
     if (level < each) {
-        c->budget_us = (uint32_t)level;
+        rare->budget_us = (uint32_t)level;
         return true;
     }
-    c->budget_us = (uint32_t)(level - each);
+    rare->budget_us = (uint32_t)(level - each);
     return false;
 }
 
@@ -64,10 +65,10 @@ static void fail_rate(duet_conn *c)
 /* Its own answers pile up: write, and stop reading when that did not help. */
 static void hold_back(duet_conn *c)
 {
-    if (conn_queued(c) <= c->host->queue_soft)
+    if (conn_queued(c) <= conn_host(c)->queue_soft)
         return;
-    c->congested = true;
-    if (c->host->read_on || !conn_flush(c) || conn_queued(c) <= c->host->queue_soft)
+    conn_busy(c)->congested = true;
+    if (conn_host(c)->read_on || !conn_flush(c) || conn_queued(c) <= conn_host(c)->queue_soft)
         return;
     c->choked = true;
     conn_wrote(c);
@@ -81,10 +82,10 @@ static void take_message(duet_conn *c, const duet_event *ev)
             fail_rate(c);
             return;
         }
-        c->messages++;
-        c->messages_in++;
+        conn_busy(c)->messages++;
+        conn_count(c, COUNT_MESSAGES_IN, 1);
         c->large = ev->len >= LARGE;
-        count_add(&c->host->messages_in, 1);
+        count_add(&conn_host(c)->messages_in, 1);
     }
     duet_msg m = { .type = ev->type,
                    .data = ev->data,
@@ -93,22 +94,25 @@ static void take_message(duet_conn *c, const duet_event *ev)
                    .last = whole || ev->last,
                    .owner = ev->owner };
     size_t before = conn_queued(c);
-    if (c->host->on.message)
-        c->host->on.message(c, &m);
+    if (conn_host(c)->on.message)
+        conn_host(c)->on.message(c, &m);
     /* A client's queue may be full of what it came to send: if it read no more, a server that does the same when it
      * cannot write would wait for it for ever. So only its answers hold it back. */
-    if (c->state == CONN_ACTIVE && (c->host->server != NULL || conn_queued(c) > before))
+    if (c->state == CONN_ACTIVE && (conn_host(c)->server != NULL || conn_queued(c) > before))
         hold_back(c);
 }
 
 static void take_pong(duet_conn *c, const duet_event *ev)
 {
-    if (!ev->answers || c->ping_us == 0)
+    if (!ev->answers)
         return;
-    c->rtt_us = (uint32_t)(loop_clock_us() - c->ping_us);
-    c->ping_us = 0;
-    if (c->host->on.pong)
-        c->host->on.pong(c, c->rtt_us);
+    conn_schedule(c); /* the next ping may be due before the wait for this pong would have been over */
+    if (conn_busy(c)->ping_us == 0)
+        return;
+    c->proto.user = (uint32_t)(loop_clock_us() - conn_busy(c)->ping_us);
+    conn_busy(c)->ping_us = 0;
+    if (conn_host(c)->on.pong)
+        conn_host(c)->on.pong(c, c->proto.user);
 }
 
 static void take_event(duet_conn *c, const duet_event *ev)
@@ -119,11 +123,11 @@ static void take_event(duet_conn *c, const duet_event *ev)
         take_message(c, ev);
         break;
     case DUET_EVENT_PING:
-        c->messages++;
+        conn_busy(c)->messages++;
         conn_wrote(c);
         break;
     case DUET_EVENT_PONG:
-        c->messages++;
+        conn_busy(c)->messages++;
         take_pong(c, ev);
         break;
     case DUET_EVENT_CLOSE:
@@ -139,13 +143,13 @@ static void take_input(duet_conn *c, duet_input *in)
 {
     duet_event ev;
     int rc;
-    while ((rc = duet_proto_recv(&c->proto, in, c->host->loop->now_ms, &ev)) == 1) {
+    while ((rc = duet_proto_recv(&c->proto, in, conn_host(c)->loop->now_ms, &ev)) == 1) {
         take_event(c, &ev);
         if (c->state != CONN_ACTIVE)
             return;
         if (c->paused || c->choked)
             break;
-        if (c->messages >= MESSAGES_A_TURN && in->len > 0) {
+        if (conn_busy(c)->messages >= MESSAGES_A_TURN && in->len > 0) {
             conn_again(c);
             break;
         }
@@ -158,7 +162,7 @@ void websocket_filled(duet_conn *c, size_t n)
 {
     duet_event ev;
     duet_input none = { NULL, 0 };
-    int rc = duet_proto_filled(&c->proto, n, c->host->loop->now_ms, &ev);
+    int rc = duet_proto_filled(&c->proto, n, conn_host(c)->loop->now_ms, &ev);
     if (rc < 0) {
         failed(c, rc);
         return;
@@ -186,12 +190,12 @@ static uint64_t next_deadline(const duet_conn *c)
 
 static void at_deadline(duet_conn *c)
 {
-    uint32_t pings = c->proto.pings;
+    unsigned pings = c->proto.pings;
     bool closing = c->proto.state == CLOSING;
-    int rc = duet_proto_tick(&c->proto, c->host->loop->now_ms);
-    if (c->proto.pings != pings)
-        c->ping_us = loop_clock_us();
-    if (rc == DUET_ERR_TIMEOUT && (closing || c->out_waits)) {
+    int rc = duet_proto_tick(&c->proto, conn_host(c)->loop->now_ms);
+    if (c->proto.pings != pings && c->proto.busy != NULL)
+        conn_busy(c)->ping_us = loop_clock_us();
+    if (rc == DUET_ERR_TIMEOUT && (closing || conn_out_waits(c))) {
         /* The wait is over, also for what is still queued (MEM-4). */
         c->reason = closing ? DUET_REASON_close_timeout : DUET_REASON_pong_timeout;
         conn_kill(c, rc);
@@ -204,27 +208,28 @@ static void at_deadline(duet_conn *c)
 
 static void when_drained(duet_conn *c)
 {
-    if (c->host->on.drain && duet_proto_is_open(&c->proto))
-        c->host->on.drain(c);
+    if (conn_host(c)->on.drain && duet_proto_is_open(&c->proto))
+        conn_host(c)->on.drain(c);
 }
 
 static void when_ended(duet_conn *c, int error)
 {
-    const duet_proto *p = &c->proto;
-    duet_closing why = { .code = p->close_code,
-                         .reason = (const char *)p->control,
-                         .reason_len = p->reason_len,
-                         .error = error,
-                         .sent = p->close_sent,
-                         .unsent = c->unsent + conn_queued(c) };
+    const struct conn_busy *b = conn_busy(c);
+    duet_closing why = { .code = duet_proto_close_code(&c->proto), .error = error };
+    if (b != NULL) {
+        why.reason = (const char *)b->proto.control;
+        why.reason_len = b->proto.reason_len;
+        why.sent = b->proto.close_sent;
+        why.unsent = b->unsent + conn_queued(c);
+    }
     if (error != 0 && c->reason == DUET_REASON_other)
         c->reason = DUET_REASON_lost;
     if (!c->opened)
         return;
-    if (c->host->closed)
-        c->host->closed(c, &why, (enum duet_reason)c->reason);
-    if (c->host->on.close)
-        c->host->on.close(c, &why);
+    if (conn_host(c)->closed)
+        conn_host(c)->closed(c, &why, (enum duet_reason)c->reason);
+    if (conn_host(c)->on.close)
+        conn_host(c)->on.close(c, &why);
 }
 
 const struct conn_phase conn_websocket = {
@@ -238,30 +243,34 @@ const struct conn_phase conn_websocket = {
 
 void websocket_begin(duet_conn *c, char *subprotocol, struct deflate *deflate)
 {
-    proto_init_open(&c->proto, &c->host->proto, c, c->host->loop->now_ms);
-    c->proto.subprotocol = subprotocol;
-    proto_deflate(&c->proto, deflate);
+    proto_open(&c->proto, conn_host(c)->loop->now_ms);
+    if (conn_rare(c) != NULL) {
+        conn_rare(c)->proto.subprotocol = subprotocol;
+        conn_rare(c)->proto.deflate = deflate;
+    }
     websocket_opened(c);
 }
 
 void websocket_opened(duet_conn *c)
 {
     proto_trace(&c->proto, c->traced);
-    c->phase = &conn_websocket;
+    conn_busy(c)->phase = &conn_websocket;
     c->opened = true;
     c->resumed = stream_tls_resumed(&c->stream);
-    c->wants_more = false; /* what waits are frames now */
-    c->budget_us = 2000000;
-    c->mark_ms = c->host->loop->now_ms;
+    conn_busy(c)->wants_more = false; /* what waits are frames now */
+    if (conn_host(c)->messages_per_s != 0) {
+        conn_rare(c)->budget_us = BUDGET_US;
+        conn_rare(c)->mark_ms = conn_host(c)->loop->now_ms;
+    }
     conn_schedule(c);
     conn_wrote(c);
-    if (c->host->on.open)
-        c->host->on.open(c);
+    if (conn_host(c)->on.open)
+        conn_host(c)->on.open(c);
 }
 
 static bool is_open(const duet_conn *c)
 {
-    return c->phase == &conn_websocket && c->state == CONN_ACTIVE;
+    return conn_phase(c) == &conn_websocket && c->state == CONN_ACTIVE;
 }
 
 /* After something was queued. Bytes borrowed from the input wait for the end of the reading, others go now. */
@@ -269,8 +278,9 @@ static void sent(duet_conn *c, const void *data)
 {
     const uint8_t *at = data;
     /* Another connection's turn to write comes after the buffer is used again. */
-    bool from_input = c->host->reading == c && at != NULL && at >= c->host->input && at < c->host->input_end;
-    if (c->proto.out.borrowed && !from_input)
+    bool from_input =
+        conn_host(c)->reading == c && at != NULL && at >= conn_host(c)->input && at < conn_host(c)->input_end;
+    if (c->proto.busy->out.borrowed && !from_input)
         conn_flush(c);
     conn_queued_more(c);
 }
@@ -278,12 +288,12 @@ static void sent(duet_conn *c, const void *data)
 /* Over the hard limit: by the policy. What duet_send() returns. */
 static int when_full(duet_conn *c)
 {
-    count_add(&c->host->skipped, 1);
-    switch (c->host->when_full) {
+    count_add(&conn_host(c)->skipped, 1);
+    switch (conn_host(c)->when_full) {
     case DUET_FULL_DROP:
         return 0;
     case DUET_FULL_REFUSE:
-        c->congested = true;
+        conn_busy(c)->congested = true;
         return DUET_ERR_FULL;
     default:
         conn_give_up(c, DUET_ERR_FULL);
@@ -294,8 +304,8 @@ static int when_full(duet_conn *c)
 /* What topics have for it is older than what comes now. */
 static void catch_up(duet_conn *c)
 {
-    if (c->members != NULL && c->host->catch_up)
-        c->host->catch_up(c);
+    if (c->topic != NULL && conn_host(c)->catch_up)
+        conn_host(c)->catch_up(c);
 }
 
 /* What every send begins with: 1 to go on, else the result. */
@@ -304,15 +314,15 @@ static int may_queue(duet_conn *c)
     if (!is_open(c))
         return DUET_ERR_CLOSED;
     catch_up(c);
-    if (c->host->queue_max != 0 && conn_queued(c) > c->host->queue_max && duet_proto_is_open(&c->proto))
+    if (conn_host(c)->queue_max != 0 && conn_queued(c) > conn_host(c)->queue_max && duet_proto_is_open(&c->proto))
         return when_full(c);
     return is_open(c) ? 1 : DUET_ERR_CLOSED;
 }
 
 static void count_sent(duet_conn *c)
 {
-    c->messages_out++;
-    count_add(&c->host->messages_out, 1);
+    conn_count(c, COUNT_MESSAGES_OUT, 1);
+    count_add(&conn_host(c)->messages_out, 1);
 }
 
 int duet_send(duet_conn *c, duet_type type, const void *data, size_t len)
@@ -362,7 +372,7 @@ int duet_send_part(duet_conn *c, const void *data, size_t len, bool last)
 {
     if (!is_open(c))
         return DUET_ERR_CLOSED;
-    if (c->host->queue_max != 0 && conn_queued(c) > c->host->queue_max && duet_proto_is_open(&c->proto)) {
+    if (conn_host(c)->queue_max != 0 && conn_queued(c) > conn_host(c)->queue_max && duet_proto_is_open(&c->proto)) {
         int rc = when_full(c);
         return rc == 0 ? DUET_ERR_FULL : rc; /* a part cannot be dropped */
     }
@@ -391,14 +401,17 @@ int duet_ping(duet_conn *c)
 {
     if (!is_open(c))
         return DUET_ERR_CLOSED;
-    if (c->proto.pinged)
-        return DUET_ERR_STATE;
-    c->proto.now_ms = c->host->loop->now_ms;
-    uint32_t payload = c->proto.pings + 1;
-    int rc = duet_proto_send(&c->proto, DUET_PING, &payload, sizeof(payload));
+    int rc = conn_wake(c);
     if (rc < 0)
         return rc;
-    c->ping_us = loop_clock_us();
+    if (c->proto.busy->pinged)
+        return DUET_ERR_STATE;
+    c->proto.busy->now_ms = conn_host(c)->loop->now_ms;
+    uint32_t payload = (uint32_t)c->proto.pings + 1;
+    rc = duet_proto_send(&c->proto, DUET_PING, &payload, sizeof(payload));
+    if (rc < 0)
+        return rc;
+    conn_busy(c)->ping_us = loop_clock_us();
     conn_schedule(c);
     conn_wrote(c);
     return 0;
@@ -431,7 +444,7 @@ void duet_abort(duet_conn *c)
 
 bool duet_congested(const duet_conn *c)
 {
-    return conn_queued(c) > c->host->queue_soft;
+    return conn_queued(c) > conn_host(c)->queue_soft;
 }
 
 size_t duet_queued(const duet_conn *c)
@@ -452,7 +465,7 @@ void duet_resume(duet_conn *c)
     if (!c->paused)
         return;
     c->paused = false;
-    c->proto.heard_ms = c->host->loop->now_ms;
+    proto_heard(&c->proto, conn_host(c)->loop->now_ms);
     conn_set_reading(c);
     conn_schedule(c);
 }
@@ -464,12 +477,12 @@ uint64_t duet_id(const duet_conn *c)
 
 duet_server *duet_server_of(const duet_conn *c)
 {
-    return c->host->server;
+    return conn_host(c)->server;
 }
 
 void *duet_data(const duet_conn *c)
 {
-    return c->host->data_size ? (void *)(uintptr_t)c->data : NULL;
+    return conn_host(c)->data_size ? conn_data(c) : NULL;
 }
 
 const char *duet_subprotocol(const duet_conn *c)
@@ -489,12 +502,12 @@ bool duet_tls_resumed(const duet_conn *c)
 
 void duet_conn_read_stats(const duet_conn *c, duet_conn_stats *out)
 {
-    *out = (duet_conn_stats){ .messages_in = c->messages_in,
-                              .messages_out = c->messages_out,
-                              .bytes_in = c->bytes_in,
-                              .bytes_out = c->bytes_out,
+    *out = (duet_conn_stats){ .messages_in = conn_counted(c, COUNT_MESSAGES_IN),
+                              .messages_out = conn_counted(c, COUNT_MESSAGES_OUT),
+                              .bytes_in = conn_counted(c, COUNT_BYTES_IN),
+                              .bytes_out = conn_counted(c, COUNT_BYTES_OUT),
                               .queued = conn_queued(c),
-                              .rtt_us = c->rtt_us };
+                              .rtt_us = c->proto.user };
 }
 
 duet_shared *duet_msg_share(const duet_msg *m)

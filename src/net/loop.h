@@ -17,18 +17,35 @@
 
 enum { LOOP_IN = 1, LOOP_OUT = 4, LOOP_HUP = 16 }; /* EPOLLIN, EPOLLOUT, and EPOLLHUP or EPOLLERR as HUP */
 
+/* A watch without its function: that of all `plain` ones is the loop's. There is one in each connection. */
+struct spot {
+    int fd;         /* -1: not watched */
+    uint8_t events; /* LOOP_*: what epoll was told */
+    bool plain;
+    uint16_t user; /* its owner's, for whatever it wants to keep */
+};
+
 struct watch {
-    int fd;          /* -1: not watched */
-    uint32_t events; /* what epoll was told */
+    union {
+        struct spot spot;
+        struct {
+            int fd;
+            uint8_t events;
+        };
+    };
     void (*ready)(struct watch *, uint32_t events);
 };
 
 /* Work for the end of this turn, or for the reaping after it. Embedded; queued at most once at a time. */
 struct task {
-    struct task *next;
-    bool queued;
+    struct task *next; /* NULL: it is not queued */
     void (*run)(struct task *);
 };
+
+static inline bool task_queued(const struct task *t)
+{
+    return t->next != NULL;
+}
 
 enum { LOOP_RECV = 512 * 1024 };
 
@@ -36,6 +53,7 @@ struct duet_loop {
     int epoll, wake; /* wake: an eventfd */
     uint64_t now_ms; /* CLOCK_MONOTONIC, once a turn */
     struct wheel wheel;
+    void (*ready)(struct spot *, uint32_t events); /* of the plain ones */
     unsigned char *recv;                  /* LOOP_RECV bytes for whoever reads; nothing in it outlives the reading */
     struct tls_buffers *tls;              /* stream_tls.c's, made by the first stream that needs them */
     struct task *end_first, **end_last;   /* loop_at_end */
@@ -52,9 +70,19 @@ struct duet_loop {
 
 uint64_t loop_clock_us(void); /* CLOCK_MONOTONIC now, for measuring */
 
-int loop_watch(duet_loop *l, struct watch *w, uint32_t events);   /* adds w->fd; 0 or -errno */
-int loop_rewatch(duet_loop *l, struct watch *w, uint32_t events); /* only calls epoll_ctl on a change */
-void loop_unwatch(duet_loop *l, struct watch *w); /* out of epoll, w->fd becomes -1; the descriptor stays open */
+int spot_watch(duet_loop *l, struct spot *s, uint32_t events);   /* adds s->fd; 0 or -errno */
+int spot_rewatch(duet_loop *l, struct spot *s, uint32_t events); /* only calls epoll_ctl on a change */
+void spot_unwatch(duet_loop *l, struct spot *s); /* out of epoll, s->fd becomes -1; the descriptor stays open */
+
+static inline int loop_watch(duet_loop *l, struct watch *w, uint32_t events)
+{
+    return spot_watch(l, &w->spot, events);
+}
+
+static inline void loop_unwatch(duet_loop *l, struct watch *w)
+{
+    spot_unwatch(l, &w->spot);
+}
 
 /* Runs `t` once before this turn ends. A task that queues itself again while it runs is run in the next turn, which
  * then does not wait. Outside a turn it makes duet_loop_fd() readable once. */
@@ -66,7 +94,7 @@ void loop_reap(duet_loop *l, struct task *t);
 /* From any thread: `fn(arg)` runs on the loop's thread soon, in the order posted. 0 or DUET_ERR_NOMEM. */
 int loop_post(duet_loop *l, void (*fn)(void *arg), void *arg);
 /* The same without memory of its own: `t` must stay until it ran on the loop's thread or loop_unpost() took it back.
- * `queued` is not looked at: it is posted once at a time. Freeing the loop forgets it. */
+ * It is posted once at a time, and not queued otherwise. Freeing the loop forgets it. */
 void loop_post_task(duet_loop *l, struct task *t);
 /* Takes back what was posted and has not run; nothing if it did. The loop's thread, or no other than ours. */
 void loop_unpost(duet_loop *l, struct task *t);

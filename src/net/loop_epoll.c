@@ -71,21 +71,27 @@ int duet_loop_new(duet_loop **out)
     return 0;
 }
 
+/* Behind the last task of a list, so that each in it has a next one. */
+static struct task end_mark;
+
+static struct task *after(const struct task *t)
+{
+    return t->next != &end_mark ? t->next : NULL;
+}
+
 static struct task *pop(struct task **first, struct task ***last)
 {
     struct task *t = *first;
-    *first = t->next;
+    *first = after(t);
     if (*first == NULL)
         *last = first;
     t->next = NULL;
-    t->queued = false;
     return t;
 }
 
 static void push(struct task ***last, struct task *t)
 {
-    t->next = NULL;
-    t->queued = true;
+    t->next = &end_mark;
     **last = t;
     *last = &t->next;
 }
@@ -158,13 +164,16 @@ static bool dispatch(duet_loop *l, struct epoll_event *events, int count)
             continue;
         }
         /* A callback before this one may have removed it (NET-9); its memory stays until the reaping. */
-        struct watch *w = events[i].data.ptr;
-        if (w->fd < 0)
+        struct spot *s = events[i].data.ptr;
+        if (s->fd < 0)
             continue;
         uint32_t what = events[i].events & (LOOP_IN | LOOP_OUT);
         if (events[i].events & (EPOLLHUP | EPOLLERR))
             what |= LOOP_HUP;
-        w->ready(w, what);
+        if (s->plain)
+            l->ready(s, what);
+        else
+            ((struct watch *)(void *)s)->ready((struct watch *)(void *)s, what);
     }
     return woken;
 }
@@ -189,6 +198,7 @@ static void run_posted(duet_loop *l)
     while (oldest != NULL) {
         struct task *t = oldest;
         oldest = t->next;
+        t->next = NULL;
         t->run(t);
     }
 }
@@ -262,33 +272,33 @@ void duet_loop_stop(duet_loop *l)
     l->stopping = true;
 }
 
-int loop_watch(duet_loop *l, struct watch *w, uint32_t events)
+int spot_watch(duet_loop *l, struct spot *s, uint32_t events)
 {
-    struct epoll_event e = { .events = events, .data.ptr = w };
-    if (epoll_ctl(l->epoll, EPOLL_CTL_ADD, w->fd, &e) < 0)
+    struct epoll_event e = { .events = events, .data.ptr = s };
+    if (epoll_ctl(l->epoll, EPOLL_CTL_ADD, s->fd, &e) < 0)
         return -errno;
-    w->events = events;
+    s->events = (uint8_t)events;
     return 0;
 }
 
-int loop_rewatch(duet_loop *l, struct watch *w, uint32_t events)
+int spot_rewatch(duet_loop *l, struct spot *s, uint32_t events)
 {
-    if (events == w->events)
+    if (events == s->events)
         return 0;
-    struct epoll_event e = { .events = events, .data.ptr = w };
-    if (epoll_ctl(l->epoll, EPOLL_CTL_MOD, w->fd, &e) < 0)
+    struct epoll_event e = { .events = events, .data.ptr = s };
+    if (epoll_ctl(l->epoll, EPOLL_CTL_MOD, s->fd, &e) < 0)
         return -errno;
-    w->events = events;
+    s->events = (uint8_t)events;
     return 0;
 }
 
-void loop_unwatch(duet_loop *l, struct watch *w)
+void spot_unwatch(duet_loop *l, struct spot *s)
 {
-    if (w->fd < 0)
+    if (s->fd < 0)
         return;
-    epoll_ctl(l->epoll, EPOLL_CTL_DEL, w->fd, NULL);
-    w->fd = -1;
-    w->events = 0;
+    epoll_ctl(l->epoll, EPOLL_CTL_DEL, s->fd, NULL);
+    s->fd = -1;
+    s->events = 0;
 }
 
 static void write_wake(duet_loop *l)
@@ -308,7 +318,7 @@ static void wake_outside(duet_loop *l)
 
 void loop_at_end(duet_loop *l, struct task *t)
 {
-    if (t->queued)
+    if (task_queued(t))
         return;
     push(t == l->running ? &l->next_last : &l->end_last, t);
     wake_outside(l);
@@ -316,14 +326,15 @@ void loop_at_end(duet_loop *l, struct task *t)
 
 static bool take_out(struct task **first, struct task ***last, struct task *t)
 {
-    for (struct task **at = first; *at != NULL; at = &(*at)->next) {
+    if (*first == NULL)
+        return false;
+    for (struct task **at = first; *at != &end_mark; at = &(*at)->next) {
         if (*at != t)
             continue;
-        *at = t->next;
-        if (*at == NULL)
+        if (t->next == &end_mark)
             *last = at;
+        *at = at == first ? after(t) : t->next;
         t->next = NULL;
-        t->queued = false;
         return true;
     }
     return false;
@@ -331,13 +342,13 @@ static bool take_out(struct task **first, struct task ***last, struct task *t)
 
 void loop_not_at_end(duet_loop *l, struct task *t)
 {
-    if (t->queued && !take_out(&l->end_first, &l->end_last, t))
+    if (task_queued(t) && !take_out(&l->end_first, &l->end_last, t))
         take_out(&l->next_first, &l->next_last, t);
 }
 
 void loop_reap(duet_loop *l, struct task *t)
 {
-    if (t->queued)
+    if (task_queued(t))
         return;
     push(&l->reap_last, t);
     wake_outside(l);
@@ -363,6 +374,7 @@ void loop_unpost(duet_loop *l, struct task *t)
         at = &(*at)->next;
     if (*at == t)
         *at = t->next;
+    t->next = NULL;
     pthread_mutex_unlock(&l->lock);
 }
 

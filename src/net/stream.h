@@ -25,16 +25,34 @@ struct stream_ops {
     void (*close)(struct stream *s, int fd);  /* frees what is the stream's and closes `fd`; the watch is gone */
 };
 
-struct stream {
-    struct watch watch; /* first; watch.fd is the socket */
+/* What a stream is: the first member of whatever its table needs. A plain socket's needs nothing. */
+struct stream_kind {
     const struct stream_ops *ops;
-    void *tls;
-    duet_loop *loop;
+    bool tls;
+};
+
+struct stream {
+    struct spot watch; /* first; watch.fd is the socket */
+    const struct stream_kind *as;
 };
 
 extern const struct stream_ops stream_tcp_ops;
 
-/* Throws away up to one loop buffer of input without copying it (MSG_TRUNC on TCP). Results as read. */
-ssize_t stream_discard(struct stream *s);
+/* Only TLS keeps anything. */
+static inline bool stream_pending(const struct stream *s)
+{
+    return s->as->tls && s->as->ops->pending(s);
+}
+
+static inline bool stream_buffered(const struct stream *s)
+{
+    return s->as->tls && s->as->ops->buffered(s);
+}
+
+extern const struct stream_kind stream_tcp;
+
+/* Throws away up to `size` bytes of input, without copying them on TCP (MSG_TRUNC); `scratch` has room for them.
+ * Results as read. */
+ssize_t stream_discard(struct stream *s, void *scratch, size_t size);
 
 #endif

@@ -67,9 +67,11 @@ const struct stream_ops stream_tcp_ops = {
     .close = tcp_close,
 };
 
-ssize_t stream_discard(struct stream *s)
+const struct stream_kind stream_tcp = { .ops = &stream_tcp_ops };
+
+ssize_t stream_discard(struct stream *s, void *scratch, size_t size)
 {
-    if (s->ops == &stream_tcp_ops)
-        return receive(s->watch.fd, s->loop->recv, LOOP_RECV, MSG_TRUNC);
-    return s->ops->read(s, s->loop->recv, LOOP_RECV);
+    if (s->as == &stream_tcp)
+        return receive(s->watch.fd, scratch, size, MSG_TRUNC);
+    return s->as->ops->read(s, scratch, size);
 }

@@ -40,7 +40,9 @@ struct waiting {
 };
 
 struct tls {
+    struct stream_kind kind; /* first */
     SSL *ssl;
+    duet_loop *loop;
     struct waiting ahead, kept;
     const char *reason;
     uint64_t updates_since_ms;
@@ -53,6 +55,11 @@ struct tls {
     bool untold;   /* bytes were returned in place of the end or the error: it is still due */
     bool shutting; /* SHUT_WR is due when nothing is kept */
 };
+
+static struct tls *tls_of(const struct stream *s)
+{
+    return (struct tls *)(uintptr_t)s->as;
+}
 
 static void waiting_free(struct waiting *w)
 {
@@ -89,7 +96,7 @@ static void die(struct tls *t, int error)
 /* Sends what the socket takes; how much that was. */
 static size_t send_some(struct stream *s, const unsigned char *data, size_t len)
 {
-    struct tls *t = s->tls;
+    struct tls *t = tls_of(s);
     ssize_t n;
     do
         n = send(s->watch.fd, data, len, MSG_NOSIGNAL);
@@ -104,8 +111,8 @@ static size_t send_some(struct stream *s, const unsigned char *data, size_t len)
 /* Empties out[] into the socket, behind what was kept; the rest is kept. */
 static void flush(struct stream *s)
 {
-    struct tls *t = s->tls;
-    struct tls_buffers *b = s->loop->tls;
+    struct tls *t = tls_of(s);
+    struct tls_buffers *b = t->loop->tls;
     size_t sent = 0;
     if (t->kept.data != NULL)
         waiting_used(&t->kept, send_some(s, t->kept.data + t->kept.at, t->kept.len - t->kept.at));
@@ -123,8 +130,8 @@ static void flush(struct stream *s)
 /* Fills in[] when it is empty. False: nothing to be had, and `dry`, `eof` or `dead` says why. */
 static bool fill(struct stream *s)
 {
-    struct tls *t = s->tls;
-    struct tls_buffers *b = s->loop->tls;
+    struct tls *t = tls_of(s);
+    struct tls_buffers *b = t->loop->tls;
     if (b->in_at < b->in_len)
         return true;
     if (t->dry || t->eof || t->dead != 0)
@@ -146,8 +153,8 @@ static bool fill(struct stream *s)
 static int bio_read(BIO *bio, char *to, int size)
 {
     struct stream *s = BIO_get_data(bio);
-    struct tls *t = s->tls;
-    struct tls_buffers *b = s->loop->tls;
+    struct tls *t = tls_of(s);
+    struct tls_buffers *b = t->loop->tls;
     BIO_clear_retry_flags(bio);
     size_t n = (size_t)size;
     if (t->ahead.data != NULL) {
@@ -172,8 +179,8 @@ static int bio_read(BIO *bio, char *to, int size)
 static int bio_write(BIO *bio, const char *data, int len)
 {
     struct stream *s = BIO_get_data(bio);
-    struct tls *t = s->tls;
-    struct tls_buffers *b = s->loop->tls;
+    struct tls *t = tls_of(s);
+    struct tls_buffers *b = t->loop->tls;
     BIO_clear_retry_flags(bio);
     for (size_t done = 0, n; done < (size_t)len; done += n) {
         if (b->out_len == sizeof(b->out))
@@ -190,7 +197,7 @@ static int bio_write(BIO *bio, const char *data, int len)
 static long bio_ctrl(BIO *bio, int command, long number, void *pointer)
 {
     (void)number, (void)pointer;
-    const struct tls *t = ((struct stream *)BIO_get_data(bio))->tls;
+    const struct tls *t = tls_of(BIO_get_data(bio));
     switch (command) {
     case BIO_CTRL_FLUSH:
         return 1; /* the operation does it at its end */
@@ -219,12 +226,12 @@ static void watch_messages(int ours, int version, int type, const void *data, si
 {
     (void)version, (void)ssl;
     struct stream *s = arg;
-    struct tls *t = s->tls;
+    struct tls *t = tls_of(s);
     bool update = !ours && type == SSL3_RT_HANDSHAKE && len > 0 && *(const unsigned char *)data == SSL3_MT_KEY_UPDATE;
     if (!update && !(ours && type == SSL3_RT_ALERT))
         return;
-    if (t->updates == 0 || s->loop->now_ms - t->updates_since_ms >= MINUTE_MS) {
-        t->updates_since_ms = s->loop->now_ms;
+    if (t->updates == 0 || t->loop->now_ms - t->updates_since_ms >= MINUTE_MS) {
+        t->updates_since_ms = t->loop->now_ms;
         t->updates = 0;
     }
     if (++t->updates > UPDATES_MOST)
@@ -241,12 +248,12 @@ static bool have_buffers(duet_loop *l)
     return l->tls != NULL;
 }
 
-int stream_tls_start(struct stream *s, SSL *ssl)
+int stream_tls_start(struct stream *s, duet_loop *loop, SSL *ssl)
 {
     pthread_once(&once, init_once);
     struct tls *t = mem_zalloc(sizeof(*t));
     BIO *bio = method != NULL ? BIO_new(method) : NULL;
-    if (ssl == NULL || t == NULL || bio == NULL || !have_buffers(s->loop)) {
+    if (ssl == NULL || t == NULL || bio == NULL || !have_buffers(loop)) {
         BIO_free(bio);
         mem_free(t);
         SSL_free(ssl);
@@ -257,26 +264,26 @@ int stream_tls_start(struct stream *s, SSL *ssl)
     SSL_set_bio(ssl, bio, bio);
     SSL_set_msg_callback(ssl, watch_messages);
     SSL_set_msg_callback_arg(ssl, s);
+    t->kind = (struct stream_kind){ .ops = &stream_tls_ops, .tls = true };
     t->ssl = ssl;
-    s->tls = t;
-    s->ops = &stream_tls_ops;
+    t->loop = loop;
+    s->as = &t->kind;
     return 0;
 }
 
 const char *stream_tls_reason(const struct stream *s)
 {
-    return ((const struct tls *)s->tls)->reason;
+    return tls_of(s)->reason;
 }
 
 bool stream_tls_resumed(const struct stream *s)
 {
-    const struct tls *t = s->tls;
-    return t != NULL && SSL_session_reused(t->ssl);
+    return s->as->tls && SSL_session_reused(tls_of(s)->ssl);
 }
 
 static void begin(struct stream *s, size_t wanted)
 {
-    struct tls *t = s->tls;
+    struct tls *t = tls_of(s);
     t->dry = false;
     t->wanted = wanted;
     ERR_clear_error(); /* SSL_get_error() looks at what anyone on this thread left */
@@ -285,8 +292,8 @@ static void begin(struct stream *s, size_t wanted)
 /* Leaves the loop's buffers empty. */
 static void settle(struct stream *s)
 {
-    struct tls *t = s->tls;
-    struct tls_buffers *b = s->loop->tls;
+    struct tls *t = tls_of(s);
+    struct tls_buffers *b = t->loop->tls;
     if (b->in_at < b->in_len && t->dead == 0 && !waiting_add(&t->ahead, b->in + b->in_at, b->in_len - b->in_at))
         die(t, DUET_ERR_NOMEM);
     b->in_at = b->in_len = 0;
@@ -296,7 +303,7 @@ static void settle(struct stream *s)
 /* What a call of OpenSSL that did not succeed means, as a result of a read. */
 static int failure(struct stream *s)
 {
-    struct tls *t = s->tls;
+    struct tls *t = tls_of(s);
     switch (SSL_get_error(t->ssl, 0)) {
     case SSL_ERROR_WANT_READ:
         return -EAGAIN;
@@ -317,7 +324,7 @@ static int failure(struct stream *s)
 
 static int tls_handshake(struct stream *s, uint32_t *want)
 {
-    struct tls *t = s->tls;
+    struct tls *t = tls_of(s);
     if (t->dead != 0)
         return t->dead;
     begin(s, RECORD);
@@ -335,7 +342,7 @@ static int tls_handshake(struct stream *s, uint32_t *want)
 
 static ssize_t tls_read(struct stream *s, void *to, size_t size)
 {
-    struct tls *t = s->tls;
+    struct tls *t = tls_of(s);
     t->untold = false;
     if (t->dead != 0 || t->ended)
         return t->dead;
@@ -399,8 +406,8 @@ static size_t next_record(struct cursor *c, unsigned char *gathered, const void 
 
 static ssize_t tls_write(struct stream *s, const struct iovec *iov, int count)
 {
-    struct tls *t = s->tls;
-    struct tls_buffers *b = s->loop->tls;
+    struct tls *t = tls_of(s);
+    struct tls_buffers *b = t->loop->tls;
     struct cursor c = { .iov = iov, .count = count };
     size_t taken = 0, len, n;
     const void *from;
@@ -426,18 +433,18 @@ static ssize_t tls_write(struct stream *s, const struct iovec *iov, int count)
 
 static bool tls_pending(const struct stream *s)
 {
-    return ((const struct tls *)s->tls)->kept.data != NULL;
+    return tls_of(s)->kept.data != NULL;
 }
 
 static bool tls_buffered(const struct stream *s)
 {
-    const struct tls *t = s->tls;
+    const struct tls *t = tls_of(s);
     return t->untold || (t->dead == 0 && (t->ahead.data != NULL || SSL_pending(t->ssl) > 0));
 }
 
 static void tls_shutdown(struct stream *s)
 {
-    struct tls *t = s->tls;
+    struct tls *t = tls_of(s);
     begin(s, 0);
     if (t->dead == 0 && SSL_is_init_finished(t->ssl))
         SSL_shutdown(t->ssl);
@@ -448,7 +455,7 @@ static void tls_shutdown(struct stream *s)
 
 static void tls_close(struct stream *s, int fd)
 {
-    struct tls *t = s->tls;
+    struct tls *t = tls_of(s);
     /* OpenSSL would take a connection that was only lost for a reason not to resume its session; since TLS 1.1 it is
      * none. After an error of TLS itself it stays one. */
     if (t->dead != DUET_ERR_TLS)
@@ -457,7 +464,7 @@ static void tls_close(struct stream *s, int fd)
     waiting_free(&t->ahead);
     waiting_free(&t->kept);
     mem_free(t);
-    s->tls = NULL;
+    s->as = &stream_tcp;
     close(fd);
 }
 

@@ -9,7 +9,7 @@
 extern const struct stream_ops stream_tls_ops;
 
 /*
- * Puts TLS over the non-blocking socket of `s`, whose watch.fd and loop are set: `ops` becomes the table above. `ssl`
+ * Puts TLS over the non-blocking socket of `s`, whose watch.fd is set: it is of the table above then. `ssl`
  * (tls_accept() on a server; a client's knows the name to verify) is taken, on failure too, and `s` is then as it was.
  * 0 or DUET_ERR_NOMEM, also for an `ssl` that is NULL. `s` must not move afterwards.
  *
@@ -18,7 +18,7 @@ extern const struct stream_ops stream_tls_ops;
  *
  * After a handshake that is done, and whenever reading stops by choice, `buffered` may be true with a silent socket.
  */
-int stream_tls_start(struct stream *s, SSL *ssl);
+int stream_tls_start(struct stream *s, duet_loop *loop, SSL *ssl);
 
 /* Why the stream failed, in OpenSSL's words ("http request", "no application protocol"); NULL: it says no more than the
  * error does. Constant. */

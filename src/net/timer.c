@@ -10,9 +10,10 @@
 
 enum { LEVELS = 5, BITS = 6, SLOTS = 1 << BITS };
 
+static const uint64_t last_ms = UINT64_MAX >> 1; /* what `at_ms` can say */
 static const uint64_t furthest = ((uint64_t)1 << LEVELS * BITS) - 1;
 
-static void push(struct timer **head, struct timer *t)
+static void push(struct tick **head, struct tick *t)
 {
     t->next = *head;
     t->link = head;
@@ -21,7 +22,7 @@ static void push(struct timer **head, struct timer *t)
     *head = t;
 }
 
-static void place(struct wheel *w, struct timer *t)
+static void place(struct wheel *w, struct tick *t)
 {
     uint64_t at = t->at_ms > w->now_ms ? t->at_ms : w->now_ms;
     if (at - w->now_ms > furthest)
@@ -39,14 +40,14 @@ void wheel_init(struct wheel *w, uint64_t now_ms)
     *w = (struct wheel){ .now_ms = now_ms };
 }
 
-void timer_arm(struct wheel *w, struct timer *t, uint64_t at_ms)
+void tick_arm(struct wheel *w, struct tick *t, uint64_t at_ms)
 {
-    timer_cancel(w, t);
-    t->at_ms = at_ms;
+    tick_cancel(w, t);
+    t->at_ms = at_ms & last_ms;
     place(w, t);
 }
 
-void timer_cancel(struct wheel *w, struct timer *t)
+void tick_cancel(struct wheel *w, struct tick *t)
 {
     if (t->link == NULL)
         return;
@@ -85,10 +86,10 @@ uint64_t wheel_next(const struct wheel *w)
 }
 
 /* Empties a slot; its timers are still linked to each other and to the slot. */
-static struct timer *take(struct wheel *w, unsigned level)
+static struct tick *take(struct wheel *w, unsigned level)
 {
     unsigned slot = (w->now_ms >> BITS * level) & (SLOTS - 1);
-    struct timer *first = w->slots[level][slot];
+    struct tick *first = w->slots[level][slot];
     w->slots[level][slot] = NULL;
     w->used[level] &= ~((uint64_t)1 << slot);
     return first;
@@ -100,7 +101,7 @@ static void descend(struct wheel *w)
     for (unsigned level = LEVELS - 1; level > 0; level--) {
         if ((w->now_ms & (((uint64_t)1 << BITS * level) - 1)) != 0)
             continue;
-        for (struct timer *t = take(w, level), *next; t != NULL; t = next) {
+        for (struct tick *t = take(w, level), *next; t != NULL; t = next) {
             next = t->next;
             place(w, t);
         }
@@ -108,9 +109,9 @@ static void descend(struct wheel *w)
 }
 
 /* Appends what is due at this tick; returns the new end. */
-static struct timer **gather(struct wheel *w, struct timer **end)
+static struct tick **gather(struct wheel *w, struct tick **end)
 {
-    struct timer *t = take(w, 0);
+    struct tick *t = take(w, 0);
     if (t == NULL)
         return end;
     *end = t;
@@ -124,7 +125,7 @@ void wheel_advance(struct wheel *w, uint64_t now_ms)
 {
     /* All that is due is gathered before the first callback: what a callback arms waits for the next advance at least,
      * so that no callback can keep us here. */
-    struct timer **end = gather(w, &w->firing);
+    struct tick **end = gather(w, &w->firing);
     for (uint64_t at; (at = wheel_next(w)) <= now_ms;) {
         w->now_ms = at;
         descend(w);
@@ -133,8 +134,11 @@ void wheel_advance(struct wheel *w, uint64_t now_ms)
     if (now_ms > w->now_ms)
         w->now_ms = now_ms;
     while (w->firing != NULL) {
-        struct timer *t = w->firing;
-        timer_cancel(w, t);
-        t->due(t);
+        struct tick *t = w->firing;
+        tick_cancel(w, t);
+        if (t->plain)
+            w->due(t);
+        else
+            ((struct timer *)(void *)t)->due((struct timer *)(void *)t);
     }
 }

@@ -25,8 +25,15 @@ static inline void mask_short(uint8_t *data, size_t len, uint32_t key)
         word ^= wide;
         memcpy(data + i, &word, 8);
     }
-    uint8_t bytes[8];
-    memcpy(bytes, &wide, 8);
+    if (len - i >= 4) {
+        uint32_t half;
+        memcpy(&half, data + i, 4);
+        half ^= key;
+        memcpy(data + i, &half, 4);
+        i += 4;
+    }
+    uint8_t bytes[4];
+    memcpy(bytes, &key, 4);
     for (; i < len; i++)
         data[i] ^= bytes[i & 3];
 }

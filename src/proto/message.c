@@ -18,25 +18,25 @@ enum {
 
 void message_release(duet_proto *p)
 {
-    p->checked = NULL;
-    if (!p->delivered)
+    p->busy->checked = NULL;
+    if (!p->busy->delivered)
         return;
-    pool_unref(p->out.pool, p->gather);
-    p->gather = NULL;
-    p->delivered = false;
+    pool_unref(p->busy->out.pool, p->busy->gather);
+    p->busy->gather = NULL;
+    p->busy->delivered = false;
 }
 
 void message_drop(duet_proto *p)
 {
-    duet_shared_unref(p->gather);
-    p->gather = NULL;
-    p->delivered = false;
-    p->checked = NULL;
-    p->type = 0;
-    if (p->deflate != NULL)
-        deflate_drop(p->deflate);
-    mem_free(p->control);
-    p->control = NULL;
+    duet_shared_unref(p->busy->gather);
+    p->busy->gather = NULL;
+    p->busy->delivered = false;
+    p->busy->checked = NULL;
+    p->busy->type = 0;
+    if (proto_deflater(p) != NULL)
+        deflate_drop(p->rare->deflate);
+    mem_free(p->busy->control);
+    p->busy->control = NULL;
 }
 
 static int fail_protocol(duet_proto *p)
@@ -47,43 +47,44 @@ static int fail_protocol(duet_proto *p)
 /* A sustained rate of control frames over the limit ends the connection (FRM-12). */
 static int count_control(duet_proto *p)
 {
-    if (p->config->control_per_s == DUET_OFF)
+    if (p->home->config.control_per_s == DUET_OFF)
         return 0;
-    if (p->now_ms - p->window_ms >= CONTROL_WINDOW_MS) {
-        p->window_ms = p->now_ms;
+    uint32_t now = (uint32_t)p->busy->now_ms;
+    if (now - p->window_ms >= CONTROL_WINDOW_MS) {
+        p->window_ms = now;
         p->controls = 0;
     }
-    if (++p->controls <= (uint64_t)p->config->control_per_s * (CONTROL_WINDOW_MS / 1000))
+    if (++p->controls <= (uint64_t)p->home->config.control_per_s * (CONTROL_WINDOW_MS / 1000))
         return 0;
     return proto_fail(p, DUET_ERR_POLICY, DUET_CODE_POLICY);
 }
 
 static uint64_t message_most(const duet_proto *p)
 {
-    return p->config->message_max == DUET_OFF ? SIZE_MAX / 4 : p->config->message_max;
+    return p->home->config.message_max == DUET_OFF ? SIZE_MAX / 4 : p->home->config.message_max;
 }
 
 /* A data frame's place in its message, judged by its head alone: nothing is allocated for what is only declared. */
 static int begin_data(duet_proto *p, const struct frame *f)
 {
-    if ((f->opcode == FRAME_CONTINUATION) != (p->type != 0))
+    if ((f->opcode == FRAME_CONTINUATION) != (p->busy->type != 0))
         return fail_protocol(p);
-    if (p->type == 0) {
-        p->type = f->opcode;
-        p->total = 0;
-        p->fragments = 0;
-        p->utf8 = UTF8_ACCEPT;
-        p->piece_said = false;
-        p->deflated = f->rsv != 0;
-        p->began_ms = p->now_ms;
+    if (p->busy->type == 0) {
+        p->busy->type = f->opcode;
+        p->busy->total = 0;
+        p->busy->fragments = 0;
+        p->busy->utf8 = UTF8_ACCEPT;
+        p->busy->piece_said = false;
+        p->busy->deflated = f->rsv != 0;
+        p->busy->began_ms = p->busy->now_ms;
     }
     uint64_t most = message_most(p);
-    if (p->deflated)
+    if (p->busy->deflated)
         most += most / 8 + PACKED_MORE; /* fixed codes of 9 bits for 8; what comes out is counted as it does */
-    if (f->length > most - p->total)
+    if (f->length > most - p->busy->total)
         return proto_fail(p, DUET_ERR_TOO_BIG, DUET_CODE_TOO_BIG);
-    p->total += f->length;
-    if (++p->fragments > FRAGMENTS_FREE && p->total < (uint64_t)p->fragments * FRAGMENT_MEAN)
+    p->busy->total += f->length;
+    if (++p->busy->fragments > FRAGMENTS_FREE && p->busy->total < (uint64_t)p->busy->fragments * FRAGMENT_MEAN)
         return proto_fail(p, DUET_ERR_POLICY, DUET_CODE_POLICY);
     return 0;
 }
@@ -93,15 +94,15 @@ static int begin_frame(duet_proto *p, const uint8_t *head)
     struct frame f;
     if (!frame_decode(&f, head))
         return fail_protocol(p);
-    if (p->config->trace)
+    if (p->home->config.trace)
         send_trace(p, false, head, f.size);
-    p->opcode = f.opcode;
-    p->final = f.final;
-    p->key = f.key;
-    p->left = f.length;
-    p->in_frame = true;
+    p->busy->opcode = f.opcode;
+    p->busy->final = f.final;
+    p->busy->key = f.key;
+    p->busy->left = f.length;
+    p->busy->in_frame = true;
     if (frame_is_control(f.opcode)) {
-        p->control_have = 0;
+        p->busy->control_have = 0;
         return count_control(p);
     }
     return p->state == CLOSING ? 0 : begin_data(p, &f);
@@ -111,7 +112,7 @@ static int begin_frame(duet_proto *p, const uint8_t *head)
 static bool start_valid(const duet_proto *p, const uint8_t *h)
 {
     bool masked = !proto_masks(p);
-    if (__builtin_expect(p->deflate == NULL, 1))
+    if (__builtin_expect(proto_deflater(p) == NULL, 1))
         return frame_start_valid(h, masked);
     unsigned opcode = h[0] & 0x0f;
     uint8_t start[2] = { h[0], h[1] };
@@ -123,7 +124,7 @@ static bool start_valid(const duet_proto *p, const uint8_t *h)
 /* Takes a head from the input. 1: a frame began; 0: more is needed; an error. */
 static int read_head(duet_proto *p, duet_input *in)
 {
-    if (p->head_have == 0 && in->len >= 2) {
+    if (p->busy->head_have == 0 && in->len >= 2) {
         if (!start_valid(p, in->data))
             return fail_protocol(p);
         size_t size = frame_head_size(in->data, in->len);
@@ -135,18 +136,18 @@ static int read_head(duet_proto *p, duet_input *in)
         }
     }
     while (in->len > 0) {
-        size_t size = frame_head_size(p->head, p->head_have);
-        size_t n = size - p->head_have < in->len ? size - p->head_have : in->len;
-        memcpy(p->head + p->head_have, in->data, n);
-        p->head_have = (uint8_t)(p->head_have + n);
+        size_t size = frame_head_size(p->busy->head, p->busy->head_have);
+        size_t n = size - p->busy->head_have < in->len ? size - p->busy->head_have : in->len;
+        memcpy(p->busy->head + p->busy->head_have, in->data, n);
+        p->busy->head_have = (uint8_t)(p->busy->head_have + n);
         in->data += n;
         in->len -= n;
-        if (p->head_have >= 2 && !start_valid(p, p->head))
+        if (p->busy->head_have >= 2 && !start_valid(p, p->busy->head))
             return fail_protocol(p);
-        if (p->head_have < 2 || p->head_have < frame_head_size(p->head, p->head_have))
+        if (p->busy->head_have < 2 || p->busy->head_have < frame_head_size(p->busy->head, p->busy->head_have))
             continue;
-        p->head_have = 0;
-        int rc = begin_frame(p, p->head);
+        p->busy->head_have = 0;
+        int rc = begin_frame(p, p->busy->head);
         return rc < 0 ? rc : 1;
     }
     return 0;
@@ -155,12 +156,12 @@ static int read_head(duet_proto *p, duet_input *in)
 /* The reason outlives its input: the application is told at the very end. Without memory there is none. */
 static void keep_reason(duet_proto *p, const uint8_t *data, size_t len)
 {
-    if (p->control == NULL && len > 2)
-        p->control = mem_alloc(FRAME_CONTROL_MOST);
-    if (p->control == NULL || len <= 2)
+    if (p->busy->control == NULL && len > 2)
+        p->busy->control = mem_alloc(FRAME_CONTROL_MOST);
+    if (p->busy->control == NULL || len <= 2)
         return;
-    p->reason_len = (uint8_t)(len - 2);
-    memmove(p->control, data + 2, len - 2);
+    p->busy->reason_len = (uint8_t)(len - 2);
+    memmove(p->busy->control, data + 2, len - 2);
 }
 
 /* The peer's Close (5.5.1, 7.1.5): answered with its code, once. */
@@ -172,33 +173,33 @@ static int take_close(duet_proto *p, const uint8_t *data, size_t len, duet_event
         return proto_fail(p, failure == DUET_CODE_INVALID ? DUET_ERR_UTF8 : DUET_ERR_PROTOCOL, failure);
     if (p->state == OPEN && send_close(p, code == DUET_CODE_NONE ? 0 : code, NULL, 0) < 0)
         return proto_fail(p, DUET_ERR_NOMEM, 0);
-    p->close_code = code;
-    duet_shared_unref(p->gather);
-    p->gather = NULL;
-    p->type = 0;
-    if (p->deflate != NULL)
-        deflate_drop(p->deflate);
+    p->busy->close_code = code;
+    duet_shared_unref(p->busy->gather);
+    p->busy->gather = NULL;
+    p->busy->type = 0;
+    if (proto_deflater(p) != NULL)
+        deflate_drop(p->rare->deflate);
     proto_enter(p, CLOSED);
     *ev = (duet_event){ .kind = DUET_EVENT_CLOSE, .code = code };
     keep_reason(p, data, len);
-    ev->data = p->control;
-    ev->len = p->reason_len;
+    ev->data = p->busy->control;
+    ev->len = p->busy->reason_len;
     return 1;
 }
 
 static int take_control(duet_proto *p, const uint8_t *data, size_t len, duet_event *ev)
 {
-    p->in_frame = false;
-    if (p->opcode == FRAME_CLOSE)
+    p->busy->in_frame = false;
+    if (p->busy->opcode == FRAME_CLOSE)
         return take_close(p, data, len, ev);
     if (p->state == CLOSING)
         return 0;
     *ev = (duet_event){ .kind = DUET_EVENT_PONG, .data = data, .len = len };
-    if (p->opcode == FRAME_PONG) {
+    if (p->busy->opcode == FRAME_PONG) {
         /* Only the payload of our last ping, once, answers it (FRM-13). */
-        ev->answers = p->pinged && len == sizeof(p->pings) && memcmp(data, &p->pings, len) == 0;
+        ev->answers = p->busy->pinged && len == sizeof(p->busy->ping) && memcmp(data, &p->busy->ping, len) == 0;
         if (ev->answers)
-            p->pinged = false;
+            p->busy->pinged = false;
         return 1;
     }
     ev->kind = DUET_EVENT_PING;
@@ -209,55 +210,55 @@ static int take_control(duet_proto *p, const uint8_t *data, size_t len, duet_eve
 static int recv_control(duet_proto *p, duet_input *in, duet_event *ev)
 {
     uint8_t *data = in->data;
-    size_t n = p->left < in->len ? (size_t)p->left : in->len;
-    p->key = mask_apply(data, n, p->key);
+    size_t n = p->busy->left < in->len ? (size_t)p->busy->left : in->len;
+    p->busy->key = mask_apply(data, n, p->busy->key);
     in->data += n;
     in->len -= n;
-    if (p->control_have == 0 && n == p->left)
+    if (p->busy->control_have == 0 && n == p->busy->left)
         return take_control(p, data, n, ev);
-    if (p->control == NULL)
-        p->control = mem_alloc(FRAME_CONTROL_MOST);
-    if (p->control == NULL)
+    if (p->busy->control == NULL)
+        p->busy->control = mem_alloc(FRAME_CONTROL_MOST);
+    if (p->busy->control == NULL)
         return proto_fail(p, DUET_ERR_NOMEM, DUET_CODE_INTERNAL);
-    memcpy(p->control + p->control_have, data, n);
-    p->control_have = (uint8_t)(p->control_have + n);
-    p->left -= n;
-    return p->left > 0 ? 0 : take_control(p, p->control, p->control_have, ev);
+    memcpy(p->busy->control + p->busy->control_have, data, n);
+    p->busy->control_have = (uint8_t)(p->busy->control_have + n);
+    p->busy->left -= n;
+    return p->busy->left > 0 ? 0 : take_control(p, p->busy->control, p->busy->control_have, ev);
 }
 
 /* What is split over frames or reads needs a place: at least `need` bytes, twice what it had, at most what is certain
  * to come when that is known. It grows with what arrived, never with what a head declares (FRM-5). */
 static bool gather_fits(duet_proto *p, size_t need)
 {
-    size_t cap = p->gather ? p->gather->cap : 0, have = p->gather ? p->gather->len : 0;
+    size_t cap = p->busy->gather ? p->busy->gather->cap : 0, have = p->busy->gather ? p->busy->gather->len : 0;
     if (need <= cap)
         return true;
     size_t want = 2 * cap > need ? 2 * cap : need;
-    if (p->gather == NULL)
+    if (p->busy->gather == NULL)
         want = 2 * need > GATHER_LEAST ? 2 * need : GATHER_LEAST;
-    if (p->final && want > have + p->left)
-        want = have + (size_t)p->left;
-    duet_shared *s = p->gather;
+    if (p->busy->final && want > have + p->busy->left)
+        want = have + (size_t)p->busy->left;
+    duet_shared *s = p->busy->gather;
     if (s == NULL) {
         /* A block that is there already may hold all that is declared: it takes no new memory. */
-        s = p->left >= POOL_BLOCK_LEAST ? pool_take(p->out.pool, (size_t)p->left) : NULL;
+        s = p->busy->left >= POOL_BLOCK_LEAST ? pool_take(p->busy->out.pool, (size_t)p->busy->left) : NULL;
         s = s ? s : shared_alloc(want);
     } else {
         s = shared_grow(s, want);
     }
     if (s == NULL)
         return false;
-    p->gather = s;
+    p->busy->gather = s;
     return true;
 }
 
 static int text_wrong(duet_proto *p, const uint8_t *data, size_t n)
 {
-    if (p->type != FRAME_TEXT)
+    if (p->busy->type != FRAME_TEXT)
         return 0;
-    p->utf8 = utf8_next(p->utf8, data, n);
-    bool ends = p->final && p->left == 0;
-    if (p->utf8 == UTF8_REJECT || (ends && p->utf8 != UTF8_ACCEPT))
+    p->busy->utf8 = utf8_next(p->busy->utf8, data, n);
+    bool ends = p->busy->final && p->busy->left == 0;
+    if (p->busy->utf8 == UTF8_REJECT || (ends && p->busy->utf8 != UTF8_ACCEPT))
         return proto_fail(p, DUET_ERR_UTF8, DUET_CODE_INVALID);
     return 0;
 }
@@ -266,81 +267,81 @@ static int text_wrong(duet_proto *p, const uint8_t *data, size_t n)
 static int deliver(duet_proto *p, duet_event *ev)
 {
     *ev = (duet_event){ .kind = DUET_EVENT_MESSAGE,
-                        .type = (duet_type)p->type,
-                        .data = p->gather->payload,
-                        .len = p->gather->len,
-                        .owner = p->gather };
-    p->delivered = true;
-    if (p->type == FRAME_TEXT) {
-        p->checked = ev->data;
-        p->checked_len = ev->len;
+                        .type = (duet_type)p->busy->type,
+                        .data = p->busy->gather->payload,
+                        .len = p->busy->gather->len,
+                        .owner = p->busy->gather };
+    p->busy->delivered = true;
+    if (p->busy->type == FRAME_TEXT) {
+        p->busy->checked = ev->data;
+        p->busy->checked_len = ev->len;
     }
-    p->type = 0;
+    p->busy->type = 0;
     return 1;
 }
 
 /* `n` bytes were put at the end of `gather`, already unmasked. */
 static int gathered(duet_proto *p, size_t n, duet_event *ev)
 {
-    p->left -= n;
-    const uint8_t *from = p->gather->payload + p->gather->len;
-    p->gather->len += n;
+    p->busy->left -= n;
+    const uint8_t *from = p->busy->gather->payload + p->busy->gather->len;
+    p->busy->gather->len += n;
     int rc = text_wrong(p, from, n);
     if (rc < 0)
         return rc;
-    if (p->left > 0)
+    if (p->busy->left > 0)
         return 0;
-    p->in_frame = false;
-    return p->final ? deliver(p, ev) : 0;
+    p->busy->in_frame = false;
+    return p->busy->final ? deliver(p, ev) : 0;
 }
 
 static int recv_gather(duet_proto *p, uint8_t *data, size_t n, duet_event *ev)
 {
-    size_t have = p->gather ? p->gather->len : 0;
-    if (!gather_fits(p, have + n) || (p->gather == NULL && (p->gather = shared_alloc(0)) == NULL))
+    size_t have = p->busy->gather ? p->busy->gather->len : 0;
+    if (!gather_fits(p, have + n) || (p->busy->gather == NULL && (p->busy->gather = shared_alloc(0)) == NULL))
         return proto_fail(p, DUET_ERR_NOMEM, DUET_CODE_INTERNAL);
-    p->key = mask_copy(p->gather->payload + have, data, n, p->key);
+    p->busy->key = mask_copy(p->busy->gather->payload + have, data, n, p->busy->key);
     return gathered(p, n, ev);
 }
 
 /* A message of one frame that lies whole in the input: no copy. */
 static int recv_whole(duet_proto *p, uint8_t *data, size_t n, duet_event *ev)
 {
-    mask_apply(data, n, p->key);
-    p->in_frame = false;
-    p->left = 0;
-    if (p->type == FRAME_TEXT) {
+    mask_apply(data, n, p->busy->key);
+    p->busy->in_frame = false;
+    p->busy->left = 0;
+    if (p->busy->type == FRAME_TEXT) {
         if (!utf8_valid(data, n))
             return proto_fail(p, DUET_ERR_UTF8, DUET_CODE_INVALID);
-        p->checked = data;
-        p->checked_len = n;
+        p->busy->checked = data;
+        p->busy->checked_len = n;
     }
-    *ev = (duet_event){ .kind = DUET_EVENT_MESSAGE, .type = (duet_type)p->type, .data = data, .len = n };
-    p->type = 0;
+    *ev = (duet_event){ .kind = DUET_EVENT_MESSAGE, .type = (duet_type)p->busy->type, .data = data, .len = n };
+    p->busy->type = 0;
     return 1;
 }
 
 static int recv_piece(duet_proto *p, uint8_t *data, size_t n, duet_event *ev)
 {
-    p->key = mask_apply(data, n, p->key);
-    p->left -= n;
+    p->busy->key = mask_apply(data, n, p->busy->key);
+    p->busy->left -= n;
     int rc = text_wrong(p, data, n);
     if (rc < 0)
         return rc;
-    bool last = p->final && p->left == 0;
-    if (p->left == 0)
-        p->in_frame = false;
+    bool last = p->busy->final && p->busy->left == 0;
+    if (p->busy->left == 0)
+        p->busy->in_frame = false;
     if (n == 0 && !last)
         return 0;
     *ev = (duet_event){ .kind = DUET_EVENT_PIECE,
-                        .type = (duet_type)p->type,
+                        .type = (duet_type)p->busy->type,
                         .data = data,
                         .len = n,
-                        .first = !p->piece_said,
+                        .first = !p->busy->piece_said,
                         .last = last };
-    p->piece_said = true;
+    p->busy->piece_said = true;
     if (last)
-        p->type = 0;
+        p->busy->type = 0;
     return 1;
 }
 
@@ -355,20 +356,20 @@ static int fail_deflated(duet_proto *p, int error)
 /* Part of a compressed message; what comes out gathers in `gather`. Its text is judged at the end (RFC 7692 6). */
 static int recv_deflated(duet_proto *p, uint8_t *data, size_t n, duet_event *ev)
 {
-    p->key = mask_apply(data, n, p->key);
-    p->left -= n;
-    bool last = p->final && p->left == 0;
-    if (p->left == 0)
-        p->in_frame = false;
-    size_t had = p->gather ? p->gather->len : 0;
-    int rc = deflate_take(p->deflate, data, n, last, (size_t)message_most(p), &p->gather);
+    p->busy->key = mask_apply(data, n, p->busy->key);
+    p->busy->left -= n;
+    bool last = p->busy->final && p->busy->left == 0;
+    if (p->busy->left == 0)
+        p->busy->in_frame = false;
+    size_t had = p->busy->gather ? p->busy->gather->len : 0;
+    int rc = deflate_take(p->rare->deflate, data, n, last, (size_t)message_most(p), &p->busy->gather);
     if (rc < 0)
         return fail_deflated(p, rc);
-    if (p->gather != NULL && !deflate_allows(p->deflate, p->gather->len - had, p->now_ms))
+    if (p->busy->gather != NULL && !deflate_allows(p->rare->deflate, p->busy->gather->len - had, p->busy->now_ms))
         return proto_fail(p, DUET_ERR_POLICY, DUET_CODE_POLICY);
     if (!last)
         return 0;
-    if (p->type == FRAME_TEXT && !utf8_valid(p->gather->payload, p->gather->len))
+    if (p->busy->type == FRAME_TEXT && !utf8_valid(p->busy->gather->payload, p->busy->gather->len))
         return proto_fail(p, DUET_ERR_UTF8, DUET_CODE_INVALID);
     return deliver(p, ev);
 }
@@ -376,26 +377,32 @@ static int recv_deflated(duet_proto *p, uint8_t *data, size_t n, duet_event *ev)
 /* Data that crossed our Close is read to its end and dropped (5.5.1, CLS-5). */
 static int pass_over(duet_proto *p, size_t n)
 {
-    p->left -= n;
-    p->in_frame = p->left > 0;
+    p->busy->left -= n;
+    p->busy->in_frame = p->busy->left > 0;
     return 0;
 }
 
 static int recv_data(duet_proto *p, duet_input *in, duet_event *ev)
 {
     uint8_t *data = in->data;
-    size_t n = p->left < in->len ? (size_t)p->left : in->len;
+    size_t n = p->busy->left < in->len ? (size_t)p->busy->left : in->len;
     in->data += n;
     in->len -= n;
     if (p->state == CLOSING)
         return pass_over(p, n);
-    if (p->deflated)
+    if (p->busy->deflated)
         return recv_deflated(p, data, n, ev);
-    if (p->config->pieces)
+    if (p->home->config.pieces)
         return recv_piece(p, data, n, ev);
-    if (p->final && p->fragments == 1 && n == p->left && p->gather == NULL)
+    if (p->busy->final && p->busy->fragments == 1 && n == p->busy->left && p->busy->gather == NULL)
         return recv_whole(p, data, n, ev);
     return recv_gather(p, data, n, ev);
+}
+
+/* Part of a head, a frame or a message is here. */
+static inline bool is_midway(const struct proto_busy *b)
+{
+    return b->in_frame || (b->head_have | b->type) != 0;
 }
 
 /* The commonest frame by far, a short message that lies whole in a server's input: every check that follows elsewhere
@@ -403,7 +410,8 @@ static int recv_data(duet_proto *p, duet_input *in, duet_event *ev)
 static int recv_short(duet_proto *p, duet_input *in, duet_event *ev)
 {
     enum { HEAD = 6, FINAL_TEXT = 0x80 | FRAME_TEXT, FINAL_BINARY = 0x80 | FRAME_BINARY, MASKED = 0x80 };
-    if (in->len < HEAD || !p->takes_short || p->in_frame || p->head_have != 0 || p->type != 0 || p->state != OPEN)
+    struct proto_busy *b = p->busy;
+    if (in->len < HEAD || !p->takes_short || is_midway(b) || p->state != OPEN)
         return 0;
     uint8_t *h = in->data;
     size_t n = h[1] ^ MASKED;
@@ -418,8 +426,8 @@ static int recv_short(duet_proto *p, duet_input *in, duet_event *ev)
     if (h[0] == FINAL_TEXT) {
         if (!utf8_valid(data, n))
             return proto_fail(p, DUET_ERR_UTF8, DUET_CODE_INVALID);
-        p->checked = data;
-        p->checked_len = n;
+        b->checked = data;
+        b->checked_len = n;
     }
     *ev = (duet_event){ .kind = DUET_EVENT_MESSAGE, .type = (duet_type)(h[0] & 0x0f), .data = data, .len = n };
     return 1;
@@ -429,7 +437,8 @@ static int recv_short(duet_proto *p, duet_input *in, duet_event *ev)
 static int recv_bare(duet_proto *p, duet_input *in, duet_event *ev)
 {
     enum { HEAD = 2, FINAL_TEXT = 0x80 | FRAME_TEXT, FINAL_BINARY = 0x80 | FRAME_BINARY };
-    if (in->len < HEAD || p->in_frame || p->head_have != 0 || p->type != 0 || p->state != OPEN)
+    struct proto_busy *b = p->busy;
+    if (in->len < HEAD || is_midway(b) || p->state != OPEN)
         return 0;
     uint8_t *h = in->data, *data = h + HEAD;
     size_t n = h[1];
@@ -440,8 +449,8 @@ static int recv_bare(duet_proto *p, duet_input *in, duet_event *ev)
     if (h[0] == FINAL_TEXT) {
         if (!utf8_valid(data, n))
             return proto_fail(p, DUET_ERR_UTF8, DUET_CODE_INVALID);
-        p->checked = data;
-        p->checked_len = n;
+        b->checked = data;
+        b->checked_len = n;
     }
     *ev = (duet_event){ .kind = DUET_EVENT_MESSAGE, .type = (duet_type)(h[0] & 0x0f), .data = data, .len = n };
     return 1;
@@ -453,14 +462,14 @@ int message_recv(duet_proto *p, duet_input *in, duet_event *ev)
     if (taken != 0)
         return taken;
     do {
-        if (!p->in_frame) {
+        if (!p->busy->in_frame) {
             int rc = read_head(p, in);
             if (rc <= 0)
                 return rc;
         }
-        if (p->left > 0 && in->len == 0)
+        if (p->busy->left > 0 && in->len == 0)
             return 0;
-        int rc = frame_is_control(p->opcode) ? recv_control(p, in, ev) : recv_data(p, in, ev);
+        int rc = frame_is_control(p->busy->opcode) ? recv_control(p, in, ev) : recv_data(p, in, ev);
         if (rc != 0)
             return rc;
     } while (in->len > 0);
@@ -470,27 +479,28 @@ int message_recv(duet_proto *p, duet_input *in, duet_event *ev)
 size_t duet_proto_room(duet_proto *p, void **at)
 {
     message_release(p);
-    if (p->state != OPEN || !p->in_frame || frame_is_control(p->opcode) || p->config->pieces || p->left < ROOM_LEAST ||
-        p->deflated)
+    struct proto_busy *b = p->busy;
+    if (!b->in_frame || p->state != OPEN || frame_is_control(b->opcode) || p->home->config.pieces ||
+        b->left < ROOM_LEAST || b->deflated)
         return 0;
-    size_t have = p->gather ? p->gather->len : 0;
+    size_t have = b->gather ? b->gather->len : 0;
     if (!gather_fits(p, have + ROOM_LEAST))
         return 0;
-    *at = p->gather->payload + have;
-    size_t free = p->gather->cap - have;
-    return free < p->left ? free : (size_t)p->left;
+    *at = b->gather->payload + have;
+    size_t free = b->gather->cap - have;
+    return free < b->left ? free : (size_t)b->left;
 }
 
 int duet_proto_filled(duet_proto *p, size_t n, uint64_t now_ms, duet_event *ev)
 {
-    p->now_ms = now_ms;
+    p->busy->now_ms = now_ms;
     if (n == 0)
-        return p->error;
-    p->heard_ms = now_ms;
+        return p->busy->error;
+    proto_heard(p, now_ms);
     if (p->state == CLOSING)
         return pass_over(p, n);
     if (p->state != OPEN)
-        return p->error;
-    p->key = mask_apply(p->gather->payload + p->gather->len, n, p->key);
+        return p->busy->error;
+    p->busy->key = mask_apply(p->busy->gather->payload + p->busy->gather->len, n, p->busy->key);
     return gathered(p, n, ev);
 }

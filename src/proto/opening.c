@@ -15,18 +15,18 @@ static const struct http_limits response_limits = { .head_bytes = RESPONSE_MOST,
 
 void opening_free(duet_proto *p)
 {
-    if (p->opening == NULL)
+    if (p->busy->opening == NULL)
         return;
-    request_fini(&p->opening->request);
-    buf_fini(&p->opening->bytes);
-    mem_free(p->opening);
-    p->opening = NULL;
+    request_fini(&p->busy->opening->request);
+    buf_fini(&p->busy->opening->bytes);
+    mem_free(p->busy->opening);
+    p->busy->opening = NULL;
 }
 
 static void trace_head(duet_proto *p, bool sent, const char *head, size_t len)
 {
-    if (p->config->trace_head)
-        p->config->trace_head(p->arg, sent, head, len);
+    if (p->home->config.trace_head)
+        p->home->config.trace_head(proto_arg(p), sent, head, len);
 }
 
 /* Without the body that may be behind it. */
@@ -42,14 +42,14 @@ static int queue(duet_proto *p, struct buf *b)
 {
     int rc = b->failed ? DUET_ERR_NOMEM : 0;
     if (rc == 0 && b->len <= OUTQ_COPY_MOST) {
-        rc = outq_copy(&p->out, b->at, b->len, NULL, 0);
+        rc = outq_copy(&p->busy->out, b->at, b->len, NULL, 0);
     } else if (rc == 0) {
         duet_shared *s = shared_alloc(b->len);
         if (s == NULL)
             return DUET_ERR_NOMEM;
         memcpy(s->payload, b->at, b->len);
         s->len = b->len;
-        rc = outq_ref(&p->out, s, s->payload, s->len);
+        rc = outq_ref(&p->busy->out, s, s->payload, s->len);
         duet_shared_unref(s);
     }
     if (rc == 0)
@@ -62,14 +62,14 @@ static int send_request(duet_proto *p)
     uint8_t nonce[16];
     char key[32], space[1024];
     struct buf b;
-    if (p->config->random == NULL)
+    if (p->home->config.random == NULL)
         return DUET_ERR_INVALID;
-    if (p->config->random(p->arg, nonce, sizeof(nonce)) < 0)
+    if (p->home->config.random(proto_arg(p), nonce, sizeof(nonce)) < 0)
         return DUET_ERR_RANDOM;
     size_t len = base64_encode(key, nonce, sizeof(nonce));
-    handshake_accept_text(p->opening->accept, key, len);
+    handshake_accept_text(p->busy->opening->accept, key, len);
     buf_init(&b, space, sizeof(space));
-    int rc = handshake_request(&b, p->config, key);
+    int rc = handshake_request(&b, &p->home->config, key);
     if (rc == 0)
         rc = queue(p, &b);
     buf_fini(&b);
@@ -78,10 +78,10 @@ static int send_request(duet_proto *p)
 
 int opening_begin(duet_proto *p)
 {
-    p->opening = mem_zalloc(sizeof(*p->opening));
-    if (p->opening == NULL)
+    p->busy->opening = mem_zalloc(sizeof(*p->busy->opening));
+    if (p->busy->opening == NULL)
         return DUET_ERR_NOMEM;
-    http_head_init(&p->opening->head);
+    http_head_init(&p->busy->opening->head);
     return proto_masks(p) ? send_request(p) : 0;
 }
 
@@ -96,13 +96,13 @@ static int refuse(duet_proto *p, unsigned status, const char *error)
     buf_printf(&b, "Content-Type: text/plain\r\nContent-Length: %zu\r\n\r\n%s\n", strlen(error) + 1, error);
     queue(p, &b);
     buf_fini(&b);
-    p->status = (uint16_t)status;
+    p->busy->status = (uint16_t)status;
     return proto_fail(p, DUET_ERR_HANDSHAKE, 0);
 }
 
 static int judge_request(duet_proto *p, duet_event *ev)
 {
-    struct proto_opening *o = p->opening;
+    struct proto_opening *o = p->busy->opening;
     struct handshake_verdict v = handshake_check(&o->head, o->bytes.at);
     if (v.status != 0)
         return refuse(p, v.status, v.error);
@@ -120,28 +120,30 @@ static int judge_request(duet_proto *p, duet_event *ev)
 static int agree(duet_proto *p)
 {
     struct extension agreed;
-    struct proto_opening *o = p->opening;
-    int rc = extension_agree(&o->head, o->bytes.at, &p->config->deflate, &agreed);
+    struct proto_opening *o = p->busy->opening;
+    int rc = extension_agree(&o->head, o->bytes.at, &p->home->config.deflate, &agreed);
     if (rc < 0)
         o->error = "the answer has Sec-WebSocket-Extensions that do not fit what was offered";
     if (rc != 1)
         return rc;
-    proto_deflate(p, deflate_new(&agreed, &p->config->deflate, NULL));
-    return p->deflate ? 0 : DUET_ERR_NOMEM;
+    if (proto_need_rare(p) < 0)
+        return DUET_ERR_NOMEM;
+    p->rare->deflate = deflate_new(&agreed, &p->home->config.deflate, NULL);
+    return p->rare->deflate ? 0 : DUET_ERR_NOMEM;
 }
 
 static int judge_response(duet_proto *p, duet_event *ev)
 {
-    struct proto_opening *o = p->opening;
+    struct proto_opening *o = p->busy->opening;
     const char *subprotocol;
-    p->status = o->head.status;
-    o->error = handshake_response(&o->head, o->bytes.at, p->config, o->accept, &subprotocol);
+    p->busy->status = o->head.status;
+    o->error = handshake_response(&o->head, o->bytes.at, &p->home->config, o->accept, &subprotocol);
     if (o->error != NULL)
         return proto_fail(p, DUET_ERR_HANDSHAKE, 0);
     int rc = agree(p);
     if (rc < 0)
         return proto_fail(p, rc, 0);
-    if (subprotocol != NULL && (p->subprotocol = mem_strdup(subprotocol)) == NULL)
+    if (subprotocol != NULL && (proto_need_rare(p) < 0 || (p->rare->subprotocol = mem_strdup(subprotocol)) == NULL))
         return proto_fail(p, DUET_ERR_NOMEM, 0);
     opening_free(p);
     proto_enter(p, OPEN);
@@ -153,7 +155,7 @@ static int judge_response(duet_proto *p, duet_event *ev)
 /* Takes from the input up to the end of a head. 1: it is whole; 0: more is needed; or a negative verdict. */
 static int read_head(duet_proto *p, duet_input *in)
 {
-    struct proto_opening *o = p->opening;
+    struct proto_opening *o = p->busy->opening;
     size_t before = o->bytes.len;
     buf_put(&o->bytes, in->data, in->len);
     if (o->bytes.failed)
@@ -173,7 +175,7 @@ static int read_head(duet_proto *p, duet_input *in)
 /* Answers that only announce another (RFC 9110 15.2) are passed over, a few of them. */
 static int recv_response(duet_proto *p, duet_input *in, duet_event *ev)
 {
-    struct proto_opening *o = p->opening;
+    struct proto_opening *o = p->busy->opening;
     int rc;
     while ((rc = read_head(p, in)) == 1 && o->head.status < 200 && o->head.status != 101) {
         if (++o->interim > INTERIM_MOST)
@@ -200,13 +202,13 @@ int opening_recv(duet_proto *p, duet_input *in, duet_event *ev)
         return proto_fail(p, rc, 0);
     if (rc == 0)
         return 0;
-    const struct http_head *h = &p->opening->head;
+    const struct http_head *h = &p->busy->opening->head;
     return rc == 1 ? judge_request(p, ev) : refuse(p, (unsigned)-rc, h->error);
 }
 
 const duet_request *duet_proto_request(const duet_proto *p)
 {
-    return p->state == WAITING ? &p->opening->request : NULL;
+    return p->state == WAITING ? &p->busy->opening->request : NULL;
 }
 
 int duet_proto_accept(duet_proto *p, const char *subprotocol, const duet_header *headers, uint64_t now_ms)
@@ -220,11 +222,13 @@ int duet_proto_accept(duet_proto *p, const char *subprotocol, const duet_header 
         return DUET_ERR_NOMEM;
     struct extension agreed;
     struct deflate *deflate = NULL; /* without memory for it, the offer is declined */
-    if (extension_choose(&p->opening->head, p->opening->bytes.at, &p->config->deflate, &agreed))
-        deflate = deflate_new(&agreed, &p->config->deflate, NULL);
+    if (extension_choose(&p->busy->opening->head, p->busy->opening->bytes.at, &p->home->config.deflate, &agreed))
+        deflate = deflate_new(&agreed, &p->home->config.deflate, NULL);
     struct handshake_terms terms = { subprotocol, headers, deflate ? &agreed : NULL };
     buf_init(&b, space, sizeof(space));
-    int rc = handshake_answer(&b, &p->opening->head, p->opening->bytes.at, &terms);
+    int rc = name || deflate ? proto_need_rare(p) : 0;
+    if (rc == 0)
+        rc = handshake_answer(&b, &p->busy->opening->head, p->busy->opening->bytes.at, &terms);
     if (rc == 0)
         rc = queue(p, &b);
     buf_fini(&b);
@@ -233,10 +237,10 @@ int duet_proto_accept(duet_proto *p, const char *subprotocol, const duet_header 
         mem_free(name);
         return rc;
     }
-    proto_deflate(p, deflate);
-    p->subprotocol = name;
-    p->status = 101;
-    p->now_ms = now_ms;
+    if (p->rare != NULL)
+        *p->rare = (struct proto_rare){ .subprotocol = name, .deflate = deflate };
+    p->busy->status = 101;
+    p->busy->now_ms = now_ms;
     opening_free(p);
     proto_enter(p, OPEN);
     proto_became_open(p);
@@ -263,7 +267,7 @@ int duet_proto_reject(duet_proto *p, unsigned status, const duet_header *headers
     buf_fini(&b);
     if (rc < 0)
         return rc;
-    p->status = (uint16_t)status;
+    p->busy->status = (uint16_t)status;
     proto_fail(p, DUET_ERR_HANDSHAKE, 0);
     return 0;
 }

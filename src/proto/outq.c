@@ -86,8 +86,43 @@ static void chunk_free(struct chunk_pool *pool, struct chunk *c)
     pool->count++;
 }
 
+struct part {
+    struct part *next;
+};
+
+void *part_take(struct chunk_pool *pool, size_t size)
+{
+    struct part *p = pool->parts;
+    if (p == NULL)
+        return mem_zalloc(size);
+    mem_show(p, size);
+    pool->parts = p->next;
+    pool->part_count--;
+    p->next = NULL;
+    return p;
+}
+
+void part_give(struct chunk_pool *pool, void *part, size_t size)
+{
+    struct part *p = part;
+    if (pool->part_count == POOL_PARTS) {
+        mem_free(p);
+        return;
+    }
+    p->next = pool->parts;
+    pool->parts = p;
+    pool->part_count++;
+    mem_hide(p + 1, size - sizeof(*p));
+}
+
 void chunk_pool_fini(struct chunk_pool *pool)
 {
+    while (pool->parts != NULL) {
+        struct part *p = pool->parts;
+        pool->parts = p->next;
+        mem_free(p);
+    }
+    pool->part_count = 0;
     while (pool->free != NULL) {
         struct chunk *c = pool->free;
         pool->free = c->next;

@@ -17,14 +17,17 @@
 enum { OUTQ_CHUNK = 4096, OUTQ_COPY_MOST = OUTQ_CHUNK - 64, OUTQ_PONGS_MOST = 16 };
 
 struct chunk;
+struct part;
 
-enum { POOL_BLOCKS = 8, POOL_BLOCK_LEAST = 64 * 1024, POOL_BYTES = 16 * 1024 * 1024 };
+enum { POOL_PARTS = 64, POOL_BLOCKS = 8, POOL_BLOCK_LEAST = 64 * 1024, POOL_BYTES = 16 * 1024 * 1024 };
 
 /* What the connections of one loop use again: chunks, and a few large blocks for messages, since fresh pages would cost
  * as much as a copy. */
 struct chunk_pool {
     struct chunk *free;
     unsigned count, most;
+    struct part *parts; /* of proto.h: the busy parts of connections that were, all of one size */
+    unsigned part_count;
     duet_shared *blocks[POOL_BLOCKS];
     unsigned block_count;
     size_t block_bytes;
@@ -34,6 +37,10 @@ struct chunk_pool {
 duet_shared *pool_take(struct chunk_pool *pool, size_t cap);
 /* Lets go a reference; keeps the block when it was the last one and there is room. */
 void pool_unref(struct chunk_pool *pool, duet_shared *s);
+
+/* A part of `size` bytes: zeros, or as whoever had it left it but for the first pointer; NULL without memory. */
+void *part_take(struct chunk_pool *pool, size_t size);
+void part_give(struct chunk_pool *pool, void *part, size_t size);
 
 void chunk_pool_fini(struct chunk_pool *pool);
 

@@ -23,8 +23,8 @@ void send_trace(duet_proto *p, bool sent, const uint8_t *head, size_t head_len)
                          .length = f.length,
                          .head = head,
                          .head_len = head_len,
-                         .plain_length = sent && f.rsv != 0 ? p->plain_length : 0 };
-    p->config->trace(p->arg, &trace);
+                         .plain_length = sent && f.rsv != 0 ? p->busy->plain_length : 0 };
+    p->home->config.trace(proto_arg(p), &trace);
 }
 
 /* A client's frame: masked with a fresh key (CLI-6), so always copied. */
@@ -32,26 +32,27 @@ static int send_masked(duet_proto *p, unsigned opcode, bool final, const uint8_t
 {
     uint8_t frame[FRAME_HEAD_MOST + DUET_BORROW];
     uint32_t key;
-    int rc = p->config->random(p->arg, &key, sizeof(key));
+    int rc = p->home->config.random(proto_arg(p), &key, sizeof(key));
     if (rc < 0)
         return rc;
     size_t n = frame_encode(frame, opcode, final, len, &key);
     if (len <= DUET_BORROW) {
         mask_copy(frame + n, data, len, key);
-        rc = opcode == FRAME_PONG ? outq_pong(&p->out, frame, n + len) : outq_copy(&p->out, frame, n + len, NULL, 0);
+        rc = opcode == FRAME_PONG ? outq_pong(&p->busy->out, frame, n + len)
+                                  : outq_copy(&p->busy->out, frame, n + len, NULL, 0);
     } else {
         duet_shared *copy = shared_alloc(len);
-        if (copy == NULL || outq_prepare(&p->out, 2) < 0) {
+        if (copy == NULL || outq_prepare(&p->busy->out, 2) < 0) {
             duet_shared_unref(copy);
             return DUET_ERR_NOMEM;
         }
         mask_copy(copy->payload, data, len, key);
         copy->len = len;
-        outq_copy(&p->out, frame, n, NULL, 0);
-        outq_ref(&p->out, copy, copy->payload, len);
+        outq_copy(&p->busy->out, frame, n, NULL, 0);
+        outq_ref(&p->busy->out, copy, copy->payload, len);
         duet_shared_unref(copy);
     }
-    if (rc == 0 && p->config->trace)
+    if (rc == 0 && p->home->config.trace)
         send_trace(p, true, frame, n);
     return rc;
 }
@@ -61,8 +62,8 @@ static int send_copied(duet_proto *p, unsigned opcode, const uint8_t *data, size
 {
     uint8_t head[FRAME_HEAD_MOST];
     size_t n = frame_encode(head, opcode, true, len, NULL);
-    int rc = outq_copy(&p->out, head, n, data, len);
-    if (rc == 0 && p->config->trace)
+    int rc = outq_copy(&p->busy->out, head, n, data, len);
+    if (rc == 0 && p->home->config.trace)
         send_trace(p, true, head, n);
     return rc;
 }
@@ -73,15 +74,15 @@ static int send_plain(duet_proto *p, unsigned opcode, bool final, const uint8_t 
     size_t n = frame_encode(head, opcode, final, len, NULL);
     int rc = 0;
     if (len < DUET_BORROW) {
-        rc = outq_copy(&p->out, head, n, data, len);
+        rc = outq_copy(&p->busy->out, head, n, data, len);
     } else {
-        rc = outq_prepare(&p->out, 2);
+        rc = outq_prepare(&p->busy->out, 2);
         if (rc < 0)
             return rc;
-        outq_copy(&p->out, head, n, NULL, 0);
-        outq_borrow(&p->out, data, len);
+        outq_copy(&p->busy->out, head, n, NULL, 0);
+        outq_borrow(&p->busy->out, data, len);
     }
-    if (rc == 0 && p->config->trace)
+    if (rc == 0 && p->home->config.trace)
         send_trace(p, true, head, n);
     return rc;
 }
@@ -100,8 +101,9 @@ static int send_control(duet_proto *p, unsigned opcode, const void *data, size_t
     size_t n = frame_encode(frame, opcode, true, len, NULL);
     if (len > 0)
         memcpy(frame + n, data, len);
-    int rc = opcode == FRAME_PONG ? outq_pong(&p->out, frame, n + len) : outq_copy(&p->out, frame, n + len, NULL, 0);
-    if (rc == 0 && p->config->trace)
+    int rc = opcode == FRAME_PONG ? outq_pong(&p->busy->out, frame, n + len)
+                                  : outq_copy(&p->busy->out, frame, n + len, NULL, 0);
+    if (rc == 0 && p->home->config.trace)
         send_trace(p, true, frame, n);
     return rc;
 }
@@ -109,14 +111,14 @@ static int send_control(duet_proto *p, unsigned opcode, const void *data, size_t
 /* While 16 answers wait unsent, only the newest ping is remembered (RFC 6455 5.5.3, FRM-12). */
 int send_pong(duet_proto *p, const uint8_t *data, size_t len)
 {
-    if (p->out.pongs < OUTQ_PONGS_MOST)
+    if (p->busy->out.pongs < OUTQ_PONGS_MOST)
         return send_control(p, FRAME_PONG, data, len);
-    if (p->late_pong == NULL)
-        p->late_pong = mem_alloc(1 + FRAME_CONTROL_MOST);
-    if (p->late_pong == NULL)
+    if (p->busy->late_pong == NULL)
+        p->busy->late_pong = mem_alloc(1 + FRAME_CONTROL_MOST);
+    if (p->busy->late_pong == NULL)
         return DUET_ERR_NOMEM;
-    p->late_pong[0] = (uint8_t)len;
-    memcpy(p->late_pong + 1, data, len);
+    p->busy->late_pong[0] = (uint8_t)len;
+    memcpy(p->busy->late_pong + 1, data, len);
     return 0;
 }
 
@@ -127,25 +129,25 @@ int send_close(duet_proto *p, unsigned code, const char *reason, size_t len)
         return DUET_ERR_UTF8;
     int rc = send_control(p, FRAME_CLOSE, payload, close_encode(payload, code, reason, len));
     if (rc == 0)
-        p->close_sent = code ? (uint16_t)code : DUET_CODE_NONE;
+        p->busy->close_sent = code ? (uint16_t)code : DUET_CODE_NONE;
     return rc;
 }
 
-static int may_send(const duet_proto *p)
+static int may_send(duet_proto *p)
 {
     if (p->state == OPEN)
-        return 0;
+        return proto_wake(p);
     return p->state < OPEN ? DUET_ERR_STATE : DUET_ERR_CLOSED;
 }
 
 /* The message handed out last goes back as it lies in its own buffer. */
 static int send_gathered(duet_proto *p, unsigned type)
 {
-    duet_shared *s = p->gather;
+    duet_shared *s = p->busy->gather;
     if (s->type == 0)
         shared_encode(s, type);
-    int rc = outq_ref(&p->out, s, shared_wire(s), shared_wire_len(s));
-    if (rc == 0 && p->config->trace)
+    int rc = outq_ref(&p->busy->out, s, shared_wire(s), shared_wire_len(s));
+    if (rc == 0 && p->home->config.trace)
         send_trace(p, true, shared_wire(s), s->head_size);
     return rc;
 }
@@ -155,7 +157,7 @@ static bool send_short(duet_proto *p, unsigned type, const void *data, size_t le
 {
     if (len > FRAME_CONTROL_MOST || !p->takes_short)
         return false;
-    uint8_t *to = outq_extend(&p->out, (uint32_t)len + 2);
+    uint8_t *to = outq_extend(&p->busy->out, (uint32_t)len + 2);
     if (to == NULL)
         return false;
     to[0] = (uint8_t)(0x80 | type);
@@ -172,7 +174,7 @@ static int send_short_masked(duet_proto *p, unsigned type, const void *data, siz
     uint32_t key;
     if (len > FRAME_CONTROL_MOST || !p->takes_bare)
         return 1;
-    int rc = p->config->random(p->arg, &key, sizeof(key));
+    int rc = p->home->config.random(proto_arg(p), &key, sizeof(key));
     if (rc < 0)
         return rc;
     frame[0] = (uint8_t)(0x80 | type);
@@ -181,7 +183,7 @@ static int send_short_masked(duet_proto *p, unsigned type, const void *data, siz
     if (len > 0)
         memcpy(frame + 6, data, len);
     mask_short(frame + 6, len, key);
-    return outq_copy(&p->out, frame, 6 + len, NULL, 0);
+    return outq_copy(&p->busy->out, frame, 6 + len, NULL, 0);
 }
 
 /* A message that is encoded already. */
@@ -190,9 +192,9 @@ static int send_encoded(duet_proto *p, duet_shared *s)
     if (proto_masks(p))
         return send_masked(p, s->type, true, s->payload, s->len);
     size_t n = shared_wire_len(s);
-    int rc = n <= SHARED_COPIED ? outq_copy(&p->out, shared_wire(s), n, NULL, 0)
-                                : outq_ref(&p->out, s, shared_wire(s), n);
-    if (rc == 0 && p->config->trace)
+    int rc = n <= SHARED_COPIED ? outq_copy(&p->busy->out, shared_wire(s), n, NULL, 0)
+                                : outq_ref(&p->busy->out, s, shared_wire(s), n);
+    if (rc == 0 && p->home->config.trace)
         send_trace(p, true, shared_wire(s), s->head_size);
     return rc;
 }
@@ -201,7 +203,7 @@ static int send_encoded(duet_proto *p, duet_shared *s)
 static int send_packed_short(duet_proto *p, unsigned type, const void *data, size_t len)
 {
     uint8_t space[PACKED_SHORT + DEFLATE_ROOM];
-    size_t n = deflate_pack(p->deflate, data, len, space);
+    size_t n = deflate_pack(p->rare->deflate, data, len, space);
     if (n == 0)
         return 1;
     return proto_masks(p) ? send_masked(p, type, true, space, n) : send_copied(p, type, space, n);
@@ -212,7 +214,7 @@ static int send_packed_long(duet_proto *p, unsigned type, const void *data, size
     duet_shared *s = shared_alloc(len + DEFLATE_ROOM);
     if (s == NULL)
         return 1;
-    s->len = deflate_pack(p->deflate, data, len, s->payload);
+    s->len = deflate_pack(p->rare->deflate, data, len, s->payload);
     duet_shared *tight = shared_grow(s, s->len);
     s = tight ? tight : s;
     int rc = 1;
@@ -227,22 +229,22 @@ static int send_packed_long(duet_proto *p, unsigned type, const void *data, size
 /* 1: it is to be sent as it is. */
 static int send_packed(duet_proto *p, unsigned type, const void *data, size_t len)
 {
-    p->plain_length = (uint32_t)len;
+    p->busy->plain_length = (uint32_t)len;
     int rc = len <= PACKED_SHORT ? send_packed_short(p, type | DEFLATE_RSV, data, len)
                                  : send_packed_long(p, type | DEFLATE_RSV, data, len);
     if (rc < 0)
-        deflate_forget(p->deflate);
+        deflate_forget(p->rare->deflate);
     return rc;
 }
 
 static int send_message(duet_proto *p, unsigned type, const void *data, size_t len)
 {
-    if (p->out_type != 0)
+    if (p->busy->out_type != 0)
         return DUET_ERR_STATE;
-    bool checked = data != NULL && data == p->checked && len == p->checked_len;
-    if (type == FRAME_TEXT && !p->config->trust_text && !checked && !utf8_valid(data, len))
+    bool checked = data != NULL && data == p->busy->checked && len == p->busy->checked_len;
+    if (type == FRAME_TEXT && !p->home->config.trust_text && !checked && !utf8_valid(data, len))
         return DUET_ERR_UTF8;
-    if (p->deflate != NULL && !p->plain) {
+    if (proto_deflater(p) != NULL && !p->plain) {
         int rc = send_packed(p, type, data, len);
         if (rc <= 0)
             return rc;
@@ -252,8 +254,8 @@ static int send_message(duet_proto *p, unsigned type, const void *data, size_t l
     int rc = send_short_masked(p, type, data, len);
     if (rc <= 0)
         return rc;
-    duet_shared *s = p->gather;
-    if (len >= DUET_BORROW && p->delivered && data == s->payload && len == s->len && !proto_masks(p) &&
+    duet_shared *s = p->busy->gather;
+    if (len >= DUET_BORROW && p->busy->delivered && data == s->payload && len == s->len && !proto_masks(p) &&
         (s->type == type || (s->type == 0 && shared_alone(s))))
         return send_gathered(p, type);
     return send_data(p, type, true, data, len);
@@ -272,10 +274,11 @@ int duet_proto_send(duet_proto *p, duet_type type, const void *data, size_t len)
         if (len > FRAME_CONTROL_MOST)
             return DUET_ERR_INVALID;
         rc = send_control(p, FRAME_PING, data, len);
-        if (rc == 0 && len == sizeof(p->pings)) {
-            memcpy(&p->pings, data, len);
-            p->pinged = true;
-            p->since_ms = p->now_ms;
+        if (rc == 0 && len == sizeof(p->busy->ping)) {
+            memcpy(&p->busy->ping, data, len);
+            p->pings++;
+            p->busy->pinged = true;
+            p->busy->since_ms = p->busy->now_ms;
         }
         return rc;
     case DUET_PONG:
@@ -290,10 +293,11 @@ int duet_proto_send_shared(duet_proto *p, duet_shared *s)
     int rc = may_send(p);
     if (rc < 0)
         return rc;
-    if (p->out_type != 0)
+    if (p->busy->out_type != 0)
         return DUET_ERR_STATE;
-    p->plain_length = (uint32_t)s->len;
-    return send_encoded(p, p->deflate && !p->plain ? deflate_shared(p->deflate, s) : s);
+    p->busy->plain_length = (uint32_t)s->len;
+    struct deflate *d = p->plain ? NULL : proto_deflater(p);
+    return send_encoded(p, d ? deflate_shared(d, s) : s);
 }
 
 int duet_proto_send_begin(duet_proto *p, duet_type type)
@@ -303,11 +307,11 @@ int duet_proto_send_begin(duet_proto *p, duet_type type)
         return rc;
     if (type != DUET_TEXT && type != DUET_BINARY)
         return DUET_ERR_INVALID;
-    if (p->out_type != 0)
+    if (p->busy->out_type != 0)
         return DUET_ERR_STATE;
-    p->out_type = (uint8_t)type;
-    p->out_utf8 = UTF8_ACCEPT;
-    p->part_said = false;
+    p->busy->out_type = (uint8_t)type;
+    p->busy->out_utf8 = UTF8_ACCEPT;
+    p->busy->part_said = false;
     return 0;
 }
 
@@ -316,20 +320,20 @@ int duet_proto_send_part(duet_proto *p, const void *data, size_t len, bool last)
     int rc = may_send(p);
     if (rc < 0)
         return rc;
-    if (p->out_type == 0)
+    if (p->busy->out_type == 0)
         return DUET_ERR_STATE;
-    uint32_t utf8 = p->out_utf8;
-    if (p->out_type == FRAME_TEXT && !p->config->trust_text) {
+    uint32_t utf8 = p->busy->out_utf8;
+    if (p->busy->out_type == FRAME_TEXT && !p->home->config.trust_text) {
         utf8 = utf8_next(utf8, data, len);
         if (utf8 == UTF8_REJECT || (last && utf8 != UTF8_ACCEPT))
             return DUET_ERR_UTF8;
     }
-    rc = send_data(p, p->part_said ? FRAME_CONTINUATION : p->out_type, last, data, len);
+    rc = send_data(p, p->busy->part_said ? FRAME_CONTINUATION : p->busy->out_type, last, data, len);
     if (rc < 0)
         return rc;
-    p->out_utf8 = utf8;
-    p->part_said = true;
+    p->busy->out_utf8 = utf8;
+    p->busy->part_said = true;
     if (last)
-        p->out_type = 0;
+        p->busy->out_type = 0;
     return 0;
 }

@@ -9,68 +9,20 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-uint64_t server_new_id(duet_conn *c)
-{
-    struct server_loop *l = loop_of(c);
-    struct slot *slot = &l->slots[c->id >> 8 & 0xffffff];
-    slot->generation++;
-    c->id = (uint64_t)slot->generation << 32 | (c->id & 0xffffffff);
-    return c->id;
-}
-
 duet_conn *server_find(struct server_loop *l, uint64_t id)
 {
-    uint32_t at = id >> 8 & 0xffffff;
-    if ((id & 0xff) != l->index || at >= l->slots_cap || l->slots[at].generation != id >> 32)
-        return NULL;
-    return l->slots[at].conn;
-}
-
-static bool more_slots(struct server_loop *l)
-{
-    uint32_t cap = l->slots_cap ? 2 * l->slots_cap : 64;
-    if (cap > 1u << 24)
-        return false;
-    struct slot *slots = mem_realloc(l->slots, cap * sizeof(*slots));
-    if (slots == NULL)
-        return false;
-    for (uint32_t i = l->slots_cap; i < cap; i++)
-        slots[i] = (struct slot){ .next = i + 1 < cap ? i + 1 : UINT32_MAX };
-    l->slots_free = l->slots_cap;
-    l->slots = slots;
-    l->slots_cap = cap;
-    return true;
-}
-
-static bool take_slot(duet_conn *c)
-{
-    struct server_loop *l = loop_of(c);
-    if (l->slots_free == UINT32_MAX && !more_slots(l))
-        return false;
-    uint32_t at = l->slots_free;
-    l->slots_free = l->slots[at].next;
-    l->slots[at].conn = c;
-    c->id = (uint64_t)at << 8 | l->index;
-    server_new_id(c);
-    __atomic_store_n(&l->conns, l->conns + 1, __ATOMIC_RELAXED); /* other threads read it, for the statistics */
-    atomic_fetch_add_explicit(&l->server->connections, 1, memory_order_relaxed);
-    return true;
+    duet_conn *c = (id & 0xff) == l->index ? server_slot(l, id >> 8 & 0xffffff) : NULL;
+    return c != NULL && c->id == id ? c : NULL;
 }
 
 /* conn_host.gone: the last that is heard of a connection. */
 void accept_gone(duet_conn *c)
 {
     struct server_loop *l = loop_of(c);
-    if (!c->told && c->error != 0)
-        report(l, c, (enum duet_reason)c->reason, c->error, NULL, NULL);
+    if (!c->told && conn_error(c) != 0)
+        report(l, c, (enum duet_reason)c->reason, conn_error(c), NULL, NULL);
     peer_forget(c);
     topic_leave_all(c);
-    if (c->id == 0)
-        return;
-    uint32_t at = c->id >> 8 & 0xffffff;
-    l->slots[at].conn = NULL;
-    l->slots[at].next = l->slots_free;
-    l->slots_free = at;
     __atomic_store_n(&l->conns, l->conns - 1, __ATOMIC_RELAXED);
     atomic_fetch_sub_explicit(&l->server->connections, 1, memory_order_relaxed);
     drain_check(l);
@@ -90,8 +42,8 @@ void accept_closed(duet_conn *c, const duet_closing *why, enum duet_reason reaso
 void accept_trace(void *arg, const duet_trace *frame)
 {
     duet_conn *c = arg;
-    if (c->traced && c->host->server->config.trace)
-        c->host->server->config.trace(c, frame);
+    if (c->traced && conn_host(c)->server->config.trace)
+        conn_host(c)->server->config.trace(c, frame);
 }
 
 void duet_conn_trace(duet_conn *c)
@@ -124,14 +76,16 @@ void accept_newcomer(struct listener *listener, int fd, const struct address *fr
         refuse_newcomer(fd, sl->secure);
         return;
     }
-    duet_conn *c = conn_new(&l->host, fd, &stream_tcp_ops, NULL);
+    duet_conn *c = conn_new(&l->host, fd);
     if (c == NULL) {
         report(l, NULL, DUET_REASON_no_memory, DUET_ERR_NOMEM, NULL, NULL);
         return;
     }
-    int rc = take_slot(c) ? peer_note(c, from, sl->secure) : DUET_ERR_NOMEM;
+    __atomic_store_n(&l->conns, l->conns + 1, __ATOMIC_RELAXED); /* other threads read it, for the statistics */
+    atomic_fetch_add_explicit(&s->connections, 1, memory_order_relaxed);
+    int rc = peer_note(c, from, sl->secure);
     if (rc == 0 && sl->secure)
-        rc = stream_tls_start(&c->stream, tls_accept(s->config.tls));
+        rc = stream_tls_start(&c->stream, l->loop, tls_accept(s->config.tls));
     if (rc < 0) {
         c->reason = rc == DUET_ERR_LIMIT ? DUET_REASON_per_address : DUET_REASON_no_memory;
         conn_kill(c, rc);

@@ -18,14 +18,14 @@ static int queue(duet_conn *c, const void *data, size_t len)
         return 0;
     int rc;
     if (len <= OUTQ_COPY_MOST) {
-        rc = outq_copy(&c->proto.out, data, len, NULL, 0);
+        rc = outq_copy(&c->proto.busy->out, data, len, NULL, 0);
     } else {
         duet_shared *block = shared_alloc(len);
         if (block == NULL)
             return DUET_ERR_NOMEM;
         memcpy(block->payload, data, len);
         block->len = len;
-        rc = outq_ref(&c->proto.out, block, block->payload, len);
+        rc = outq_ref(&c->proto.busy->out, block, block->payload, len);
         duet_shared_unref(block);
     }
     if (rc == 0)
@@ -60,7 +60,7 @@ static int put_head(struct buf *b, duet_http *x, unsigned status, const duet_hea
     if (status < 200 || status > 599)
         return DUET_ERR_INVALID;
     /* What came of a body that nobody reads would be taken for the next request. */
-    if (x->upgrade || !x->body_over || l->draining || x->conn->served >= l->server->config.requests_max)
+    if (x->upgrade || !x->body_over || l->draining || conn_busy(x->conn)->served >= l->server->config.requests_max)
         x->keep_alive = false;
     reply_line(b, status);
     reply_field(b, "Date", server_date(l));
@@ -134,7 +134,7 @@ int http_write_shared(duet_http *x, duet_shared *block)
 {
     if (x->head_only || block->len == 0)
         return 0;
-    int rc = outq_ref(&x->conn->proto.out, block, block->payload, block->len);
+    int rc = outq_ref(&x->conn->proto.busy->out, block, block->payload, block->len);
     if (rc < 0)
         return rc;
     if (x->left != UINT64_MAX)
@@ -147,7 +147,7 @@ int http_write_static(duet_http *x, const void *data, size_t len)
 {
     if (x->head_only || len == 0)
         return 0;
-    int rc = outq_static(&x->conn->proto.out, data, len);
+    int rc = outq_static(&x->conn->proto.busy->out, data, len);
     if (rc < 0)
         return rc;
     if (x->left != UINT64_MAX)
@@ -223,16 +223,16 @@ int duet_http_write(duet_http *x, const void *data, size_t len)
     if (!may_write(x))
         return DUET_ERR_STATE;
     duet_conn *c = x->conn;
-    if (c->members != NULL && c->host->catch_up)
-        c->host->catch_up(c);
-    if (c->host->queue_max != 0 && conn_queued(c) > c->host->queue_max)
+    if (c->topic != NULL && conn_host(c)->catch_up)
+        conn_host(c)->catch_up(c);
+    if (conn_host(c)->queue_max != 0 && conn_queued(c) > conn_host(c)->queue_max)
         return DUET_ERR_FULL;
     if (len == 0 || x->head_only)
         return 0;
     char head[CHUNK_HEAD];
     int n = x->chunked ? snprintf(head, sizeof(head), "%zx\r\n", len) : 0;
     /* All three or none: what may need memory first is made sure of. */
-    int rc = outq_prepare(&c->proto.out, 3);
+    int rc = outq_prepare(&c->proto.busy->out, 3);
     if (rc == 0)
         rc = queue(c, head, (size_t)n);
     if (rc == 0)
@@ -241,19 +241,19 @@ int duet_http_write(duet_http *x, const void *data, size_t len)
         rc = queue(c, "\r\n", 2);
     if (rc < 0)
         conn_kill(c, rc); /* a cut chunk cannot be mended */
-    if (conn_queued(c) > c->host->queue_soft)
-        c->congested = true;
+    if (conn_queued(c) > conn_host(c)->queue_soft)
+        conn_busy(c)->congested = true;
     return rc;
 }
 
 int http_deliver(duet_conn *c, duet_shared *message)
 {
-    duet_http *x = c->http;
+    duet_http *x = conn_http(c);
     if (x == NULL || !may_write(x) || x->head_only)
         return DUET_ERR_STATE;
     char head[CHUNK_HEAD];
     int n = x->chunked ? snprintf(head, sizeof(head), "%zx\r\n", message->len) : 0;
-    int rc = message->len == 0 ? 0 : outq_prepare(&c->proto.out, 3);
+    int rc = message->len == 0 ? 0 : outq_prepare(&c->proto.busy->out, 3);
     if (rc < 0 || message->len == 0)
         return rc;
     queue(c, head, (size_t)n);
@@ -261,8 +261,8 @@ int http_deliver(duet_conn *c, duet_shared *message)
     rc = x->chunked ? queue(c, "\r\n", 2) : 0;
     if (rc < 0)
         conn_kill(c, rc);
-    if (conn_queued(c) > c->host->queue_soft)
-        c->congested = true;
+    if (conn_queued(c) > conn_host(c)->queue_soft)
+        conn_busy(c)->congested = true;
     return rc;
 }
 
@@ -271,8 +271,8 @@ int duet_http_end(duet_http *x)
     if (!may_write(x))
         return DUET_ERR_STATE;
     duet_conn *c = x->conn;
-    if (c->members != NULL && c->host->catch_up)
-        c->host->catch_up(c);
+    if (c->topic != NULL && conn_host(c)->catch_up)
+        conn_host(c)->catch_up(c);
     int rc = x->chunked && !x->head_only ? queue(c, "0\r\n\r\n", 5) : 0;
     if (rc < 0)
         conn_kill(c, rc);
@@ -283,7 +283,7 @@ int duet_http_end(duet_http *x)
 
 bool duet_http_congested(const duet_http *x)
 {
-    return x->conn != NULL && conn_queued(x->conn) > x->conn->host->queue_soft;
+    return x->conn != NULL && conn_queued(x->conn) > conn_host(x->conn)->queue_soft;
 }
 
 void duet_http_on_drain(duet_http *x, void (*drain)(duet_http *x))
@@ -296,7 +296,7 @@ void http_set_source(duet_http *x, void (*more)(duet_http *, void *), void (*ove
     x->more = more;
     x->over = over;
     x->source = source;
-    x->conn->congested = true; /* so that the next write asks for more */
+    conn_busy(x->conn)->congested = true; /* so that the next write asks for more */
     conn_wrote(x->conn);
 }
 
@@ -364,7 +364,7 @@ void duet_http_resume(duet_http *x)
     if (x->conn == NULL || !x->conn->paused)
         return;
     x->conn->paused = false;
-    x->conn->mark_ms = x->conn->host->loop->now_ms; /* the peer could send nothing meanwhile */
+    conn_busy(x->conn)->mark_ms = conn_host(x->conn)->loop->now_ms; /* the peer could send nothing meanwhile */
     conn_set_reading(x->conn);
     conn_schedule(x->conn);
 }
@@ -376,7 +376,7 @@ uint64_t duet_http_id(const duet_http *x)
 
 duet_server *duet_http_server(const duet_http *x)
 {
-    return x->conn ? x->conn->host->server : NULL;
+    return x->conn ? conn_host(x->conn)->server : NULL;
 }
 
 void *duet_http_data(const duet_http *x)

@@ -31,10 +31,10 @@ static uint64_t resident_trimmed(uint64_t limit)
 static size_t held_for(const duet_conn *c)
 {
     size_t held = conn_queued(c);
-    if (c->proto.gather != NULL)
-        held += c->proto.gather->len;
-    if (c->http != NULL)
-        held += c->http->body.len;
+    if (c->proto.busy != NULL && c->proto.busy->gather != NULL)
+        held += c->proto.busy->gather->len;
+    if (conn_http(c) != NULL)
+        held += conn_http(c)->body.len;
     return held;
 }
 
@@ -45,8 +45,8 @@ static bool close_fullest(struct server_loop *l, uint64_t excess)
     while (excess > 0) {
         duet_conn *worst = NULL;
         size_t held = 0;
-        for (uint32_t i = 0; i < l->slots_cap; i++) {
-            duet_conn *c = l->slots[i].conn;
+        for (uint32_t i = 0; i < server_slots(l); i++) {
+            duet_conn *c = server_slot(l, i);
             if (c == NULL || c->state != CONN_ACTIVE || held_for(c) <= held)
                 continue;
             worst = c;

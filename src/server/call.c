@@ -15,7 +15,7 @@ duet_http *duet_http_find(duet_server *s, uint64_t id)
 {
     struct server_loop *l = server_current(s);
     duet_conn *c = l ? server_find(l, id) : NULL;
-    return c != NULL && c->state == CONN_ACTIVE ? c->http : NULL;
+    return c != NULL && c->state == CONN_ACTIVE ? conn_http(c) : NULL;
 }
 
 struct call {

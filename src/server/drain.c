@@ -20,16 +20,16 @@ static void close_one(struct server_loop *l, duet_conn *c)
     }
     if (c->state != CONN_ACTIVE)
         return;
-    if (c->phase == &conn_websocket) {
-        const duet_route *route = c->route > 0 ? &l->server->config.routes[c->route - 1] : NULL;
+    if (conn_phase(c) == &conn_websocket) {
+        const duet_route *route = server_route(c);
         c->reason = DUET_REASON_draining;
         if (route != NULL && route->drain != NULL)
             route->drain(c);
         duet_close(c, l->server->config.drain_code, "going away");
-    } else if (c->http == NULL) {
+    } else if (conn_http(c) == NULL) {
         conn_finish(c, 0);
     } else {
-        http_drain(c->http);
+        http_drain(conn_http(c));
     }
 }
 
@@ -39,18 +39,18 @@ static void step(struct timer *t)
     struct server_loop *l = of_timer(t);
     uint64_t now = l->loop->now_ms;
     if (now >= l->drain_until_ms) {
-        for (uint32_t i = 0; i < l->slots_cap; i++)
-            if (l->slots[i].conn != NULL)
-                conn_kill(l->slots[i].conn, DUET_ERR_TIMEOUT);
+        for (uint32_t i = 0; i < server_slots(l); i++)
+            if (server_slot(l, i) != NULL)
+                conn_kill(server_slot(l, i), DUET_ERR_TIMEOUT);
     } else {
         uint64_t whole = (uint64_t)l->server->config.drain_ms * 8 / 10;
         if ((uint64_t)l->drain_count * EACH_MS < whole)
             whole = (uint64_t)l->drain_count * EACH_MS;
         uint64_t from = l->drain_until_ms - l->server->config.drain_ms;
-        uint64_t due = whole <= now - from ? l->slots_cap : l->slots_cap * (now - from) / whole;
+        uint64_t due = whole <= now - from ? server_slots(l) : server_slots(l) * (now - from) / whole;
         for (; l->drain_next < due; l->drain_next++)
-            if (l->slots[l->drain_next].conn != NULL)
-                close_one(l, l->slots[l->drain_next].conn);
+            if (server_slot(l, l->drain_next) != NULL)
+                close_one(l, server_slot(l, l->drain_next));
         timer_arm(&l->loop->wheel, &l->drain, now + STEP_MS);
     }
     drain_check(l);

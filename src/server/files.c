@@ -200,7 +200,7 @@ static int hand_over(struct sending *s, duet_http *x, struct worker *w, void (*r
     s->work.run = run;
     s->work.done = done;
     s->working = true;
-    int rc = worker_run(w, x->conn->host->loop, &s->work);
+    int rc = worker_run(w, conn_host(x->conn)->loop, &s->work);
     if (rc < 0)
         s->working = false;
     return rc;

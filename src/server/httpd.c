@@ -31,7 +31,7 @@ void http_free(duet_http *x)
 void http_detach(duet_http *x)
 {
     duet_http_resume(x);
-    x->conn->http = NULL;
+    conn_busy(x->conn)->http = NULL;
     x->conn = NULL;
     x->done = true;
     if (!x->in_callback)
@@ -50,7 +50,7 @@ static void ended(duet_http *x)
 {
     duet_conn *c = x->conn;
     bool keep = x->keep_alive && x->body_over && (x->left == 0 || x->left == UINT64_MAX);
-    c->http = NULL;
+    conn_busy(c)->http = NULL;
     topic_leave_all(c);
     http_free(x);
     if (c->state != CONN_ACTIVE)
@@ -59,9 +59,9 @@ static void ended(duet_http *x)
         c->paused = false;
         conn_set_reading(c);
     }
-    c->mark_ms = c->host->loop->now_ms;
+    conn_busy(c)->mark_ms = conn_host(c)->loop->now_ms;
     conn_wrote(c);
-    if (!keep || loop_of(c)->draining || c->served >= loop_of(c)->server->config.requests_max)
+    if (!keep || loop_of(c)->draining || conn_busy(c)->served >= loop_of(c)->server->config.requests_max)
         conn_finish(c, 0);
     else if (conn_has_input(c))
         conn_again(c);
@@ -72,7 +72,7 @@ void http_drain(duet_http *x)
     duet_conn *c = x->conn;
     bool told = x->route != NULL && x->route->drain_http != NULL;
     x->keep_alive = false;
-    if (!x->streams || (c->members == NULL && !told))
+    if (!x->streams || (c->topic == NULL && !told))
         return;
     topic_catch_up(c); /* what was published before is told */
     if (told)
@@ -80,8 +80,8 @@ void http_drain(duet_http *x)
     if (c->state != CONN_ACTIVE)
         return;
     topic_leave_all(c);
-    if (x->asked && c->host->on.gone)
-        c->host->on.gone(x);
+    if (x->asked && conn_host(c)->on.gone)
+        conn_host(c)->on.gone(x);
     x->asked = false;
     duet_http_end(x);
 }
@@ -233,10 +233,10 @@ static void dispatch_empty(duet_http *x)
 static void note_peer(duet_http *x, const struct http_head *head, const char *data)
 {
     duet_conn *c = x->conn;
-    struct peer_info *p = c->peer;
+    struct peer_info *p = peer_info(c);
     if (p != NULL) { /* the request before may have been another client's */
         p->named = false;
-        c->secure = p->secure || c->stream.tls != NULL;
+        c->secure = p->secure || c->stream.as->tls;
     }
     x->request.peer = duet_peer(c, x->peer);
     x->request.secure = c->secure;
@@ -312,7 +312,7 @@ static void begin_body(duet_http *x)
     else if (expect != NULL && strcasecmp(expect, "100-continue") != 0)
         refuse(x, 417, DUET_REASON_bad_request, "only 100-continue can be expected");
     else if (expect != NULL && x->minor >= 1)
-        outq_copy(&c->proto.out, "HTTP/1.1 100 Continue\r\n\r\n", 25, NULL, 0), conn_wrote(c);
+        outq_copy(&c->proto.busy->out, "HTTP/1.1 100 Continue\r\n\r\n", 25, NULL, 0), conn_wrote(c);
     if (!x->done && pieces)
         dispatch(x);
     after_callback(x);
@@ -381,20 +381,21 @@ static void begin(duet_http *x, char *data, struct http_head *h)
 /* A head that is not whole: how far its reading is takes the place of its fields that are known (HTTP-1, HTTP-2). */
 static bool park(duet_conn *c, const struct http_head *h)
 {
-    c->parked = mem_dup(h, offsetof(struct http_head, fields) + h->count * sizeof(h->fields[0]));
-    return c->parked != NULL;
+    conn_busy(c)->parked = mem_dup(h, offsetof(struct http_head, fields) + h->count * sizeof(h->fields[0]));
+    return conn_busy(c)->parked != NULL;
 }
 
 static void unpark(duet_conn *c, struct http_head *h)
 {
-    if (c->parked == NULL) {
+    if (conn_busy(c)->parked == NULL) {
         http_head_init(h);
-        c->mark_ms = c->host->loop->now_ms;
+        conn_busy(c)->mark_ms = conn_host(c)->loop->now_ms;
         return;
     }
-    memcpy(h, c->parked, offsetof(struct http_head, fields) + c->parked->count * sizeof(h->fields[0]));
-    mem_free(c->parked);
-    c->parked = NULL;
+    memcpy(h, conn_busy(c)->parked,
+           offsetof(struct http_head, fields) + conn_busy(c)->parked->count * sizeof(h->fields[0]));
+    mem_free(conn_busy(c)->parked);
+    conn_busy(c)->parked = NULL;
 }
 
 /* False: more bytes are needed, or it was the end. */
@@ -408,12 +409,12 @@ static bool read_head(duet_conn *c, duet_input *in)
     unpark(c, h);
     int rc = http_head_request(h, data, in->len, &limits);
     if (rc == 0) {
-        c->wants_more = true;
+        conn_busy(c)->wants_more = true;
         if (!park(c, h))
             conn_kill(c, DUET_ERR_NOMEM);
         return false;
     }
-    c->wants_more = false;
+    conn_busy(c)->wants_more = false;
     if (rc < 0) {
         in->data += in->len;
         in->len = 0;
@@ -424,19 +425,19 @@ static bool read_head(duet_conn *c, duet_input *in)
     in->data += h->size;
     in->len -= h->size;
     count_add(&l->requests, 1);
-    if (c->served < UINT16_MAX)
-        c->served++;
+    if (conn_busy(c)->served < UINT16_MAX)
+        conn_busy(c)->served++;
     duet_http *x = mem_zalloc(sizeof(*x));
     if (x == NULL) {
         conn_kill(c, DUET_ERR_NOMEM);
         return false;
     }
     x->conn = c;
-    x->began_ms = c->host->loop->now_ms;
-    c->http = x;
-    if (c->served > 1) {
-        server_new_id(c);
-        memset(c->data, 0, c->host->data_size);
+    x->began_ms = conn_host(c)->loop->now_ms;
+    conn_busy(c)->http = x;
+    if (conn_busy(c)->served > 1) {
+        conn_new_id(c);
+        memset(conn_data(c), 0, conn_host(c)->data_size);
     }
     begin(x, data, h);
     return true;
@@ -471,7 +472,7 @@ static void body_piece(duet_http *x, const void *data, size_t len, bool last)
 static bool read_body(duet_http *x, duet_input *in)
 {
     duet_conn *c = x->conn;
-    c->mark_ms = c->host->loop->now_ms;
+    conn_busy(c)->mark_ms = conn_host(c)->loop->now_ms;
     if (!x->body_chunked) {
         size_t n = in->len < x->body_left ? in->len : (size_t)x->body_left;
         const void *data = in->data;
@@ -502,17 +503,17 @@ static bool read_body(duet_http *x, duet_input *in)
     }
     if (x->in_callback)
         after_callback(x);
-    return c->http == x || c->http == NULL;
+    return conn_http(c) == x || conn_http(c) == NULL;
 }
 
 static void take_input(duet_conn *c, duet_input *in)
 {
-    while (c->state == CONN_ACTIVE && c->phase == &httpd_phase && !c->paused && !c->choked) {
-        duet_http *x = c->http;
+    while (c->state == CONN_ACTIVE && conn_phase(c) == &httpd_phase && !c->paused && !c->choked) {
+        duet_http *x = conn_http(c);
         if (in->len == 0)
             return;
         if (x != NULL && x->body_over) {
-            c->wants_more = in->len < PIPELINE_MOST; /* so that the peer's leaving is seen */
+            conn_busy(c)->wants_more = in->len < PIPELINE_MOST; /* so that the peer's leaving is seen */
             return;
         }
         if (!(x == NULL ? read_head(c, in) : read_body(x, in)))
@@ -524,15 +525,15 @@ static void take_input(duet_conn *c, duet_input *in)
  * application, or has no end, would never be told that he left. */
 static void at_eof(duet_conn *c)
 {
-    duet_http *x = c->http;
+    duet_http *x = conn_http(c);
     if (x != NULL ? x->source == NULL : conn_queued(c) == 0) {
         /* Who leaves a stream, or between requests, does so in order. */
-        bool due = c->parked != NULL || (x != NULL && !x->streams);
+        bool due = conn_busy(c)->parked != NULL || (x != NULL && !x->streams);
         c->reason = DUET_REASON_lost;
         conn_kill(c, due ? DUET_ERR_EOF : 0);
         return;
     }
-    c->at_end = true;
+    conn_busy(c)->at_end = true;
     if (x != NULL)
         x->keep_alive = false;
     else
@@ -550,41 +551,41 @@ static uint64_t after(uint64_t from, unsigned ms)
 static uint64_t body_deadline(const duet_http *x)
 {
     const duet_conn *c = x->conn;
-    uint64_t idle = after(c->mark_ms, loop_of(c)->server->config.idle_ms), whole = UINT64_MAX;
+    uint64_t idle = after(conn_busy(c)->mark_ms, loop_of(c)->server->config.idle_ms), whole = UINT64_MAX;
     if (c->paused)
         return UINT64_MAX;
     if (x->route == NULL || x->route->piece == NULL)
-        whole = after(x->began_ms + x->body.len * 1000 / BODY_PER_S, c->host->proto.message_ms);
+        whole = after(x->began_ms + x->body.len * 1000 / BODY_PER_S, conn_host(c)->home.config.message_ms);
     return idle < whole ? idle : whole;
 }
 
 static uint64_t next_deadline(const duet_conn *c)
 {
     const duet_server_config *config = &loop_of(c)->server->config;
-    const duet_http *x = c->http;
-    if (c->out_waits)
-        return after(c->since_ms, config->idle_ms);
+    const duet_http *x = conn_http(c);
+    if (conn_busy(c)->out_waits)
+        return after(conn_busy(c)->since_ms, config->idle_ms);
     if (x != NULL && !x->body_over)
         return body_deadline(x);
     if (x != NULL)
-        return x->upgrade ? after(c->mark_ms, config->open_ms) : UINT64_MAX;
-    if (c->served == 0)
-        return after(c->born_ms, config->open_ms);
-    return after(c->mark_ms, c->parked ? config->open_ms : config->idle_ms);
+        return x->upgrade ? after(conn_busy(c)->mark_ms, config->open_ms) : UINT64_MAX;
+    if (conn_busy(c)->served == 0)
+        return after(conn_busy(c)->born_ms, config->open_ms);
+    return after(conn_busy(c)->mark_ms, conn_busy(c)->parked ? config->open_ms : config->idle_ms);
 }
 
 static void at_deadline(duet_conn *c)
 {
-    duet_http *x = c->http;
-    bool began = c->parked != NULL || x != NULL;
-    c->reason = c->out_waits ? DUET_REASON_slow : DUET_REASON_open_timeout;
-    if (c->out_waits || (x != NULL && x->state == HTTP_ANSWERING)) {
+    duet_http *x = conn_http(c);
+    bool began = conn_busy(c)->parked != NULL || x != NULL;
+    c->reason = conn_busy(c)->out_waits ? DUET_REASON_slow : DUET_REASON_open_timeout;
+    if (conn_busy(c)->out_waits || (x != NULL && x->state == HTTP_ANSWERING)) {
         conn_kill(c, DUET_ERR_TIMEOUT);
     } else if (began) {
         http_refuse(c, x && x->body_over ? 503 : 408, DUET_REASON_open_timeout,
                     x && x->body_over ? "no answer in time" : "the request did not come in time");
     } else {
-        if (c->served == 0)
+        if (conn_busy(c)->served == 0)
             report(loop_of(c), c, DUET_REASON_open_timeout, 0, NULL, NULL);
         conn_kill(c, 0);
     }
@@ -592,11 +593,11 @@ static void at_deadline(duet_conn *c)
 
 static void when_drained(duet_conn *c)
 {
-    duet_http *x = c->http;
+    duet_http *x = conn_http(c);
     if (x == NULL)
         return;
     if (x->more != NULL) {
-        c->congested = true;
+        conn_busy(c)->congested = true;
         x->more(x, x->source);
     } else if (x->drain != NULL) {
         x->drain(x);
@@ -605,7 +606,7 @@ static void when_drained(duet_conn *c)
 
 static void when_ended(duet_conn *c, int error)
 {
-    duet_http *x = c->http;
+    duet_http *x = conn_http(c);
     if (error != 0 && c->reason == DUET_REASON_other)
         c->reason = DUET_REASON_lost;
     if (error != 0)
@@ -613,11 +614,11 @@ static void when_ended(duet_conn *c, int error)
     topic_leave_all(c);
     if (x == NULL)
         return;
-    if (x->asked && !x->done && c->host->on.gone) {
+    if (x->asked && !x->done && conn_host(c)->on.gone) {
         x->in_callback = true;
-        c->host->on.gone(x);
+        conn_host(c)->on.gone(x);
     }
-    c->http = NULL;
+    conn_busy(c)->http = NULL;
     http_free(x);
 }
 

@@ -95,18 +95,24 @@ int peer_note(duet_conn *c, const struct address *from, bool secure)
     duet_server *s = loop_of(c)->server;
     bool counts = s->config.per_address_max != 0, trusts = s->trusted_count > 0 || s->trust_unix;
     c->secure = secure;
-    c->by_ip = from_socket(from, &c->address, &c->port);
+    struct http_address address;
+    uint16_t port;
+    bool by_ip = from_socket(from, &address, &port);
+    if (by_ip && conn_note_address(c, &address, port) < 0)
+        return DUET_ERR_NOMEM;
     if (!counts && !trusts)
         return 0;
-    struct peer_info *p = mem_zalloc(sizeof(*p));
+    struct peer_info *p = proto_need_rare(&c->proto) == 0 ? mem_zalloc(sizeof(*p)) : NULL;
     if (p == NULL)
         return DUET_ERR_NOMEM;
-    c->peer = p;
-    p->has_address = c->by_ip;
-    p->address = c->address;
-    p->port = c->port;
+    conn_rare(c)->peer = p;
+    p->has_address = by_ip;
+    if (by_ip) {
+        p->address = address;
+        p->port = port;
+    }
     p->trusted = is_trusted(s, p->has_address, &p->address);
-    c->proxied = s->config.proxy_protocol && p->trusted;
+    conn_busy(c)->proxied = s->config.proxy_protocol && p->trusted;
     /* A proxy's connections are many people's. */
     if (counts && p->has_address && !p->trusted) {
         p->counted = count_in(s, &p->address);
@@ -118,7 +124,7 @@ int peer_note(duet_conn *c, const struct address *from, bool secure)
 
 void peer_forget(duet_conn *c)
 {
-    struct peer_info *p = c->peer;
+    struct peer_info *p = peer_info(c);
     if (p == NULL)
         return;
     if (p->counted)
@@ -128,12 +134,12 @@ void peer_forget(duet_conn *c)
         mem_free(p->proxy);
     }
     mem_free(p);
-    c->peer = NULL;
+    conn_rare(c)->peer = NULL;
 }
 
 static int take_header(duet_conn *c, struct peer_info *p, const struct http_proxy *header)
 {
-    c->proxied = false;
+    conn_busy(c)->proxied = false;
     buf_fini(p->proxy);
     mem_free(p->proxy);
     p->proxy = NULL;
@@ -155,7 +161,7 @@ static int take_header(duet_conn *c, struct peer_info *p, const struct http_prox
 /* Takes from the socket only what belongs to the header: what follows it is the client's, or TLS's. */
 int peer_opening(duet_conn *c)
 {
-    struct peer_info *p = c->peer;
+    struct peer_info *p = peer_info(c);
     char bytes[HTTP_PROXY_MOST];
     struct http_proxy header;
     if (p->proxy == NULL && (p->proxy = mem_zalloc(sizeof(*p->proxy))) == NULL)
@@ -183,26 +189,24 @@ int peer_opening(duet_conn *c)
 
 bool peer_address(const duet_conn *c, struct http_address *address, uint16_t *port)
 {
-    const struct peer_info *p = c->peer;
+    const struct peer_info *p = peer_info(c);
     if (p != NULL) {
         *address = p->address;
         *port = p->port;
         return p->has_address;
     }
-    *address = c->address;
-    *port = c->port;
-    return c->by_ip;
+    return conn_address(c, address, port);
 }
 
 bool peer_trusted(const duet_conn *c)
 {
-    const struct peer_info *p = c->peer;
+    const struct peer_info *p = peer_info(c);
     return p != NULL && p->trusted;
 }
 
 const char *duet_peer(const duet_conn *c, char out[64])
 {
-    const struct peer_info *p = c->peer;
+    const struct peer_info *p = peer_info(c);
     struct http_address a;
     char text[HTTP_ADDRESS_TEXT];
     uint16_t port;

@@ -38,9 +38,9 @@ void report(struct server_loop *l, const duet_conn *c, enum duet_reason reason, 
     if (c != NULL) {
         e.peer = duet_peer(c, peer);
         e.conn = c->id;
-        e.bytes_in = c->bytes_in;
-        e.bytes_out = c->bytes_out;
-        e.age_ms = l->loop->now_ms - c->born_ms;
+        e.bytes_in = conn_counted(c, COUNT_BYTES_IN);
+        e.bytes_out = conn_counted(c, COUNT_BYTES_OUT);
+        e.age_ms = (uint64_t)((uint32_t)(l->loop->now_ms / BORN_MS) - c->born) * BORN_MS;
     }
     pthread_mutex_lock(&s->log_lock);
     if (loglimit_take(&s->log_limit, e.reason, l->loop->now_ms, &e.suppressed))

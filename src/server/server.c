@@ -61,6 +61,12 @@ const char *server_date(struct server_loop *l)
     return l->date;
 }
 
+static unsigned slow_code(const duet_conn *c)
+{
+    const duet_route *route = server_route(c);
+    return route != NULL && route->slow_code != 0 ? route->slow_code : DUET_CODE_POLICY;
+}
+
 static void host_init(struct server_loop *l)
 {
     duet_server *s = l->server;
@@ -80,11 +86,11 @@ static void host_init(struct server_loop *l)
                                 .deflate = c->deflate };
     if (c->trace)
         proto.trace = accept_trace;
-    proto_config_resolve(&h->proto, &proto);
+    proto_config_resolve(&h->home.config, &proto);
     h->server = s;
     h->on = c->on;
     h->pool.most = POOL_CHUNKS;
-    h->chunks = &h->pool;
+    h->index = (uint8_t)l->index;
     h->queue_soft = c->queue_soft;
     h->queue_max = c->queue_max == DUET_OFF ? 0 : c->queue_max;
     h->stall_ms = c->stall_ms;
@@ -97,7 +103,8 @@ static void host_init(struct server_loop *l)
     h->catch_up = topic_catch_up;
     h->closed = accept_closed;
     h->opening = peer_opening;
-    l->slots_free = UINT32_MAX;
+    h->slow_code = slow_code;
+    conn_host_init(h);
     l->beat.due = beat;
 }
 
@@ -120,7 +127,7 @@ static int loop_init(duet_server *s, unsigned index)
  * socket has no such thing. */
 static void limit_silence(const duet_server *s, int fd)
 {
-    const duet_proto_config *c = &s->loops[0].host.proto;
+    const duet_proto_config *c = &s->loops[0].host.home.config;
     if (c->ping_ms == DUET_OFF || c->pong_ms == DUET_OFF)
         return;
     unsigned ms = c->ping_ms + c->pong_ms;
@@ -163,7 +170,8 @@ static int loop_start(struct server_loop *l, duet_loop *loop)
         rc = duet_loop_new(&loop);
     if (rc < 0)
         return rc;
-    l->loop = l->host.loop = loop;
+    l->loop = loop;
+    conn_host_start(&l->host, loop);
     rc = loop_watch(loop, &l->signal, LOOP_IN);
     if (rc == 0)
         timer_arm(&loop->wheel, &l->beat, loop->now_ms + BEAT_MS);
@@ -181,9 +189,9 @@ static void loop_stop(struct server_loop *l)
         for (unsigned i = 0; i < SERVER_LISTENERS; i++)
             if (l->listeners[i].started)
                 listener_stop(&l->listeners[i].listener, false);
-        for (uint32_t i = 0; i < l->slots_cap; i++)
-            if (l->slots[i].conn != NULL)
-                conn_kill(l->slots[i].conn, DUET_ERR_CLOSED);
+        for (uint32_t i = 0; i < server_slots(l); i++)
+            if (server_slot(l, i) != NULL)
+                conn_kill(server_slot(l, i), DUET_ERR_CLOSED);
         /* The closing callbacks and the reaping. */
         duet_loop_turn(l->loop, 0);
         duet_loop_turn(l->loop, 0);
@@ -205,7 +213,7 @@ static void loop_fini(struct server_loop *l)
         duet_loop_free(l->loop);
     if (l->signal.fd >= 0)
         close(l->signal.fd);
-    mem_free(l->slots);
+    slots_fini(&l->host.slots);
 }
 
 static int init(duet_server *s, const duet_server_config *config, char *why)

@@ -3,8 +3,8 @@
  * A server as its own files see it: what is set once before the threads start, and one struct for each loop that only
  * its thread touches.
  *
- * An id is  generation << 32 | slot << 8 | loop.  A loop's slots hold its connections; a slot's generation grows with
- * each connection and each request in it, so that no id comes twice.
+ * An id is  generation << 32 | slot << 8 | loop.  A loop's slots (conn/slots.h) are its connections; a slot's
+ * generation grows with each connection and each request in it, so that no id comes twice.
  */
 #ifndef SERVER_SERVER_H
 #define SERVER_SERVER_H
@@ -24,12 +24,6 @@
 
 enum { SERVER_LISTENERS = 16, SERVER_LOOPS = 256, SERVER_WHY = 200 };
 
-struct slot {
-    duet_conn *conn; /* NULL: free */
-    uint32_t generation;
-    uint32_t next; /* free ones: the next; UINT32_MAX ends */
-};
-
 struct server_listener {
     struct listener listener; /* first */
     struct server_loop *loop;
@@ -46,8 +40,6 @@ struct server_loop {
     bool owns_loop;
     struct watch signal; /* an eventfd: stop or drain was asked for */
     struct server_listener listeners[SERVER_LISTENERS];
-    struct slot *slots;
-    uint32_t slots_cap, slots_free; /* the free list's head */
     uint32_t conns, websockets;
     struct topics topics;
     struct timer beat; /* once a second: how late it comes is the loop's lag */
@@ -97,7 +89,13 @@ struct duet_server {
 
 static inline struct server_loop *loop_of(const duet_conn *c)
 {
-    return (struct server_loop *)c->host;
+    return (struct server_loop *)conn_host(c);
+}
+
+/* The route of an open WebSocket; NULL: none. */
+static inline const duet_route *server_route(const duet_conn *c)
+{
+    return c->proto.place > 0 ? &loop_of(c)->server->config.routes[c->proto.place - 1] : NULL;
 }
 
 /* What is known of a peer beside its socket: behind a proxy, or where addresses are counted. Freed with the
@@ -113,6 +111,11 @@ struct peer_info {
     struct http_address client;
     struct buf *proxy; /* PROXY header bytes so far */
 };
+
+static inline struct peer_info *peer_info(const duet_conn *c)
+{
+    return c->proto.rare ? conn_rare(c)->peer : NULL;
+}
 
 /* peer.c: what a newcomer is, and whether it may stay. */
 bool peer_admit(struct server_loop *l, const struct address *from, enum duet_reason *why);
@@ -136,8 +139,19 @@ void drain_check(struct server_loop *l); /* ends the loop when it was the last c
 int config_take(duet_server *s, const duet_server_config *config, char *why);
 int config_listen(duet_server *s, char *why);
 
+/* How many slots there ever were, and the connection in one; NULL: it is free or its connection dead. */
+static inline uint32_t server_slots(const struct server_loop *l)
+{
+    return l->host.slots.next;
+}
+
+static inline duet_conn *server_slot(const struct server_loop *l, uint32_t n)
+{
+    duet_conn *c = slots_at(&l->host.slots, n);
+    return c != NULL && c->stream.watch.fd >= 0 ? c : NULL;
+}
+
 /* accept.c */
-uint64_t server_new_id(duet_conn *c); /* the slot's next generation */
 duet_conn *server_find(struct server_loop *l, uint64_t id);
 void accept_newcomer(struct listener *listener, int fd, const struct address *from);
 void accept_refused(struct listener *listener, int error);

@@ -55,7 +55,7 @@ struct membership {
     uint32_t index;
 };
 
-/* What `duet_conn.members` points to. */
+/* What `duet_conn.topic` points to when there are several; one alone lies in the connection itself. */
 struct memberships {
     uint32_t count, cap;
     struct membership of[];
@@ -191,30 +191,77 @@ static void topic_free(struct topic *t)
         topic_destroy(t);
 }
 
-static struct membership *find(const duet_conn *c, const struct topic *t)
+static struct memberships *several(const duet_conn *c)
 {
-    struct memberships *all = c->members;
-    for (uint32_t i = 0; all != NULL && i < all->count; i++)
+    return c->topic != NULL && c->topic_index == UINT32_MAX ? (struct memberships *)(void *)c->topic : NULL;
+}
+
+size_t topic_memberships(const duet_conn *c)
+{
+    const struct memberships *all = several(c);
+    return all ? all->count : c->topic != NULL;
+}
+
+/* Where the connection keeps its index in this topic's members; NULL: it is none. */
+static uint32_t *place_in(duet_conn *c, const struct topic *t)
+{
+    struct memberships *all = several(c);
+    if (all == NULL)
+        return c->topic == t ? &c->topic_index : NULL;
+    for (uint32_t i = 0; i < all->count; i++)
         if (all->of[i].topic == t)
-            return &all->of[i];
+            return &all->of[i].index;
     return NULL;
+}
+
+static struct membership membership(const duet_conn *c, uint32_t i)
+{
+    const struct memberships *all = several(c);
+    return all ? all->of[i] : (struct membership){ c->topic, c->topic_index };
 }
 
 /* Room for one membership more. */
 static int grow_memberships(duet_conn *c)
 {
-    struct memberships *all = c->members;
-    if (all != NULL && all->count < all->cap)
+    struct memberships *all = several(c);
+    if (c->topic == NULL || (all != NULL && all->count < all->cap))
         return 0;
-    uint32_t cap = all ? 2 * all->cap : 1;
+    uint32_t cap = all ? 2 * all->cap : 2;
     struct memberships *grown = mem_realloc(all, sizeof(*all) + cap * sizeof(all->of[0]));
     if (grown == NULL)
         return DUET_ERR_NOMEM;
-    if (all == NULL)
-        grown->count = 0;
+    if (all == NULL) {
+        grown->count = 1;
+        grown->of[0] = (struct membership){ c->topic, c->topic_index };
+    }
     grown->cap = cap;
-    c->members = grown;
+    c->topic = (struct topic *)(void *)grown;
+    c->topic_index = UINT32_MAX;
     return 0;
+}
+
+static void add_membership(duet_conn *c, struct topic *t, uint32_t index)
+{
+    struct memberships *all = several(c);
+    if (all != NULL) {
+        all->of[all->count++] = (struct membership){ t, index };
+        return;
+    }
+    c->topic = t;
+    c->topic_index = index;
+}
+
+/* Takes out number `i`, and gives back what the last one leaves. */
+static void drop_membership(duet_conn *c, uint32_t i)
+{
+    struct memberships *all = several(c);
+    if (all != NULL) {
+        all->of[i] = all->of[--all->count];
+        if (all->count > 0)
+            return;
+        mem_free(all);
+    }
+    c->topic = NULL;
 }
 
 /* Room for one member more. */
@@ -313,7 +360,7 @@ static void hear(struct topics *ts)
 
 static bool may_join(const duet_conn *c)
 {
-    return c->state == CONN_ACTIVE && (c->phase != &conn_websocket || duet_proto_is_open(&c->proto));
+    return c->state == CONN_ACTIVE && (conn_phase(c) != &conn_websocket || duet_proto_is_open(&c->proto));
 }
 
 int topic_join(duet_conn *c, const char *name, size_t len)
@@ -325,7 +372,7 @@ int topic_join(duet_conn *c, const char *name, size_t len)
     if (!may_join(c))
         return DUET_ERR_CLOSED;
     struct topic *t = map_get(&home->names, name, len);
-    if (t != NULL && find(c, t) != NULL)
+    if (t != NULL && place_in(c, t) != NULL)
         return 0;
     if (topic_memberships(c) >= home->loop->server->config.topics_max)
         return DUET_ERR_LIMIT;
@@ -340,8 +387,7 @@ int topic_join(duet_conn *c, const char *name, size_t len)
             topic_free(t);
         return DUET_ERR_NOMEM;
     }
-    struct memberships *all = c->members;
-    all->of[all->count++] = (struct membership){ .topic = t, .index = t->count };
+    add_membership(c, t, t->count);
     t->members[t->count++] = (struct member){ .conn = c, .next = t->tail };
     count_add(&home->subscriptions, 1);
     return 0;
@@ -352,7 +398,7 @@ static void move_member(struct topic *t, uint32_t from, uint32_t to)
     if (from == to)
         return;
     t->members[to] = t->members[from];
-    find(t->members[to].conn, t)->index = to;
+    *place_in(t->members[to].conn, t) = to;
 }
 
 /* The gap is filled from the same side of the walk's line, and the gap that leaves from the end. */
@@ -371,17 +417,17 @@ static void remove_member(struct topic *t, uint32_t gap)
 /* The reader is too slow for one message more: by the policy, and never without a trace. */
 static void refuse(duet_conn *c)
 {
-    count_add(&c->host->skipped, 1);
-    if (c->host->when_full == DUET_FULL_CLOSE)
+    count_add(&conn_host(c)->skipped, 1);
+    if (conn_host(c)->when_full == DUET_FULL_CLOSE)
         conn_give_up(c, DUET_ERR_FULL);
-    else
-        c->congested = true;
+    else if (conn_wake(c) == 0)
+        conn_busy(c)->congested = true;
 }
 
 /* One publication to one member. False: it is held, or in the middle of a message in parts, and cannot have it now. */
 static bool give_one(duet_conn *c, duet_shared *message, bool late)
 {
-    bool websocket = c->phase == &conn_websocket;
+    bool websocket = conn_phase(c) == &conn_websocket;
     if (websocket && !duet_proto_is_open(&c->proto))
         return true;
     if (c->held && !late)
@@ -390,7 +436,7 @@ static bool give_one(duet_conn *c, duet_shared *message, bool late)
         refuse(c);
         return true;
     }
-    if (c->host->queue_max != 0 && conn_queued(c) > c->host->queue_max) {
+    if (conn_host(c)->queue_max != 0 && conn_queued(c) > conn_host(c)->queue_max) {
         refuse(c);
         return true;
     }
@@ -451,12 +497,13 @@ static void visit(struct topic *t, uint32_t index)
     give(t, index);
     if (c->state != CONN_ACTIVE)
         return;
-    if (!c->out_waits)
+    if (!conn_out_waits(c))
         conn_flush(c);
     else
         conn_schedule(c);
-    if (conn_queued(c) > c->host->queue_soft)
-        c->congested = true;
+    if (conn_queued(c) > conn_host(c)->queue_soft)
+        conn_busy(c)->congested = true;
+    conn_rest(c);
 }
 
 static void look_ahead(const struct topic *t)
@@ -465,9 +512,8 @@ static void look_ahead(const struct topic *t)
         return;
     const char *c = (const char *)t->members[t->at + AHEAD].conn;
     __builtin_prefetch(c);
-    __builtin_prefetch(c + offsetof(duet_conn, proto));
-    __builtin_prefetch(c + offsetof(duet_conn, proto.now_ms));
-    __builtin_prefetch(c + offsetof(duet_conn, id));
+    __builtin_prefetch(c + 64);
+    __builtin_prefetch(c + sizeof(duet_conn) - 1);
 }
 
 /* Frees what all members got. True: that is all there was at the pass's end. */
@@ -634,12 +680,11 @@ void topic_catch_up(duet_conn *c)
     if (topics_of(c)->behind == 0)
         return;
     for (uint32_t i = 0; i < topic_memberships(c); i++) {
-        struct memberships *all = c->members;
-        struct topic *t = all->of[i].topic;
-        if (t->members[all->of[i].index].next == t->tail)
+        struct membership m = membership(c, i);
+        if (m.topic->members[m.index].next == m.topic->tail)
             continue;
-        make_pending(t); /* also when nothing is left to give, for its log to be freed */
-        give(t, all->of[i].index);
+        make_pending(m.topic); /* also when nothing is left to give, for its log to be freed */
+        give(m.topic, m.index);
         conn_queued_more(c);
     }
 }
@@ -651,45 +696,35 @@ int topic_leave(duet_conn *c, const char *name, size_t len)
     struct topics *home = topics_of(c);
     hear(home);
     struct topic *t = map_get(&home->names, name, len);
-    struct membership *m = t ? find(c, t) : NULL;
-    if (m == NULL)
+    const uint32_t *place = t ? place_in(c, t) : NULL;
+    if (place == NULL)
         return 0;
     /* What was published before is still due to it. */
-    if (t->members[m->index].next != t->tail) {
-        give(t, m->index);
+    if (t->members[*place].next != t->tail) {
+        give(t, *place);
         conn_queued_more(c);
-        m = find(c, t);
-        if (m == NULL)
+        place = place_in(c, t);
+        if (place == NULL)
             return 0;
-        give_up(t, m->index);
+        give_up(t, *place);
     }
-    uint32_t index = m->index;
-    struct memberships *all = c->members;
-    *m = all->of[--all->count];
+    uint32_t index = *place, at = 0;
+    while (membership(c, at).topic != t)
+        at++;
+    drop_membership(c, at);
     remove_member(t, index);
-    if (all->count == 0) {
-        mem_free(all);
-        c->members = NULL;
-    }
     return 0;
 }
 
 void topic_leave_all(duet_conn *c)
 {
-    struct memberships *all = c->members;
-    while (all != NULL && all->count > 0) {
-        struct membership m = all->of[--all->count];
+    while (c->topic != NULL) {
+        uint32_t last = (uint32_t)topic_memberships(c) - 1;
+        struct membership m = membership(c, last);
+        drop_membership(c, last);
         remove_member(m.topic, m.index);
     }
-    mem_free(all);
-    c->members = NULL;
     c->held = false;
-}
-
-size_t topic_memberships(const duet_conn *c)
-{
-    const struct memberships *all = c->members;
-    return all ? all->count : 0;
 }
 
 static void hold(duet_conn *c, bool held)

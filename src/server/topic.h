@@ -57,7 +57,7 @@ void topics_listen(struct topics *t, bool listening);
 /* Membership of a connection (in its WebSocket phase or as a streamed response). Results as duet_subscribe(). */
 int topic_join(duet_conn *c, const char *name, size_t len);
 int topic_leave(duet_conn *c, const char *name, size_t len);
-void topic_leave_all(duet_conn *c); /* when it is gone; also frees c->members */
+void topic_leave_all(duet_conn *c); /* when it is gone; also frees c->topic */
 /* Gives `c` what is pending for it (conn_host.catch_up). */
 void topic_catch_up(duet_conn *c);
 size_t topic_memberships(const duet_conn *c);

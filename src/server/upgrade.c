@@ -96,12 +96,14 @@ int duet_http_upgrade(duet_http *x, const char *subprotocol, const duet_header *
     buf_init(&b, space, sizeof(space));
     struct extension agreed;
     struct deflate *deflate = NULL; /* without memory for it, the offer is declined */
-    const duet_deflate *options = &c->host->proto.deflate;
+    const duet_deflate *options = &conn_host(c)->home.config.deflate;
     bool declined = x->route != NULL && x->route->no_deflate;
     if (!declined && extension_choose(x->head, x->request.data, options, &agreed))
-        deflate = deflate_new(&agreed, options, &c->host->deflate);
+        deflate = deflate_new(&agreed, options, &conn_host(c)->deflate);
     struct handshake_terms terms = { subprotocol, headers, deflate ? &agreed : NULL };
-    int rc = handshake_answer(&b, x->head, x->request.data, &terms);
+    int rc = name || deflate || conn_host(c)->messages_per_s != 0 ? proto_need_rare(&c->proto) : 0;
+    if (rc == 0)
+        rc = handshake_answer(&b, x->head, x->request.data, &terms);
     if (rc == 0)
         rc = http_queue_head(c, &b);
     if (rc == 0 && x->raw.len > 0)
@@ -113,15 +115,13 @@ int duet_http_upgrade(duet_http *x, const char *subprotocol, const duet_header *
         return rc;
     }
     struct server_loop *l = loop_of(c);
-    if (x->route != NULL) {
-        c->route = (uint16_t)(x->route - l->server->config.routes + 1);
-        c->slow_code = (uint16_t)x->route->slow_code;
-    }
+    if (x->route != NULL)
+        c->proto.place = (uint16_t)(x->route - l->server->config.routes + 1);
     count_add(&l->opened, 1);
     __atomic_store_n(&l->websockets, l->websockets + 1, __ATOMIC_RELAXED);
     http_detach(x);
     websocket_begin(c, name, deflate);
-    if (c->stash != NULL)
+    if (conn_has_input(c))
         conn_again(c);
     if (l->draining && c->state == CONN_ACTIVE) { /* it was asked for before, and its turn may have passed */
         c->reason = DUET_REASON_draining;

@@ -22,7 +22,8 @@ static void claim(const char *text, bool is_so)
     failed |= !is_so;
 }
 
-static duet_proto_config config = { DUET_PROTO_CONFIG_INIT, .role = DUET_SERVER };
+static struct chunk_pool pool;
+static struct proto_home home = { .chunks = &pool, .busy_size = sizeof(struct proto_busy) };
 
 /* What comes of a masked head that declares this length: 0 more is needed, or an error. */
 static int declare(duet_proto *p, uint64_t length, unsigned message_max)
@@ -30,10 +31,11 @@ static int declare(duet_proto *p, uint64_t length, unsigned message_max)
     duet_proto_config given = { DUET_PROTO_CONFIG_INIT, .role = DUET_SERVER, .message_max = message_max };
     uint8_t head[14] = { 0x82, 0xff };
     duet_event ev;
-    proto_config_resolve(&config, &given);
+    proto_config_resolve(&home.config, &given);
     memset(p, 0, sizeof(*p));
-    outq_init(&p->out, NULL);
-    proto_init_open(p, &config, NULL, 1000);
+    if (proto_init(p, &home, 1000) < 0)
+        return DUET_ERR_NOMEM;
+    proto_open(p, 1000);
     for (int i = 0; i < 8; i++)
         head[2 + i] = (uint8_t)(length >> (56 - 8 * i));
     duet_input in = { head, sizeof(head) };
@@ -43,7 +45,7 @@ static int declare(duet_proto *p, uint64_t length, unsigned message_max)
 static bool is_refused(uint64_t length, unsigned message_max, int error)
 {
     duet_proto p;
-    bool so = declare(&p, length, message_max) == error && p.gather == NULL && p.close_sent != 0;
+    bool so = declare(&p, length, message_max) == error && p.busy->gather == NULL && p.busy->close_sent != 0;
     proto_fini(&p);
     return so;
 }
@@ -58,10 +60,10 @@ static void lengths(void)
     claim("the top bit breaks the protocol", is_refused(0x8000000000000000, DUET_OFF, DUET_ERR_PROTOCOL));
     duet_proto p;
     claim("2^30 - 1 may come without a limit, and costs nothing yet",
-          declare(&p, 0x3fffffff, DUET_OFF) == 0 && p.gather == NULL);
+          declare(&p, 0x3fffffff, DUET_OFF) == 0 && p.busy->gather == NULL);
     void *at;
     size_t room = duet_proto_room(&p, &at);
-    claim("its place grows with what came", room > 0 && room <= 64 * 1024 && p.gather->cap <= 64 * 1024);
+    claim("its place grows with what came", room > 0 && room <= 64 * 1024 && p.busy->gather->cap <= 64 * 1024);
     proto_fini(&p);
 }
 

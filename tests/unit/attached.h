@@ -69,7 +69,7 @@ static inline int dial_websocket(duet_conn **c, int window)
     int fd = dial_with(window);
     assert_int_equal(send(fd, request, sizeof(request) - 1, 0), sizeof(request) - 1);
     receive(fd, answer, sizeof(answer));
-    *c = server->loops[0].slots[slot].conn;
+    *c = server_slot(&server->loops[0], slot);
     assert_non_null(*c);
     return fd;
 }

@@ -71,7 +71,7 @@ TEST(budget, mem_7_the_fullest_queue_is_closed_first)
     ask(small, answer);
     assert_non_null(strstr(answer, "101"));
     ask(large, answer);
-    duet_conn *a = server->loops[0].slots[0].conn, *b = server->loops[0].slots[1].conn;
+    duet_conn *a = server_slot(&server->loops[0], 0), *b = server_slot(&server->loops[0], 1);
     assert_true(a != NULL && b != NULL);
     uint64_t a_id = a->id, b_id = b->id;
     while (duet_queued(b) == 0)
@@ -109,7 +109,7 @@ TEST(budget, msg_3_a_message_that_is_not_whole_counts)
     ask(idle, answer);
     ask(large, answer);
     send_unfinished(large);
-    uint64_t idle_id = server->loops[0].slots[0].conn->id, large_id = server->loops[0].slots[1].conn->id;
+    uint64_t idle_id = server_slot(&server->loops[0], 0)->id, large_id = server_slot(&server->loops[0], 1)->id;
     server->memory_max = 1;
     budget_start(&server->loops[0]);
     turns_until_gone(large_id);
@@ -128,7 +128,7 @@ TEST(budget, mem_7_it_is_looked_at_before_reading)
     int fd = dial();
     ask(fd, answer);
     send_unfinished(fd);
-    uint64_t id = server->loops[0].slots[0].conn->id;
+    uint64_t id = server_slot(&server->loops[0], 0)->id;
     server->memory_max = 1;
     budget_start(&server->loops[0]);
     timer_cancel(&loop->wheel, &server->loops[0].budget);

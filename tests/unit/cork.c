@@ -5,6 +5,7 @@
 
 static unsigned reads, writes;
 static struct stream_ops counting;
+static const struct stream_kind counted = { .ops = &counting };
 
 static ssize_t count_read(struct stream *s, void *to, size_t size)
 {
@@ -45,7 +46,7 @@ static void start(const duet_handler *on)
 static int dial_counted(duet_conn **c)
 {
     int fd = dial_websocket(c, 0);
-    (*c)->stream.ops = &counting;
+    (*c)->stream.as = &counted;
     return fd;
 }
 
@@ -119,13 +120,8 @@ TEST(cork, a_message_costs_no_allocation_and_an_idle_connection_keeps_nothing)
         assert_int_equal(mem_fail_end(), 0);
     }
     duet_loop_turn(loop, 0);
-    assert_null(c->stash);
-    assert_null(c->http);
-    assert_null(c->parked);
-    assert_null(c->proto.gather);
-    assert_null(c->proto.control);
-    assert_null(c->proto.opening);
-    assert_null(c->proto.out.first);
+    assert_null(c->proto.busy);
+    assert_null(c->proto.rare);
     close(fd);
     detach();
 }
@@ -138,11 +134,11 @@ TEST(cork, net_10_one_connection_has_its_share_of_a_turn)
     int fd = dial_counted(&c);
     size_t n = frames(wire, 3000, 0);
     assert_int_equal(send(fd, wire, n, 0), n);
-    uint64_t before = c->messages_in;
+    uint64_t before = c->counts[COUNT_MESSAGES_IN];
     duet_loop_turn(loop, 100);
-    assert_in_range(c->messages_in - before, 1, 1024);
+    assert_in_range(c->counts[COUNT_MESSAGES_IN] - before, 1, 1024);
     receive(fd, answer, 3000 * 2);
-    assert_int_equal(c->messages_in - before, 3000);
+    assert_int_equal(c->counts[COUNT_MESSAGES_IN] - before, 3000);
     close(fd);
     detach();
 }

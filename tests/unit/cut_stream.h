@@ -11,6 +11,7 @@
 
 struct cutting {
     const struct stream_ops *whole; /* NULL: nothing was cut yet */
+    struct stream_kind kind;        /* of plain ones */
     struct stream_ops cut;
     uint64_t seed;
     size_t most;
@@ -58,11 +59,16 @@ static inline ssize_t cut_write(struct stream *s, const struct iovec *iov, int c
 /* From now on `s` passes at most `most` bytes a call. */
 static inline void cut_stream(struct stream *s, uint64_t seed, size_t most)
 {
-    cutting = (struct cutting){ .whole = s->ops == &cutting.cut ? cutting.whole : s->ops, .seed = seed, .most = most };
+    const struct stream_ops *ops = s->as->ops;
+    cutting = (struct cutting){ .whole = ops == &cutting.cut ? cutting.whole : ops, .seed = seed, .most = most };
     cutting.cut = *cutting.whole;
     cutting.cut.read = cut_read;
     cutting.cut.write = cut_write;
-    s->ops = &cutting.cut;
+    cutting.kind.ops = &cutting.cut;
+    if (s->as->tls)
+        ((struct stream_kind *)(uintptr_t)s->as)->ops = &cutting.cut;
+    else
+        s->as = &cutting.kind;
 }
 
 #endif

@@ -22,7 +22,7 @@ static struct peer *open_with(duet_role role, const duet_proto_config *config, c
     else
         snprintf(text, sizeof(text),
                  "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                 "Sec-WebSocket-Accept: %s\r\n" EXTENSION "%s\r\n\r\n", p->proto->opening->accept, params);
+                 "Sec-WebSocket-Accept: %s\r\n" EXTENSION "%s\r\n\r\n", p->proto->busy->opening->accept, params);
     peer_feed(p, text, strlen(text));
     p->len = 0;
     p->trace[0] = 0;
@@ -33,7 +33,7 @@ static struct peer *open_role(duet_role role, const duet_proto_config *config)
 {
     bool answers_reset = role == DUET_CLIENT && !config->deflate.keep_window;
     struct peer *p = open_with(role, config, answers_reset ? "; server_no_context_takeover" : "");
-    assert_true(p->failed_new || p->proto->deflate != NULL);
+    assert_true(p->failed_new || p->proto->rare->deflate != NULL);
     return p;
 }
 
@@ -164,7 +164,7 @@ TEST(deflate, pieces_and_deflate_do_not_go_together)
     config.pieces = true;
     struct peer *p = open_with(DUET_SERVER, &config, "");
     assert_true(duet_proto_is_open(p->proto));
-    assert_null(p->proto->deflate);
+    assert_null(p->proto->rare);
     peer_free(p);
 }
 
@@ -385,7 +385,8 @@ static void take_turns(unsigned level)
     for (unsigned i = 0; i < PEERS; i++) {
         struct extension e = { i != 3, i != 4, (uint8_t)(9 + i), 15, false, false };
         peers[i] = peer_open(DUET_SERVER, NULL);
-        proto_deflate(peers[i]->proto, deflate_new(&e, &options, &pool));
+        assert_int_equal(proto_need_rare(peers[i]->proto), 0);
+        peers[i]->proto->rare->deflate = deflate_new(&e, &options, &pool);
         other_init(&others[i], 15, e.peer_reset, e.own_bits, e.own_reset);
     }
     for (unsigned turn = 0; turn < TURNS; turn++) {
@@ -433,9 +434,12 @@ TEST(deflate, pmd_13_no_message_reaches_back_to_another_without_takeover)
     for (int mode = 0; mode < 3; mode++) {
         struct peer *a = peer_open(DUET_SERVER, NULL), *b = mode == 0 ? a : peer_open(DUET_SERVER, NULL);
         uint8_t bytes[64];
-        proto_deflate(a->proto, deflate_new(&e, &options, &pool));
-        if (b != a)
-            proto_deflate(b->proto, deflate_new(&e, &options, &pool));
+        assert_int_equal(proto_need_rare(a->proto), 0);
+        a->proto->rare->deflate = deflate_new(&e, &options, &pool);
+        if (b != a) {
+            assert_int_equal(proto_need_rare(b->proto), 0);
+            b->proto->rare->deflate = deflate_new(&e, &options, &pool);
+        }
         const uint8_t *first = mode == 2 ? part : hello;
         peer_feed(a, bytes, wire_of(a, first, sizeof(hello), bytes));
         if (mode == 2)
@@ -485,7 +489,7 @@ TEST(deflate, pmd_1_a_bomb_takes_no_more_than_the_limit)
     struct peer *p = open_role(DUET_SERVER, &config);
     feed_zeros(p, 16 << 20, 700);
     EXPECT_TRACE(p, "send close 1009 ''\nerror TOO_BIG\n");
-    assert_null(p->proto->gather);
+    assert_null(p->proto->busy->gather);
     peer_free(p);
 }
 
@@ -580,13 +584,13 @@ TEST(deflate, a_shared_message_is_packed_once_for_each_window)
     while (len < 3000)
         len = some_message(plain);
     duet_shared *s = duet_shared_new(DUET_BINARY, plain, len);
-    duet_shared *one = deflate_shared(a->proto->deflate, s);
+    duet_shared *one = deflate_shared(a->proto->rare->deflate, s);
     assert_ptr_not_equal(one, s);
-    assert_ptr_equal(deflate_shared(b->proto->deflate, s), one);
-    duet_shared *ten = deflate_shared(c->proto->deflate, s);
+    assert_ptr_equal(deflate_shared(b->proto->rare->deflate, s), one);
+    duet_shared *ten = deflate_shared(c->proto->rare->deflate, s);
     assert_ptr_not_equal(ten, one);
-    assert_ptr_equal(deflate_shared(a->proto->deflate, s), one);
-    assert_ptr_equal(deflate_shared(c->proto->deflate, s), ten);
+    assert_ptr_equal(deflate_shared(a->proto->rare->deflate, s), one);
+    assert_ptr_equal(deflate_shared(c->proto->rare->deflate, s), ten);
     /* A form outlives its message in a queue (PMD-13). */
     assert_int_equal(duet_proto_send_shared(a->proto, s), 0);
     duet_shared_unref(s);
@@ -685,7 +689,7 @@ TEST(deflate, a_compressed_frame_is_given_no_room)
     void *at;
     struct peer *p = open_role(DUET_SERVER, &kept);
     peer_feed(p, bytes, peer_frame(p, bytes, 0xc2, zeros, sizeof(zeros)) - sizeof(zeros));
-    assert_true(p->proto->in_frame);
+    assert_true(p->proto->busy->in_frame);
     assert_int_equal(duet_proto_room(p->proto, &at), 0);
     peer_free(p);
 }
@@ -767,12 +771,12 @@ TEST(deflate, pmd_14_the_handshake_without_memory)
             else
                 snprintf(text, sizeof(text),
                          "HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                         "Sec-WebSocket-Accept: %s\r\n" EXTENSION "\r\n\r\n", p->proto->opening->accept);
+                         "Sec-WebSocket-Accept: %s\r\n" EXTENSION "\r\n\r\n", p->proto->busy->opening->accept);
             mem_fail(nth, false);
             peer_feed(p, text, strlen(text));
             asked = mem_fail_end();
             bool open = duet_proto_is_open(p->proto);
-            declined |= open && p->proto->deflate == NULL;
+            declined |= open && !duet_proto_deflates(p->proto);
             failed |= p->error == DUET_ERR_NOMEM;
             peer_free(p);
         }

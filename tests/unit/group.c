@@ -173,7 +173,7 @@ TEST(group, many_share_and_outlive_the_name_of_it)
     c.group = group;
     for (unsigned i = 0; i < MANY; i++) {
         assert_int_equal(duet_connect(&clients[i], loop, &c, NULL), 0);
-        assert_ptr_equal(clients[i]->host.chunks, clients[0]->host.chunks);
+        assert_ptr_equal(clients[i]->host.home.chunks, clients[0]->host.home.chunks);
     }
     duet_client_group_free(group);
     turn_until(&told.messages, MANY);

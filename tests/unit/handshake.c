@@ -397,7 +397,7 @@ TEST(handshake, cli_1_a_client_believes_only_a_right_answer)
             char reply[1024];
             struct peer *p = peer_new(DUET_CLIENT, &(duet_proto_config){ .subprotocols = offered });
             EXPECT_TRACE(p, "request\n");
-            int n = snprintf(reply, sizeof(reply), lines[i], p->proto->opening->accept);
+            int n = snprintf(reply, sizeof(reply), lines[i], p->proto->busy->opening->accept);
             n += snprintf(reply + n, sizeof(reply) - (size_t)n, "\r\n\x81\x02Hi"); /* a frame behind it (RFC-26) */
             for (size_t at = 0; at < (size_t)n; at += step)
                 peer_feed(p, reply + at, (size_t)n - at < step ? (size_t)n - at : step);

@@ -220,13 +220,16 @@ TEST(limits, http_1_a_half_open_head_keeps_little)
     int fd = dial();
     const char *part = "GET / HTTP/1.1\r\nHost: a\r\nX: y\r\nX-";
     assert_int_equal(send(fd, part, strlen(part), 0), strlen(part));
-    for (int i = 0; i < 50 && (server->loops[0].conns == 0 || server->loops[0].slots[0].conn->parked == NULL); i++)
+    duet_conn *c = NULL;
+    for (int i = 0; i < 50 && (c == NULL || conn_busy(c)->parked == NULL); i++) {
         duet_loop_turn(loop, 1);
-    duet_conn *c = server->loops[0].slots[0].conn;
-    assert_non_null(c->parked);
+        c = server_slot(&server->loops[0], 0);
+    }
+    assert_non_null(c);
+    assert_non_null(conn_busy(c)->parked);
     /* 10,000 of them stay below 10 MiB over idle ones. */
-    assert_true(malloc_usable_size(c->parked) + malloc_usable_size(c->stash) < 1024);
-    assert_null(c->http);
+    assert_true(malloc_usable_size(conn_busy(c)->parked) + malloc_usable_size(conn_busy(c)->stash) < 1024);
+    assert_null(conn_http(c));
     close(fd);
     detach();
 }

@@ -96,7 +96,7 @@ TEST(loop, net_5_a_watch_for_both_gets_both_and_only_what_it_asked_for)
     assert_int_equal(loop_watch(loop, &s.watch, 0), 0);
     duet_loop_turn(loop, 0);
     assert_int_equal(s.calls, 0);
-    assert_int_equal(loop_rewatch(loop, &s.watch, LOOP_IN | LOOP_OUT), 0);
+    assert_int_equal(spot_rewatch(loop, &s.watch.spot, LOOP_IN | LOOP_OUT), 0);
     duet_loop_turn(loop, 0);
     assert_int_equal(s.calls, 1);
     loop_unwatch(loop, &s.watch);

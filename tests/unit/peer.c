@@ -261,7 +261,7 @@ struct peer *peer_open(duet_role role, const duet_proto_config *config)
         snprintf(answer, sizeof(answer),
                  "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
                  "Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n",
-                 p->proto->opening->accept);
+                 p->proto->busy->opening->accept);
         peer_feed(p, answer, strlen(answer));
     }
     p->len = 0;

@@ -830,9 +830,7 @@ TEST(proto, cli_6_without_randomness_no_frame_is_sent)
     struct peer *p = peer_open(DUET_CLIENT, NULL);
     int left = 1000;
     p->config.random = scarce;
-    duet_proto_config resolved;
-    proto_config_resolve(&resolved, &p->config);
-    p->proto->config = &resolved;
+    proto_config_resolve(&p->proto->home->config, &p->config);
     duet_proto_set_arg(p->proto, &left);
     duet_shared *s = duet_shared_new(DUET_BINARY, text, 600);
     for (int have = 0; have < 2; have++) {
@@ -851,7 +849,7 @@ TEST(proto, cli_6_without_randomness_no_frame_is_sent)
         assert_int_equal(duet_proto_send_part(p->proto, "x", 1, true), rc);
         assert_int_equal(duet_proto_close(p->proto, 1000, NULL), rc);
         assert_int_equal(duet_proto_queued(p->proto), 0);
-        p->proto->out_type = 0;
+        p->proto->busy->out_type = 0;
     }
     duet_shared_unref(s);
     peer_flush(p);
@@ -885,16 +883,17 @@ TEST(proto, tim_6_a_server_without_randomness_pings_after_the_whole_interval)
 /* Sooner than half an interval after the clock's zero there is no earlier time to count from. */
 TEST(proto, tim_6_the_spread_does_not_reach_behind_the_beginning_of_time)
 {
-    struct outq none;
     static duet_proto p;
     int left = 1;
-    duet_proto_config c = { DUET_PROTO_CONFIG_INIT, .random = scarce }, resolved;
-    proto_config_resolve(&resolved, &c);
-    outq_init(&none, NULL);
-    p.out = none;
-    proto_init_open(&p, &resolved, &left, 3);
+    duet_proto_config c = { DUET_PROTO_CONFIG_INIT, .random = scarce, .arg = &left };
+    struct chunk_pool pool = { 0 };
+    struct proto_home home = { .chunks = &pool, .busy_size = sizeof(struct proto_busy) };
+    proto_config_resolve(&home.config, &c);
+    assert_int_equal(proto_init(&p, &home, 3), 0);
+    proto_open(&p, 3);
     assert_true(duet_proto_deadline(&p) <= 3 + 25000);
     proto_fini(&p);
+    chunk_pool_fini(&pool);
 }
 
 /* 16 answers in front of the newest ping's: it follows as soon as one of them is out, and not before. */

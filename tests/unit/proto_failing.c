@@ -213,7 +213,7 @@ static int open_agreed(duet_role role, bool reject, unsigned long nth, unsigned 
         in.len = (size_t)snprintf(copy, sizeof(copy),
                                   "HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                                   "Sec-WebSocket-Accept: %s\r\nSec-WebSocket-Protocol: chat\r\n\r\n",
-                                  p->proto->opening->accept);
+                                  p->proto->busy->opening->accept);
     mem_fail(nth, false);
     rc = duet_proto_recv(p->proto, &in, p->now_ms, &ev);
     if (rc == 1 && role == DUET_SERVER)

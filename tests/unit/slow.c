@@ -568,7 +568,7 @@ TEST(slow, http_2_requests_that_each_write_cuts_do_not_pile_up)
         client_send(c, request + SIZE / 2, SIZE / 2); /* the rest of one and half of the next */
         client_send(c, request, SIZE / 2);
         client_read(c);
-        size_t kept = answers > 0 && asker->stash ? malloc_usable_size(asker->stash) : 0;
+        size_t kept = answers > 0 && conn_busy(asker)->stash ? malloc_usable_size(conn_busy(asker)->stash) : 0;
         most_kept = kept > most_kept ? kept : most_kept;
     }
     wire_settle();

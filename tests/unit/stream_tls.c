@@ -61,8 +61,8 @@ static void connect_pair(struct pair *p)
     int ends[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
     p->fd = ends[1];
-    p->s = (struct stream){ .watch.fd = ends[0], .loop = p->loop };
-    assert_int_equal(stream_tls_start(&p->s, tls_accept(p->tls)), 0);
+    p->s = (struct stream){ .watch.fd = ends[0], .as = &stream_tcp };
+    assert_int_equal(stream_tls_start(&p->s, p->loop, tls_accept(p->tls)), 0);
     p->client = SSL_new(p->context);
     p->in = BIO_new(BIO_s_mem());
     p->out = BIO_new(BIO_s_mem());
@@ -85,7 +85,7 @@ static void disconnect_pair(struct pair *p)
 {
     SSL_set_shutdown(p->client, SSL_SENT_SHUTDOWN); /* else OpenSSL takes its session for a bad one */
     SSL_free(p->client);
-    p->s.ops->close(&p->s, p->s.watch.fd);
+    p->s.as->ops->close(&p->s, p->s.watch.fd);
     if (p->fd >= 0)
         close(p->fd);
 }
@@ -124,11 +124,11 @@ static int shake(struct pair *p, size_t cut)
         ERR_clear_error();
         int theirs = SSL_do_handshake(p->client);
         size_t carried = pump(p, cut);
-        if (ours == 0 && (ours = p->s.ops->handshake(&p->s, &want)) < 0)
+        if (ours == 0 && (ours = p->s.as->ops->handshake(&p->s, &want)) < 0)
             return ours;
         assert_true(ours == 1 || (want & LOOP_IN));
-        if (p->s.ops->pending(&p->s))
-            p->s.ops->write(&p->s, NULL, 0);
+        if (p->s.as->ops->pending(&p->s))
+            p->s.as->ops->write(&p->s, NULL, 0);
         if (ours == 1 && theirs == 1 && carried == 0)
             return 1;
     }
@@ -146,14 +146,14 @@ static void client_send(struct pair *p, const char *text)
 static void expect_read(struct pair *p, size_t size, const char *text)
 {
     char got[256];
-    assert_int_equal(p->s.ops->read(&p->s, got, size), strlen(text));
+    assert_int_equal(p->s.as->ops->read(&p->s, got, size), strlen(text));
     assert_memory_equal(got, text, strlen(text));
 }
 
 static void server_send(struct pair *p, const char *text)
 {
     struct iovec part = { .iov_base = (void *)text, .iov_len = strlen(text) };
-    assert_int_equal(p->s.ops->write(&p->s, &part, 1), strlen(text));
+    assert_int_equal(p->s.as->ops->write(&p->s, &part, 1), strlen(text));
 }
 
 static void expect_client(struct pair *p, const char *text)
@@ -171,14 +171,14 @@ TEST(stream_tls, carries_bytes_both_ways_and_owns_nothing_when_idle)
     assert_int_equal(shake(&p, SIZE_MAX), 1);
     assert_string_equal(SSL_get_version(p.client), "TLSv1.3");
     char byte;
-    assert_int_equal(p.s.ops->read(&p.s, &byte, 1), -EAGAIN);
+    assert_int_equal(p.s.as->ops->read(&p.s, &byte, 1), -EAGAIN);
     client_send(&p, "hello");
     expect_read(&p, 200, "hello");
     server_send(&p, "world");
     expect_client(&p, "world");
-    assert_int_equal(p.s.ops->write(&p.s, NULL, 0), 0);
-    assert_false(p.s.ops->pending(&p.s));
-    assert_false(p.s.ops->buffered(&p.s));
+    assert_int_equal(p.s.as->ops->write(&p.s, NULL, 0), 0);
+    assert_false(p.s.as->ops->pending(&p.s));
+    assert_false(p.s.as->ops->buffered(&p.s));
     close_pair(&p);
 }
 
@@ -191,7 +191,7 @@ TEST(stream_tls, what_is_written_together_leaves_in_one_record)
     char got[2000];
     for (int i = 0; i < 100; i++)
         parts[i] = (struct iovec){ .iov_base = "0123456789", .iov_len = 10 };
-    assert_int_equal(p.s.ops->write(&p.s, parts, 100), 1000);
+    assert_int_equal(p.s.as->ops->write(&p.s, parts, 100), 1000);
     assert_int_equal(recv(p.fd, got, sizeof(got), 0), 5 + 1000 + 1 + 16); /* head, bytes, type, tag */
     close_pair(&p);
 }
@@ -206,9 +206,9 @@ TEST(stream_tls, net_4_a_byte_at_a_time_makes_no_difference)
     ssize_t n;
     do {
         pump(&p, 1);
-        n = p.s.ops->read(&p.s, got, sizeof(got));
+        n = p.s.as->ops->read(&p.s, got, sizeof(got));
         assert_true(n == -EAGAIN || n == 5);
-        assert_false(p.s.ops->buffered(&p.s));
+        assert_false(p.s.as->ops->buffered(&p.s));
     } while (n < 0);
     assert_memory_equal(got, "hello", 5);
     close_pair(&p);
@@ -226,11 +226,11 @@ static void send_big(struct pair *p, size_t cut, bool updates)
         struct iovec parts[] = { { .iov_base = big + sent, .iov_len = head },
                                  { .iov_base = NULL, .iov_len = 0 },
                                  { .iov_base = big + sent + head, .iov_len = left - head } };
-        ssize_t w = left > 0 ? p->s.ops->write(&p->s, parts, 3) : p->s.ops->write(&p->s, NULL, 0);
+        ssize_t w = left > 0 ? p->s.as->ops->write(&p->s, parts, 3) : p->s.as->ops->write(&p->s, NULL, 0);
         assert_true(w == -EAGAIN || (w >= 0 && (size_t)w <= left));
-        assert_int_equal(w == -EAGAIN, p->s.ops->pending(&p->s) && w <= 0);
+        assert_int_equal(w == -EAGAIN, p->s.as->ops->pending(&p->s) && w <= 0);
         sent += w > 0 ? (size_t)w : 0;
-        was_pending = was_pending || p->s.ops->pending(&p->s);
+        was_pending = was_pending || p->s.as->ops->pending(&p->s);
         if (updates && round % 50 == 0 && round < 2000)
             SSL_key_update(p->client, SSL_KEY_UPDATE_REQUESTED);
         pump(p, cut);
@@ -239,13 +239,13 @@ static void send_big(struct pair *p, size_t cut, bool updates)
         if (updates) {
             SSL_do_handshake(p->client);
             char byte;
-            assert_int_equal(p->s.ops->read(&p->s, &byte, 1), -EAGAIN);
+            assert_int_equal(p->s.as->ops->read(&p->s, &byte, 1), -EAGAIN);
         }
     }
     assert_true(was_pending);
     assert_int_equal(sent, BIG);
     assert_memory_equal(back, big, BIG);
-    assert_false(p->s.ops->pending(&p->s));
+    assert_false(p->s.as->ops->pending(&p->s));
 }
 
 static void fill_big(void)
@@ -293,10 +293,10 @@ TEST(stream_tls, tls_7_a_big_message_is_read_whole_whatever_the_size_of_the_read
             while (BIO_ctrl_pending(p.out) > 0 && pump(&p, SIZE_MAX) > 0)
                 ;
             do {
-                ssize_t r = p.s.ops->read(&p.s, back + got, sizes[i] < BIG - got ? sizes[i] : BIG - got);
+                ssize_t r = p.s.as->ops->read(&p.s, back + got, sizes[i] < BIG - got ? sizes[i] : BIG - got);
                 assert_true(r == -EAGAIN || (r > 0 && (size_t)r <= sizes[i]));
                 got += r > 0 ? (size_t)r : 0;
-            } while (p.s.ops->buffered(&p.s));
+            } while (p.s.as->ops->buffered(&p.s));
         }
         assert_memory_equal(back, big, ALL);
         close_pair(&p);
@@ -310,17 +310,17 @@ TEST(stream_tls, tls_7_what_waits_in_the_tls_layer_is_said_to_wait)
     assert_int_equal(shake(&p, SIZE_MAX), 1);
     client_send(&p, "onetwothree");
     expect_read(&p, 3, "one");
-    assert_true(p.s.ops->buffered(&p.s)); /* the rest of a record */
+    assert_true(p.s.as->ops->buffered(&p.s)); /* the rest of a record */
     expect_read(&p, 200, "twothree");
-    assert_false(p.s.ops->buffered(&p.s));
+    assert_false(p.s.as->ops->buffered(&p.s));
     client_send(&p, "three");
     client_send(&p, "four");
     expect_read(&p, 5, "three");
-    assert_true(p.s.ops->buffered(&p.s)); /* a record that was received and not looked at */
+    assert_true(p.s.as->ops->buffered(&p.s)); /* a record that was received and not looked at */
     expect_read(&p, 4, "four");
     char byte;
-    while (p.s.ops->buffered(&p.s))
-        assert_int_equal(p.s.ops->read(&p.s, &byte, 1), -EAGAIN);
+    while (p.s.as->ops->buffered(&p.s))
+        assert_int_equal(p.s.as->ops->read(&p.s, &byte, 1), -EAGAIN);
     close_pair(&p);
 }
 
@@ -331,9 +331,9 @@ TEST(stream_tls, tls_1_plain_http_is_an_error_that_says_so)
     uint32_t want;
     static const char get[] = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
     assert_int_equal(send(p.fd, get, sizeof(get) - 1, 0), sizeof(get) - 1);
-    assert_int_equal(p.s.ops->handshake(&p.s, &want), DUET_ERR_TLS);
+    assert_int_equal(p.s.as->ops->handshake(&p.s, &want), DUET_ERR_TLS);
     assert_string_equal(stream_tls_reason(&p.s), "http request");
-    assert_int_equal(p.s.ops->handshake(&p.s, &want), DUET_ERR_TLS);
+    assert_int_equal(p.s.as->ops->handshake(&p.s, &want), DUET_ERR_TLS);
     assert_int_equal(ERR_peek_error(), 0);
     close_pair(&p);
 }
@@ -348,7 +348,7 @@ TEST(stream_tls, tls_3_4_it_can_be_closed_at_any_byte_of_the_handshake)
         for (size_t sent = 0; sent < cut && !done; sent++) {
             SSL_do_handshake(p.client);
             pump(&p, 1);
-            int rc = p.s.ops->handshake(&p.s, &want);
+            int rc = p.s.as->ops->handshake(&p.s, &want);
             assert_true(rc >= 0);
             done = rc == 1;
         }
@@ -374,7 +374,7 @@ TEST(stream_tls, tls_5_more_than_100_key_updates_a_minute_drop)
     for (int minute = 0; minute < 2; minute++) {
         for (int i = 0; i < 100; i++) {
             update_keys(&p);
-            assert_int_equal(p.s.ops->read(&p.s, &byte, 1), -EAGAIN);
+            assert_int_equal(p.s.as->ops->read(&p.s, &byte, 1), -EAGAIN);
         }
         p.loop->now_ms += 60000;
     }
@@ -384,9 +384,9 @@ TEST(stream_tls, tls_5_more_than_100_key_updates_a_minute_drop)
     client_send(&p, "a");
     expect_read(&p, 1, "a");
     update_keys(&p);
-    assert_int_equal(p.s.ops->read(&p.s, &byte, 1), DUET_ERR_POLICY);
+    assert_int_equal(p.s.as->ops->read(&p.s, &byte, 1), DUET_ERR_POLICY);
     struct iovec part = { .iov_base = &byte, .iov_len = 1 };
-    assert_int_equal(p.s.ops->write(&p.s, &part, 1), DUET_ERR_POLICY);
+    assert_int_equal(p.s.as->ops->write(&p.s, &part, 1), DUET_ERR_POLICY);
     close_pair(&p);
 }
 
@@ -401,7 +401,7 @@ TEST(stream_tls, tls_5_renegotiation_is_refused)
     SSL_renegotiate(p.client);
     SSL_do_handshake(p.client);
     pump(&p, SIZE_MAX);
-    assert_int_equal(p.s.ops->read(&p.s, &byte, 1), -EAGAIN);
+    assert_int_equal(p.s.as->ops->read(&p.s, &byte, 1), -EAGAIN);
     pump(&p, SIZE_MAX);
     assert_true(SSL_do_handshake(p.client) <= 0);
     assert_int_equal(ERR_GET_REASON(ERR_peek_error()), SSL_R_NO_RENEGOTIATION);
@@ -418,8 +418,8 @@ TEST(stream_tls, tls_8_an_end_without_close_notify_is_an_error)
     client_send(&p, "last");
     shutdown(p.fd, SHUT_WR);
     expect_read(&p, 100, "last");
-    assert_int_equal(p.s.ops->read(&p.s, &byte, 1), DUET_ERR_EOF);
-    assert_int_equal(p.s.ops->read(&p.s, &byte, 1), DUET_ERR_EOF);
+    assert_int_equal(p.s.as->ops->read(&p.s, &byte, 1), DUET_ERR_EOF);
+    assert_int_equal(p.s.as->ops->read(&p.s, &byte, 1), DUET_ERR_EOF);
     close_pair(&p);
 }
 
@@ -433,10 +433,10 @@ TEST(stream_tls, tls_8_an_end_with_close_notify_is_one)
     SSL_shutdown(p.client);
     pump(&p, SIZE_MAX);
     expect_read(&p, 100, "last");
-    assert_true(p.s.ops->buffered(&p.s)); /* no FIN: the socket stays silent, and the end is still to be read */
-    assert_int_equal(p.s.ops->read(&p.s, &byte, 1), 0);
-    assert_int_equal(p.s.ops->read(&p.s, &byte, 1), 0);
-    assert_false(p.s.ops->buffered(&p.s));
+    assert_true(p.s.as->ops->buffered(&p.s)); /* no FIN: the socket stays silent, and the end is still to be read */
+    assert_int_equal(p.s.as->ops->read(&p.s, &byte, 1), 0);
+    assert_int_equal(p.s.as->ops->read(&p.s, &byte, 1), 0);
+    assert_false(p.s.as->ops->buffered(&p.s));
     server_send(&p, "answer");
     close_pair(&p);
 }
@@ -449,15 +449,15 @@ TEST(stream_tls, shutdown_says_close_notify_behind_all_that_was_written)
     fill_big();
     assert_int_equal(shake(&p, SIZE_MAX), 1);
     struct iovec all = { .iov_base = big, .iov_len = BIG };
-    ssize_t sent = p.s.ops->write(&p.s, &all, 1);
+    ssize_t sent = p.s.as->ops->write(&p.s, &all, 1);
     assert_in_range(sent, 1, BIG - 1);
-    assert_true(p.s.ops->pending(&p.s));
-    p.s.ops->shutdown(&p.s);
+    assert_true(p.s.as->ops->pending(&p.s));
+    p.s.as->ops->shutdown(&p.s);
     size_t got = 0, n;
     while (SSL_get_shutdown(p.client) == 0) {
         pump(&p, SIZE_MAX);
-        ssize_t rc = p.s.ops->write(&p.s, NULL, 0);
-        assert_int_equal(rc, p.s.ops->pending(&p.s) ? -EAGAIN : 0);
+        ssize_t rc = p.s.as->ops->write(&p.s, NULL, 0);
+        assert_int_equal(rc, p.s.as->ops->pending(&p.s) ? -EAGAIN : 0);
         while (SSL_read_ex(p.client, back + got, BIG - got, &n) == 1)
             got += n;
     }
@@ -476,7 +476,7 @@ TEST(stream_tls, shutdown_in_the_handshake_is_only_a_fin)
     struct pair p;
     open_pair(&p, 1);
     char byte;
-    p.s.ops->shutdown(&p.s);
+    p.s.as->ops->shutdown(&p.s);
     assert_int_equal(recv(p.fd, &byte, 1, 0), 0);
     close_pair(&p);
 }
@@ -489,8 +489,8 @@ TEST(stream_tls, net_8_a_peer_that_is_gone_is_an_error_and_no_signal)
     close(p.fd);
     p.fd = -1;
     struct iovec part = { .iov_base = "a", .iov_len = 1 };
-    assert_int_equal(p.s.ops->write(&p.s, &part, 1), -EPIPE);
-    assert_int_equal(p.s.ops->write(&p.s, &part, 1), -EPIPE);
+    assert_int_equal(p.s.as->ops->write(&p.s, &part, 1), -EPIPE);
+    assert_int_equal(p.s.as->ops->write(&p.s, &part, 1), -EPIPE);
     close_pair(&p);
 }
 
@@ -501,10 +501,10 @@ TEST(stream_tls, garbage_after_the_handshake_is_an_error_and_others_errors_are_n
     char byte;
     assert_int_equal(shake(&p, SIZE_MAX), 1);
     ERR_raise(ERR_LIB_USER, 1); /* left by someone else on this thread */
-    assert_int_equal(p.s.ops->read(&p.s, &byte, 1), -EAGAIN);
+    assert_int_equal(p.s.as->ops->read(&p.s, &byte, 1), -EAGAIN);
     static const unsigned char record[5 + 32] = { 0x17, 3, 3, 0, 32 };
     assert_int_equal(send(p.fd, record, sizeof(record), 0), sizeof(record));
-    assert_int_equal(p.s.ops->read(&p.s, &byte, 1), DUET_ERR_TLS);
+    assert_int_equal(p.s.as->ops->read(&p.s, &byte, 1), DUET_ERR_TLS);
     assert_int_equal(ERR_peek_error(), 0);
     pump(&p, SIZE_MAX);
     assert_true(SSL_read(p.client, &byte, 1) <= 0); /* the alert arrived */
@@ -742,16 +742,15 @@ TEST(stream_tls, every_allocation_may_fail)
         struct stream s = { .watch.fd = -1 };
         duet_loop *loop;
         assert_int_equal(duet_loop_new(&loop), 0);
-        s.loop = loop;
-        assert_int_equal(stream_tls_start(&s, NULL), DUET_ERR_NOMEM);
+        assert_int_equal(stream_tls_start(&s, loop, NULL), DUET_ERR_NOMEM);
         mem_fail(nth, false);
         int rc = duet_tls_new(&t, &cert, &key, 1, NULL);
         if (rc == 0)
-            rc = stream_tls_start(&s, tls_accept(t));
+            rc = stream_tls_start(&s, loop, tls_accept(t));
         unsigned long asked = mem_fail_end();
         assert_int_equal(rc, asked > nth ? DUET_ERR_NOMEM : 0);
-        if (s.tls != NULL)
-            s.ops->close(&s, dup(0));
+        if (s.as != NULL)
+            s.as->ops->close(&s, dup(0));
         duet_tls_free(t);
         duet_loop_free(loop);
         if (rc == 0)
@@ -767,9 +766,9 @@ TEST(stream_tls, without_memory_for_what_the_socket_did_not_take_it_fails)
     assert_int_equal(shake(&p, SIZE_MAX), 1);
     struct iovec all = { .iov_base = big, .iov_len = BIG };
     mem_fail(0, true);
-    ssize_t n = p.s.ops->write(&p.s, &all, 1);
+    ssize_t n = p.s.as->ops->write(&p.s, &all, 1);
     mem_fail_end();
     assert_int_equal(n, DUET_ERR_NOMEM);
-    assert_int_equal(p.s.ops->write(&p.s, NULL, 0), DUET_ERR_NOMEM);
+    assert_int_equal(p.s.as->ops->write(&p.s, NULL, 0), DUET_ERR_NOMEM);
     close_pair(&p);
 }

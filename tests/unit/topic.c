@@ -540,7 +540,7 @@ TEST(topic, a_log_over_its_limit_is_delivered_at_once)
 {
     begin((duet_server_config){ .on.message = flood, .queue_max = 4000000, .queue_soft = 2000000 });
     watched = raw_open(duet_server_port(server, 0), 0, pump);
-    duet_conn *c = duet_conn_find(server, server->loops[0].slots[0].conn->id);
+    duet_conn *c = duet_conn_find(server, server_slot(&server->loops[0], 0)->id);
     assert_int_equal(duet_subscribe(c, "t"), 0);
     raw_send(watched, "go");
     static struct raw_frame f;

@@ -49,7 +49,7 @@ static struct peer *open_client(void)
     struct peer *p = new_traced(DUET_CLIENT);
     snprintf(text, sizeof(text), "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
              "Sec-WebSocket-Accept: %s\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n",
-             p->proto->opening->accept);
+             p->proto->busy->opening->accept);
     feed_text(p, text);
     lines[0] = 0;
     return p;
@@ -64,7 +64,7 @@ TEST(trace, a_client_is_told_of_its_request_and_of_every_answer)
     assert_non_null(strstr(lines, ": GET "));
     lines[0] = 0;
     snprintf(all, sizeof(all), "%sHTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-             "Sec-WebSocket-Accept: %s\r\n\r\n", early, p->proto->opening->accept);
+             "Sec-WebSocket-Accept: %s\r\n\r\n", early, p->proto->busy->opening->accept);
     size_t len = strlen(all);
     strcat(all, "\x81\x02hi"); /* a frame behind it is no head */
     char want[200];

@@ -105,11 +105,11 @@ TEST(vanished, mem_4_a_ping_is_answered_though_the_queue_is_full)
     }
     assert_int_equal(duet_send(c, DUET_BINARY, payload, sizeof(payload)), DUET_ERR_FULL);
     assert_true(queued > 200000);
-    uint64_t total = c->bytes_out + duet_queued(c);
+    uint64_t total = c->counts[COUNT_BYTES_OUT] + duet_queued(c);
     assert_int_equal(send(fd, "\x89\x84\0\0\0\0ping", 10, 0), 10);
-    for (int i = 0; i < 100 && c->bytes_out + duet_queued(c) == total; i++)
+    for (int i = 0; i < 100 && c->counts[COUNT_BYTES_OUT] + duet_queued(c) == total; i++)
         duet_loop_turn(loop, 5);
-    assert_int_equal(c->bytes_out + duet_queued(c), total + 6);
+    assert_int_equal(c->counts[COUNT_BYTES_OUT] + duet_queued(c), total + 6);
     /* All of it arrives, the pong last. */
     uint8_t last[6] = { 0 };
     for (int i = 0; i < 1000000 && memcmp(last, "\x8a\x04ping", 6) != 0; i++) {
