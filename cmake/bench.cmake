@@ -23,3 +23,10 @@ foreach(name libisal libdeflate)
     target_link_libraries(bench_deflate PRIVATE PkgConfig::BENCH_${name})
   endif()
 endforeach()
+
+# What tests/costs counts instructions and system calls of, as it is and without SIMD.
+add_executable(costs EXCLUDE_FROM_ALL tests/costs/load.c)
+add_executable(costs_portable EXCLUDE_FROM_ALL tests/costs/load.c tests/costs/portable.c)
+foreach(name costs costs_portable)
+  target_link_libraries(${name} PRIVATE duet_flags duet_static ZLIB::ZLIB)
+endforeach()
