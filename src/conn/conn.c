@@ -109,7 +109,7 @@ void conn_rest(duet_conn *c)
     if (b == NULL || c->state != CONN_ACTIVE || c->traced || c->choked || conn_phase(c) != &conn_websocket ||
         conn_host(c)->reading == c || task_queued(&c->turn))
         return;
-    if (b->stash != NULL || b->again || b->again_due || b->gave_up || b->congested || b->out_waits || b->at_end)
+    if (b->stash != NULL || b->flags != 0)
         return;
     if (!proto_rests(&c->proto))
         return;
@@ -421,7 +421,7 @@ bool conn_flush(duet_conn *c)
         return false;
     size_t before = conn_queued(c);
     int rc = before > 0 || conn_out_waits(c) ? write_out(c) : 0;
-    if (rc == 0)
+    if (rc == 0 && c->proto.busy != NULL && c->proto.busy->out.borrowed)
         rc = duet_proto_settle(&c->proto);
     if (rc < 0) {
         conn_kill(c, rc);
@@ -592,7 +592,8 @@ static void read_in(duet_conn *c)
         return;
     }
     void *at;
-    size_t room = conn_phase(c) == &conn_websocket && conn_busy(c)->stash == NULL ? duet_proto_room(&c->proto, &at) : 0;
+    struct conn_busy *b = conn_busy(c);
+    size_t room = b->proto.in_frame && b->stash == NULL ? duet_proto_room(&c->proto, &at) : 0;
     if (room > READ_MOST)
         room = READ_MOST;
     uint8_t *to = room ? at : conn_host(c)->loop->recv;

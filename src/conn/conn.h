@@ -103,10 +103,13 @@ struct conn_busy {
     uint32_t unsent;   /* bytes that were given up */
     uint16_t served;   /* requests of this connection */
     uint16_t messages; /* of this reading */
-    bool again : 1, again_due : 1, gave_up : 1, wants_more : 1, proxied : 1,
-        congested : 1,
-        out_waits : 1,
-        at_end : 1; /* the peer's end of file was read, and it is written to still */
+    union {
+        uint8_t flags; /* all of them; in an idle WebSocket there is none */
+        struct {
+            bool again : 1, again_due : 1, gave_up : 1, wants_more : 1, proxied : 1, congested : 1, out_waits : 1,
+                at_end : 1; /* the peer's end of file was read, and it is written to still */
+        };
+    };
 };
 
 /* What few connections need. */

@@ -149,6 +149,8 @@ static void take_input(duet_conn *c, duet_input *in)
             return;
         if (c->paused || c->choked)
             break;
+        if (in->len == 0 && !c->proto.busy->delivered)
+            return;
         if (conn_busy(c)->messages >= MESSAGES_A_TURN && in->len > 0) {
             conn_again(c);
             break;

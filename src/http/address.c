@@ -36,12 +36,50 @@ bool http_address_parse_hop(const char *s, size_t len, struct http_address *addr
     return http_host_parse(s, len, &host) && http_address_parse(host.name.at, host.name.len, address);
 }
 
+/* In decimal; returns the end. This and the next are in every handshake, where printf's way took a tenth of it. */
+static char *put_number(char *at, unsigned n)
+{
+    if (n >= 10)
+        at = put_number(at, n / 10);
+    *at = (char)('0' + n % 10);
+    return at + 1;
+}
+
+static bool is_ipv4(const struct http_address *address)
+{
+    return memcmp(address->bytes, ipv4_prefix, sizeof(ipv4_prefix)) == 0;
+}
+
+/* Returns the end, where its zero byte is. */
+static char *format(const struct http_address *address, char *out)
+{
+    if (!is_ipv4(address)) {
+        inet_ntop(AF_INET6, address->bytes, out, HTTP_ADDRESS_TEXT);
+        return out + strlen(out);
+    }
+    for (size_t i = sizeof(ipv4_prefix); i < sizeof(address->bytes); i++) {
+        out = put_number(out, address->bytes[i]);
+        *out++ = '.';
+    }
+    *--out = 0;
+    return out;
+}
+
 void http_address_format(const struct http_address *address, char out[HTTP_ADDRESS_TEXT])
 {
-    if (memcmp(address->bytes, ipv4_prefix, sizeof(ipv4_prefix)) == 0)
-        inet_ntop(AF_INET, address->bytes + sizeof(ipv4_prefix), out, HTTP_ADDRESS_TEXT);
-    else
-        inet_ntop(AF_INET6, address->bytes, out, HTTP_ADDRESS_TEXT);
+    format(address, out);
+}
+
+void http_address_format_port(const struct http_address *address, unsigned port, char out[HTTP_ADDRESS_PORT_TEXT])
+{
+    bool ipv4 = is_ipv4(address);
+    if (!ipv4)
+        *out++ = '[';
+    out = format(address, out);
+    if (!ipv4)
+        *out++ = ']';
+    *out++ = ':';
+    *put_number(out, port) = 0;
 }
 
 /* Whether the first `bits` bits are equal. */

@@ -24,7 +24,7 @@ struct http_networks {
     size_t count;
 };
 
-enum { HTTP_ADDRESS_TEXT = 46 }; /* room for any address as text */
+enum { HTTP_ADDRESS_TEXT = 46, HTTP_ADDRESS_PORT_TEXT = 54 }; /* room for any address as text, also with its port */
 
 /* "192.0.2.1", "2001:db8::1". No ports, brackets or zones. */
 bool http_address_parse(const char *s, size_t len, struct http_address *address);
@@ -37,6 +37,9 @@ void http_address_from_ipv4(const uint8_t bytes[4], struct http_address *address
 
 /* As text, IPv4 in its own form. */
 void http_address_format(const struct http_address *address, char out[HTTP_ADDRESS_TEXT]);
+
+/* The same with its port: "192.0.2.1:80", "[2001:db8::1]:80". */
+void http_address_format_port(const struct http_address *address, unsigned port, char out[HTTP_ADDRESS_PORT_TEXT]);
 
 /* "10.0.0.0/8", "fd00::/8", or an address alone, which is a network of one. False when it is malformed, the prefix
  * is out of range, or bits behind the prefix are set ("10.1.0.0/8": a mistake more often than not). */

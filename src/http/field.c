@@ -58,16 +58,7 @@ bool http_is_token(const char *s, size_t len)
 
 bool http_text_is(struct http_text t, const char *lower)
 {
-    if (t.len != strlen(lower))
-        return false;
-    for (size_t i = 0; i < t.len; i++) {
-        char c = t.at[i];
-        if (c >= 'A' && c <= 'Z')
-            c = (char)(c | 0x20);
-        if (c != lower[i])
-            return false;
-    }
-    return true;
+    return t.len == strlen(lower) && http_same_name(t.at, lower, t.len);
 }
 
 /* The length of the quoted string that `t` begins with, quotes included; 0 when it is not closed. */

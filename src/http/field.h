@@ -19,6 +19,17 @@ bool http_is_token_char(unsigned char c);
 bool http_is_token(const char *s, size_t len);            /* false for an empty one */
 bool http_text_is(struct http_text t, const char *lower); /* equal to a lower-case constant, in any case */
 
+/* The same for `n` bytes of each. */
+static inline bool http_same_name(const char *at, const char *lower, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        char c = at[i];
+        if (c != lower[i] && (c < 'A' || c > 'Z' || (c | 0x20) != lower[i]))
+            return false;
+    }
+    return true;
+}
+
 /*
  * Walks a list: each call takes the next element, white space around it removed, commas inside quoted strings
  * kept, and moves *rest past it. Returns 1 with an element (it may be empty: n commas part n + 1 elements), 0 at

@@ -111,7 +111,7 @@ static bool is_target_char(unsigned char c)
 static bool starts_with(struct http_text t, const char *lower)
 {
     size_t n = strlen(lower);
-    return t.len >= n && http_text_is((struct http_text){ t.at, n }, lower);
+    return t.len >= n && http_same_name(t.at, lower, n);
 }
 
 /* Origin-form or absolute-form of http and https (RFC 6455 4.2.1); the other two forms are not for us. */
@@ -397,9 +397,10 @@ int http_head_response(struct http_head *h, const char *data, size_t len, const 
 bool http_head_next(const struct http_head *h, const char *data, const char *name, unsigned *from, const char **value,
                     size_t *len)
 {
+    size_t n = strlen(name);
     while (*from < h->count) {
         const struct http_field *f = &h->fields[(*from)++];
-        if (http_text_is((struct http_text){ data + f->name.at, f->name.len }, name)) {
+        if (f->name.len == n && http_same_name(data + f->name.at, name, n)) {
             *value = data + f->value.at;
             *len = f->value.len;
             return true;

@@ -52,7 +52,13 @@ const char *reply_reason(unsigned status)
 
 void reply_line(struct buf *b, unsigned status)
 {
-    buf_printf(b, "HTTP/1.1 %u %s\r\n", status, reply_reason(status));
+    char line[] = "HTTP/1.1 000 ";
+    line[9] = (char)('0' + status / 100 % 10);
+    line[10] = (char)('0' + status / 10 % 10);
+    line[11] = (char)('0' + status % 10);
+    buf_put(b, line, sizeof(line) - 1);
+    buf_puts(b, reply_reason(status));
+    buf_put(b, "\r\n", 2);
 }
 
 void reply_field(struct buf *b, const char *name, const char *value)

@@ -10,7 +10,6 @@
 
 enum { LEVELS = 5, BITS = 6, SLOTS = 1 << BITS };
 
-static const uint64_t last_ms = UINT64_MAX >> 1; /* what `at_ms` can say */
 static const uint64_t furthest = ((uint64_t)1 << LEVELS * BITS) - 1;
 
 static void push(struct tick **head, struct tick *t)
@@ -43,7 +42,7 @@ void wheel_init(struct wheel *w, uint64_t now_ms)
 void tick_arm(struct wheel *w, struct tick *t, uint64_t at_ms)
 {
     tick_cancel(w, t);
-    t->at_ms = at_ms & last_ms;
+    t->at_ms = at_ms & (UINT64_MAX >> 1); /* what it can say */
     place(w, t);
 }
 

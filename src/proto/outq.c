@@ -221,19 +221,25 @@ uint8_t *outq_extend(struct outq *q, uint32_t n)
     return to;
 }
 
+uint8_t *outq_place(struct outq *q, uint32_t n)
+{
+    assert(n <= OUTQ_COPY_MOST);
+    uint8_t *to = outq_extend(q, n);
+    if (to != NULL)
+        return to;
+    struct record *r = record_new(q, RECORD + ((n + 7) & ~7u));
+    if (r == NULL)
+        return NULL;
+    *r = (struct record){ .len = n, .kind = BYTES };
+    q->bytes += n;
+    return (uint8_t *)(r + 1);
+}
+
 int outq_copy(struct outq *q, const void *a, size_t an, const void *b, size_t bn)
 {
-    uint32_t n = (uint32_t)(an + bn);
-    assert(an + bn <= OUTQ_COPY_MOST);
-    uint8_t *to = outq_extend(q, n);
-    if (to == NULL) {
-        struct record *r = record_new(q, RECORD + ((n + 7) & ~7u));
-        if (r == NULL)
-            return DUET_ERR_NOMEM;
-        *r = (struct record){ .len = n, .kind = BYTES };
-        to = (uint8_t *)(r + 1);
-        q->bytes += n;
-    }
+    uint8_t *to = outq_place(q, (uint32_t)(an + bn));
+    if (to == NULL)
+        return DUET_ERR_NOMEM;
     memcpy(to, a, an);
     if (bn > 0)
         memcpy(to + an, b, bn);
@@ -291,8 +297,22 @@ int outq_static(struct outq *q, const void *at, size_t len)
     return rc;
 }
 
+/* The commonest queue by far: the one record that is there is a run of bytes. NULL: it is another. */
+static struct record *only_run(const struct outq *q)
+{
+    if (q->first == NULL || q->first != q->last || q->at != q->last_at)
+        return NULL;
+    struct record *r = record_at(q->first, q->at);
+    return r->kind == BYTES ? r : NULL;
+}
+
 int outq_output(const struct outq *q, struct iovec *iov, int max)
 {
+    struct record *run = only_run(q);
+    if (run != NULL && max > 0) {
+        iov[0] = (struct iovec){ .iov_base = (uint8_t *)(run + 1) + q->done, .iov_len = run->len - q->done };
+        return 1;
+    }
     int n = 0;
     size_t skip = q->done;
     uint32_t at = q->at;
@@ -338,6 +358,10 @@ static void release(struct outq *q)
 void outq_sent(struct outq *q, size_t n)
 {
     assert(n <= q->bytes);
+    if (n == q->bytes && only_run(q) != NULL) {
+        release(q);
+        return;
+    }
     q->bytes -= n;
     while (q->first != NULL) {
         struct chunk *c = q->first;

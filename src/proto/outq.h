@@ -61,6 +61,8 @@ void outq_clear(struct outq *q); /* drops all of it; then it is as new */
 int outq_copy(struct outq *q, const void *a, size_t an, const void *b, size_t bn); /* together <= OUTQ_COPY_MOST */
 /* Room for `n` bytes more in the run that is last, now part of the queue: to be filled at once. NULL: there is none. */
 uint8_t *outq_extend(struct outq *q, uint32_t n);
+/* The same bytes, at most OUTQ_COPY_MOST, to be filled at once. NULL: no memory. */
+uint8_t *outq_place(struct outq *q, uint32_t n);
 int outq_pong(struct outq *q, const void *frame, size_t len);
 int outq_ref(struct outq *q, duet_shared *owner, const void *at, size_t len); /* takes a reference of its own */
 int outq_borrow(struct outq *q, const void *at, size_t len);

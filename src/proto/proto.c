@@ -77,23 +77,18 @@ int proto_wake_slow(duet_proto *p)
 bool proto_rests(duet_proto *p)
 {
     struct proto_busy *b = p->busy;
-    if (b == NULL)
-        return true;
-    if (p->state != OPEN || b->out.bytes > 0 || b->in_frame || b->head_have > 0 || b->type != 0)
+    if (p->state != OPEN || b->out.first != NULL || b->in_frame || b->head_have > 0 || b->type != 0)
         return false;
     message_release(p);
-    return b->out_type == 0 && !b->pinged && b->late_pong == NULL && b->opening == NULL;
+    assert(b->late_pong == NULL && b->opening == NULL); /* a late pong has others before it in the queue */
+    return b->out_type == 0 && !b->pinged;
 }
 
 void proto_sleep(duet_proto *p)
 {
     struct proto_busy *b = p->busy;
-    if (b->out.first != NULL)
-        outq_clear(&b->out);
-    if (b->control != NULL) {
-        mem_free(b->control);
-        b->control = NULL;
-    }
+    mem_free(b->control);
+    b->control = NULL;
     p->busy = NULL;
     part_give(p->home->chunks, b, p->home->busy_size);
 }
@@ -253,6 +248,7 @@ static int receive(duet_proto *p, duet_input *in, duet_event *ev)
 
 int duet_proto_recv(duet_proto *p, duet_input *in, uint64_t now_ms, duet_event *ev)
 {
+    assert(p->busy != NULL);
     message_release(p);
     p->busy->now_ms = now_ms;
     if (in->len > 0)

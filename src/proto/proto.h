@@ -16,8 +16,9 @@
  *
  * Most connections do nothing at most times. So an object is what it cannot do without, 48 bytes, and has a busy part
  * only while something is coming, going or due. An owner of many (conn.c) takes that part away when there is nothing
- * (proto_rests) and it is sure that nobody is in the middle of a call; any call that needs one takes it again. Parts
- * lie in the loop's pool, where the next one finds them warm in the cache.
+ * (proto_rests) and it is sure that nobody is in the middle of a call; any call that needs one takes it again, but
+ * for those that receive: they find it there (proto_wake). Parts lie in the loop's pool, where the next one finds them
+ * warm in the cache.
  */
 #ifndef PROTO_PROTO_H
 #define PROTO_PROTO_H
@@ -118,7 +119,7 @@ static inline int proto_wake(duet_proto *p)
     return __builtin_expect(p->busy != NULL, 1) ? 0 : proto_wake_slow(p);
 }
 
-/* Whether there is nothing that a busy part is needed for. */
+/* Whether there is nothing that the busy part is needed for. */
 bool proto_rests(duet_proto *p);
 /* Gives it back; only where that is so, and there is one. */
 void proto_sleep(duet_proto *p);

@@ -152,28 +152,24 @@ static int send_gathered(duet_proto *p, unsigned type)
     return rc;
 }
 
-/* A short frame behind others in the same run. False: send it the long way. */
-static bool send_short(duet_proto *p, unsigned type, const void *data, size_t len)
+/* A server's short frame, which nobody wants to be told of. */
+static int send_short(duet_proto *p, unsigned type, const void *data, size_t len)
 {
-    if (len > FRAME_CONTROL_MOST || !p->takes_short)
-        return false;
-    uint8_t *to = outq_extend(&p->busy->out, (uint32_t)len + 2);
+    uint8_t *to = outq_place(&p->busy->out, (uint32_t)len + 2);
     if (to == NULL)
-        return false;
+        return DUET_ERR_NOMEM;
     to[0] = (uint8_t)(0x80 | type);
     to[1] = (uint8_t)len;
     if (len > 0)
         memcpy(to + 2, data, len);
-    return true;
+    return 0;
 }
 
-/* The same of a client. 1: it is to be sent the long way. */
+/* The same of a client. */
 static int send_short_masked(duet_proto *p, unsigned type, const void *data, size_t len)
 {
     uint8_t frame[6 + FRAME_CONTROL_MOST];
     uint32_t key;
-    if (len > FRAME_CONTROL_MOST || !p->takes_bare)
-        return 1;
     int rc = p->home->config.random(proto_arg(p), &key, sizeof(key));
     if (rc < 0)
         return rc;
@@ -249,11 +245,10 @@ static int send_message(duet_proto *p, unsigned type, const void *data, size_t l
         if (rc <= 0)
             return rc;
     }
-    if (send_short(p, type, data, len))
-        return 0;
-    int rc = send_short_masked(p, type, data, len);
-    if (rc <= 0)
-        return rc;
+    if (len <= FRAME_CONTROL_MOST && p->takes_short)
+        return send_short(p, type, data, len);
+    if (len <= FRAME_CONTROL_MOST && p->takes_bare)
+        return send_short_masked(p, type, data, len);
     duet_shared *s = p->busy->gather;
     if (len >= DUET_BORROW && p->busy->delivered && data == s->payload && len == s->len && !proto_masks(p) &&
         (s->type == type || (s->type == 0 && shared_alone(s))))

@@ -5,7 +5,6 @@
 #include "server/server.h"
 #include <errno.h>
 #include <netinet/in.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -208,7 +207,6 @@ const char *duet_peer(const duet_conn *c, char out[64])
 {
     const struct peer_info *p = peer_info(c);
     struct http_address a;
-    char text[HTTP_ADDRESS_TEXT];
     uint16_t port;
     if (p != NULL && p->named) {
         http_address_format(&p->client, out);
@@ -218,7 +216,6 @@ const char *duet_peer(const duet_conn *c, char out[64])
         memcpy(out, "unix", 5);
         return out;
     }
-    http_address_format(&a, text);
-    snprintf(out, 64, strchr(text, ':') ? "[%s]:%u" : "%s:%u", text, port);
+    http_address_format_port(&a, port, out);
     return out;
 }

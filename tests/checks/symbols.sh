@@ -15,7 +15,7 @@ malloc calloc realloc free malloc_usable_size qsort bsearch abort
 v?snprintf __v?snprintf_chk __mem(cpy|move|set)_chk __stack_chk_fail __assert_fail __isoc(99|23)_strto(ul|ull|l|ll)
 inet_(pton|ntop)
 __cpu_model __cpu_indicator_init _GLOBAL_OFFSET_TABLE_ __tls_get_addr __errno_location
-SHA1 SHA256 HMAC CRYPTO_memcmp EVP_sha(1|256) EVP_Digest[A-Za-z]* EVP_MD_[A-Za-z0-9_]+ EVP_Q_digest
+SHA1_Init SHA1_Update SHA1_Final SHA256 HMAC CRYPTO_memcmp EVP_sha(1|256) EVP_Digest[A-Za-z]* EVP_MD_[A-Za-z0-9_]+ EVP_Q_digest
 (crc|adler)32(_z)? (in|de)flate[A-Za-z0-9_]* isal_deflate_stateless(_init)?
 '
 

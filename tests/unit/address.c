@@ -41,6 +41,26 @@ TEST(address, is_read_and_written)
     }
 }
 
+TEST(address, is_written_with_its_port)
+{
+    static const struct {
+        const char *in;
+        unsigned port;
+        const char *out;
+    } rows[] = {
+        { "192.0.2.1", 80, "192.0.2.1:80" },
+        { "0.10.100.255", 0, "0.10.100.255:0" },
+        { "2001:db8::1", 65535, "[2001:db8::1]:65535" },
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct http_address a;
+        char out[HTTP_ADDRESS_PORT_TEXT];
+        assert_true(http_address_parse(rows[i].in, strlen(rows[i].in), &a));
+        http_address_format_port(&a, rows[i].port, out);
+        assert_string_equal(out, rows[i].out);
+    }
+}
+
 TEST(address, what_is_too_long_or_holds_a_nul_is_none)
 {
     static const char longest[] = "0000:0000:0000:0000:0000:ffff:255.255.255.255";

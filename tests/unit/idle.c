@@ -137,6 +137,36 @@ TEST(idle, a_frame_in_two_pieces_is_awaited_and_then_all_is_given_back)
     detach();
 }
 
+/* So is a message in fragments, and what a ping in two pieces took is given back. */
+TEST(idle, between_fragments_it_is_busy_and_behind_a_split_ping_it_is_not)
+{
+    start(&(duet_handler){ .message = echo });
+    duet_conn *c;
+    char answer[8];
+    static const uint8_t first[] = { 0x01, 0x81, 0, 0, 0, 0, 'a' }, last[] = { 0x80, 0x81, 0, 0, 0, 0, 'b' };
+    static const uint8_t ping[] = { 0x89, 0x82, 0, 0, 0, 0, 'p', 'q' };
+    int fd = dial_websocket(&c, 0);
+    assert_int_equal(send(fd, first, sizeof(first), 0), sizeof(first));
+    for (int i = 0; i < 50 && c->proto.busy == NULL; i++)
+        duet_loop_turn(loop, 1);
+    assert_non_null(c->proto.busy);
+    assert_int_equal(send(fd, last, sizeof(last), 0), sizeof(last));
+    receive(fd, answer, 4);
+    assert_memory_equal(answer + 2, "ab", 2);
+    duet_loop_turn(loop, 0);
+    assert_null(c->proto.busy);
+    assert_int_equal(send(fd, ping, 7, 0), 7);
+    for (int i = 0; i < 50 && c->proto.busy == NULL; i++)
+        duet_loop_turn(loop, 1);
+    assert_int_equal(send(fd, ping + 7, 1, 0), 1);
+    receive(fd, answer, 4);
+    assert_memory_equal(answer + 2, "pq", 2);
+    duet_loop_turn(loop, 0);
+    assert_null(c->proto.busy);
+    close(fd);
+    detach();
+}
+
 /* While a ping is out its time and payload are kept; the round trip stays when all else is given back. */
 TEST(idle, a_ping_is_awaited_and_its_round_trip_stays)
 {

@@ -37,6 +37,22 @@ static void put_frame(struct outq *q, size_t len)
     assert_int_equal(outq_borrow(q, data, len), 0);
 }
 
+TEST(outq, what_has_no_room_is_not_told)
+{
+    struct outq q;
+    struct iovec iov = { 0 };
+    outq_init(&q, NULL);
+    assert_int_equal(outq_copy(&q, "abc", 3, NULL, 0), 0);
+    assert_int_equal(outq_output(&q, &iov, 0), 0);
+    assert_null(iov.iov_base);
+    assert_int_equal(outq_output(&q, &iov, 1), 1);
+    assert_memory_equal(iov.iov_base, "abc", 3);
+    outq_sent(&q, 1);
+    assert_int_equal(outq_output(&q, &iov, 1), 1);
+    assert_int_equal(iov.iov_len, 2);
+    outq_clear(&q);
+}
+
 TEST(outq, everything_comes_out_in_order_whatever_is_taken_at_once)
 {
     static uint8_t expected[sizeof(data) * 20], got[sizeof(expected)];

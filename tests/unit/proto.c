@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The protocol core as traces: each script runs whole, byte by byte, at every cut and, when short, at every two. */
 #include "peer.h"
+#include "base/mem.h"
 
 struct script {
     const char *name;
@@ -894,6 +895,83 @@ TEST(proto, tim_6_the_spread_does_not_reach_behind_the_beginning_of_time)
     assert_true(duet_proto_deadline(&p) <= 3 + 25000);
     proto_fini(&p);
     chunk_pool_fini(&pool);
+}
+
+/* One that rests has no busy part: what it says of itself is what it said, and what needs the part takes it. */
+TEST(proto, mem_1_one_that_rests_is_as_it_was)
+{
+    static duet_proto p;
+    struct iovec iov;
+    struct chunk_pool pool = { 0 };
+    struct proto_home home = { .chunks = &pool, .busy_size = sizeof(struct proto_busy) };
+    duet_proto_config c = { DUET_PROTO_CONFIG_INIT };
+    proto_config_resolve(&home.config, &c);
+    assert_int_equal(proto_init(&p, &home, 3), 0);
+    proto_open(&p, 3);
+    uint64_t due = duet_proto_deadline(&p);
+    assert_true(proto_rests(&p));
+    proto_sleep(&p);
+    assert_null(p.busy);
+    assert_int_equal(duet_proto_status(&p), 101);
+    assert_int_equal(duet_proto_close_code(&p), DUET_CODE_LOST);
+    assert_int_equal(duet_proto_queued(&p), 0);
+    assert_int_equal(duet_proto_output(&p, &iov, 1), 0);
+    duet_proto_sent(&p, 0);
+    assert_int_equal(duet_proto_settle(&p), 0);
+    assert_int_equal(duet_proto_deadline(&p), due);
+    assert_int_equal(duet_proto_tick(&p, due - 1), 0);
+    assert_null(p.busy);
+    assert_int_equal(duet_proto_send_begin(&p, DUET_TEXT), 0);
+    assert_false(proto_rests(&p)); /* it is in a message that it sends in parts */
+    assert_int_equal(duet_proto_send_part(&p, "x", 1, true), 0);
+    assert_false(proto_rests(&p));
+    duet_proto_sent(&p, duet_proto_queued(&p));
+    assert_true(proto_rests(&p));
+    assert_int_equal(duet_proto_tick(&p, due), 0); /* a ping */
+    duet_proto_sent(&p, duet_proto_queued(&p));
+    assert_false(proto_rests(&p));
+    proto_fini(&p);
+    chunk_pool_fini(&pool);
+}
+
+/* Without memory for it nothing is queued, and only what must be sent is a failure. */
+TEST(proto, mem_1_one_that_rests_may_get_no_memory)
+{
+    static duet_proto p;
+    struct chunk_pool pool = { 0 };
+    struct proto_home home = { .chunks = &pool, .busy_size = sizeof(struct proto_busy) };
+    duet_proto_config c = { DUET_PROTO_CONFIG_INIT };
+    proto_config_resolve(&home.config, &c);
+    assert_int_equal(proto_init(&p, &home, 3), 0);
+    proto_open(&p, 3);
+    assert_true(proto_rests(&p));
+    proto_sleep(&p);
+    chunk_pool_fini(&pool);
+    mem_fail(0, true);
+    assert_int_equal(duet_proto_send(&p, DUET_TEXT, "x", 1), DUET_ERR_NOMEM);
+    assert_int_equal(duet_proto_close(&p, 1000, NULL), DUET_ERR_NOMEM);
+    assert_true(duet_proto_is_open(&p));
+    assert_int_equal(duet_proto_tick(&p, duet_proto_deadline(&p)), DUET_ERR_NOMEM);
+    assert_false(duet_proto_is_open(&p));
+    assert_int_equal(duet_proto_tick(&p, 1000000), DUET_ERR_NOMEM); /* for ever */
+    mem_fail_end();
+    proto_fini(&p);
+    chunk_pool_fini(&pool);
+}
+
+/* Of every length there is a way to queue it, and each may find no memory. */
+TEST(proto, mem_1_without_memory_nothing_is_queued)
+{
+    static const char bytes[4000];
+    static const size_t lens[] = { 0, 125, 126, 500, 2047, 2048, sizeof(bytes) };
+    struct peer *p = peer_open(DUET_SERVER, NULL);
+    for (size_t i = 0; i < sizeof(lens) / sizeof(*lens); i++) {
+        mem_fail(0, true);
+        assert_int_equal(duet_proto_send(p->proto, DUET_BINARY, bytes, lens[i]), DUET_ERR_NOMEM);
+        mem_fail_end();
+        assert_int_equal(duet_proto_queued(p->proto), 0);
+    }
+    peer_free(p);
 }
 
 /* 16 answers in front of the newest ping's: it follows as soon as one of them is out, and not before. */
