@@ -69,6 +69,8 @@ static void put_hub(struct buf *b, struct hub *hub)
     counter(b, "duet_hub_publications_total", s.publications, "Publications told.");
     counter(b, "duet_hub_recovered_total", s.recovered, "Subscribers that came back and got all they missed.");
     counter(b, "duet_hub_unrecovered_total", s.unrecovered, "Those who were told that it is not kept any more.");
+    char why[HUB_WHY];
+    gauge(b, "duet_hub_store_healthy", hub_healthy(hub, why), "1: publications can be kept; 0: the store has trouble.");
     counter(b, "duet_hub_refused_total", s.refused, "Publications that the store did not take.");
 }
 

@@ -85,9 +85,17 @@ static void say(struct site *site, duet_log_level level, const char *event, cons
 
 static void health(duet_http *x, const duet_request *r)
 {
+    struct site *site = site_of(duet_http_server(x));
+    char why[HUB_WHY], line[HUB_WHY + 16];
     (void)r;
-    bool draining = duet_server_draining(site_of(duet_http_server(x))->server);
-    duet_http_text(x, draining ? 503 : 200, draining ? "draining" : "ok");
+    if (duet_server_draining(site->server)) {
+        duet_http_text(x, 503, "draining");
+    } else if (!hub_healthy(site->wires.hub, why)) {
+        snprintf(line, sizeof(line), "store: %s", why);
+        duet_http_text(x, 503, line);
+    } else {
+        duet_http_text(x, 200, "ok");
+    }
 }
 
 /* Somebody on this machine who did not come through a proxy. */

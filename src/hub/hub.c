@@ -358,6 +358,12 @@ void hub_each_channel(struct hub *h, bool (*more)(void *arg, const char *name, s
     pthread_mutex_unlock(&h->lock);
 }
 
+bool hub_healthy(struct hub *h, char why[HUB_WHY])
+{
+    struct engine *e = h->config.engine;
+    return e == NULL || e->ops->healthy(e, why);
+}
+
 void hub_read_stats(struct hub *h, struct hub_stats *out)
 {
     pthread_mutex_lock(&h->session_lock);

@@ -142,6 +142,9 @@ int hub_unsubscribe(struct hub *h, const struct hub_whom *whom, const char *chan
 void hub_each_channel(struct hub *h, bool (*more)(void *arg, const char *name, size_t len, size_t subscribers),
                       void *arg);
 
+/* Whether publications can be kept now; `why` says what is wrong. Any thread; waits for nothing. */
+bool hub_healthy(struct hub *h, char why[HUB_WHY]);
+
 struct hub_stats {
     uint64_t channels, sessions, users, subscriptions, history_bytes, publications; /* now, but publications: so far */
     uint64_t recovered, unrecovered; /* subscribers that got what they missed; that could not */

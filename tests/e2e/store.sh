@@ -91,3 +91,30 @@ verdict "under another epoch" "$([ "$(history | field epoch)" != "$epoch" ] || h
 verdict "what is no folder is refused with 1 and a line" "$([ $? = 1 ] && grep -q 'file: is no folder' err || cat err)"
 "$duet" serve --data data --durability never >out 2>err </dev/null
 verdict "an unknown durability is refused with 2" "$([ $? = 2 ] && grep -q 'fsync, batch or memory' err || cat err)"
+
+# A disk of its own, so small that it is full at once.
+small=$work/small
+mkdir "$small"
+if mount -t tmpfs -o size=600k none "$small" 2>/dev/null; then
+    trap 'kill -9 "${pids[@]}" 2>/dev/null; umount -l "$small"; rm -rf "$work"' EXIT
+    start --data "$small/data"
+    publish 1 >/dev/null
+    health() {
+        curl -s --max-time 20 -w ' %{http_code}' "http://127.0.0.1:$port/health" | tr '\n' ' '
+    }
+    verdict "OPS-7: with a store that works /health says ok" "$(health | grep -v '^ok  *200')"
+    dd if=/dev/zero of="$small/full" bs=1k count=600 status=none 2>/dev/null
+    refused() {
+        publish "\"$(printf 'x%.0s' {1..20000})\"" | grep -q '"code":100'
+    }
+    verdict "STO-4: on a full disk a publication is refused" "$(until_true 20 refused || health)"
+    verdict "OPS-7: /health says so" "$(health | grep -v '^store: .* 503')"
+    rm "$small/full"
+    kept() {
+        publish 2 | grep -q '"offset"'
+    }
+    verdict "STO-4: with room again it goes on without a restart" "$(until_true 60 kept || health)"
+    verdict "OPS-7: and /health is well" "$(until_true 20 eval 'health | grep -q "^ok  *200"' || health)"
+else
+    echo "ok - a full disk # SKIP nothing can be mounted here"
+fi
