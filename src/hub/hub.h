@@ -136,6 +136,7 @@ struct hub_whom {
     size_t user_len, client_len;
 };
 int hub_disconnect(struct hub *h, const struct hub_whom *whom, int code);
+int hub_subscribe(struct hub *h, const struct hub_whom *whom, const char *channel, size_t len);
 int hub_unsubscribe(struct hub *h, const struct hub_whom *whom, const char *channel, size_t len, int code);
 
 /* All channels in memory, in no order; `more` ends it by returning false. */

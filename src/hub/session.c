@@ -401,7 +401,7 @@ void session_give_presence_later(const struct subscription *sub, bool joined, co
 
 struct order {
     const struct session_calls *calls;
-    int code;
+    int code;   /* 0: it is to be subscribed */
     size_t len; /* of the channel; 0: the whole session ends */
     char channel[];
 };
@@ -410,13 +410,15 @@ static void run_order(duet_server *server, uint64_t id, void *arg)
 {
     struct order *o = arg;
     struct session *s = o->calls->find(server, id);
-    struct subscription *sub = s && o->len > 0 ? session_find(s, o->channel, o->len) : NULL;
+    struct subscription *sub = s && o->code != 0 && o->len > 0 ? session_find(s, o->channel, o->len) : NULL;
     if (sub != NULL) {
         bool server_side = sub->server_side;
         end(sub, true);
         s->calls->unsubscribed(s, o->channel, o->len, server_side, o->code);
     } else if (s != NULL && o->len == 0) {
         s->calls->disconnect(s, o->code);
+    } else if (s != NULL && o->code == 0 && s->calls->subscribe != NULL) {
+        s->calls->subscribe(s, o->channel, o->len);
     }
     mem_free(o);
 }
@@ -450,6 +452,11 @@ static int order_all(struct hub *h, const struct hub_whom *whom, const char *cha
 int hub_disconnect(struct hub *h, const struct hub_whom *whom, int code)
 {
     return order_all(h, whom, "", 0, code);
+}
+
+int hub_subscribe(struct hub *h, const struct hub_whom *whom, const char *channel, size_t len)
+{
+    return len > 0 ? order_all(h, whom, channel, len, 0) : 0;
 }
 
 int hub_unsubscribe(struct hub *h, const struct hub_whom *whom, const char *channel, size_t len, int code)

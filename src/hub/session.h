@@ -24,6 +24,8 @@ struct session_calls {
     void (*joined)(struct session *s, const struct subscription *sub, bool joined, const char *info, size_t len);
     /* The hub ended a subscription: an enum hub_unsubscribe. It is over already. */
     void (*unsubscribed)(struct session *s, const char *channel, size_t len, bool server_side, int code);
+    /* Somebody wants it subscribed to this channel (hub_subscribe()). NULL: this way has no place for it. */
+    void (*subscribe)(struct session *s, const char *channel, size_t len);
     /* The session is to end: an enum hub_disconnect. */
     void (*disconnect)(struct session *s, int code);
 };

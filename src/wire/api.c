@@ -522,6 +522,19 @@ static bool whom_of(struct json_slice params, struct hub_whom *whom, char user[H
            text_of(params, "client", client, 64, &whom->client_len);
 }
 
+static enum hub_error do_subscribe(struct node *n, struct json_slice params)
+{
+    char channel[HUB_NAME_MOST], user[HUB_NAME_MOST], client[64];
+    struct hub_whom whom;
+    size_t len;
+    enum hub_error error = HUB_ERROR_BAD_REQUEST;
+    if (!channel_of(params, channel, &len) || !whom_of(params, &whom, user, client))
+        return error;
+    if (hub_options_of(n->call->hub, channel, len, &error) == NULL)
+        return error;
+    return hub_subscribe(n->call->hub, &whom, channel, len) < 0 ? HUB_ERROR_INTERNAL : HUB_OK;
+}
+
 static enum hub_error do_unsubscribe(struct node *n, struct json_slice params)
 {
     char channel[HUB_NAME_MOST], user[HUB_NAME_MOST], client[64];
@@ -558,6 +571,7 @@ static const struct {
 } methods[] = {
     { "publish", do_publish },
     { "broadcast", do_broadcast },
+    { "subscribe", do_subscribe },
     { "unsubscribe", do_unsubscribe },
     { "disconnect", do_disconnect },
     { "presence", do_presence },

@@ -5,6 +5,7 @@
  *
  *     publish           channel, data or b64data, tags, idempotency_key, version, version_epoch, skip_history
  *     broadcast         channels, and the same
+ *     subscribe         user, channel, client: of the Centrifugal protocol
  *     unsubscribe       user, channel, client
  *     disconnect        user, client, disconnect {code, reason}
  *     presence          channel

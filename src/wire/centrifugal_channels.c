@@ -311,6 +311,7 @@ static void disconnect(struct session *s, int code)
 #define CALLS(way)                                                                                                     \
     {                                                                                                                  \
         .find = find, .join = join_##way, .leave = leave_##way, .publication = centrifugal_own_publication,            \
-        .joined = centrifugal_own_joined, .unsubscribed = unsubscribed, .disconnect = disconnect,                      \
+        .joined = centrifugal_own_joined, .unsubscribed = unsubscribed, .subscribe = centrifugal_add,                  \
+        .disconnect = disconnect,                                                                                      \
     }
 const struct session_calls centrifugal_calls[2] = { CALLS(message), CALLS(stream) };

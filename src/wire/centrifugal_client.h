@@ -107,6 +107,7 @@ void centrifugal_run(struct centrifugal *c, const struct centrifugal_command *co
 /* centrifugal_connect.c */
 void centrifugal_connect(struct centrifugal *c, uint32_t id, const struct centrifugal_request *r);
 void centrifugal_join_free(struct centrifugal *c);
+void centrifugal_add(struct session *s, const char *channel, size_t len); /* session_calls.subscribe */
 void centrifugal_refresh(struct centrifugal *c, uint32_t id, const struct centrifugal_request *r);
 
 /* centrifugal_channels.c: subscriptions */

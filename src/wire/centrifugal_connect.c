@@ -180,6 +180,40 @@ static void join_channel(struct centrifugal *c, const char *channel, size_t len,
     session_subscribe(c->session, &what);
 }
 
+static void added(struct session *s, uint64_t tag, const struct session_subscribed *r)
+{
+    struct centrifugal *c = session_owner(s);
+    char space[512];
+    struct buf b;
+    (void)tag;
+    if (r->error != HUB_OK || c->state == CENTRIFUGAL_OVER)
+        return; /* it is there already, or cannot be; who wanted it has no ear any more */
+    centrifugal_begin(c, &b, space, sizeof(space));
+    centrifugal_put_push(&b, c->listens_only, r->channel, r->len, "subscribe");
+    centrifugal_put_subscribed(&b, r, r->positioned, r->recoverable);
+    buf_puts(&b, "}");
+    centrifugal_end_push(&b, c->listens_only);
+    centrifugal_send(c, &b);
+}
+
+void centrifugal_add(struct session *s, const char *channel, size_t len)
+{
+    struct centrifugal *c = session_owner(s);
+    const struct session_subscribe what = {
+        .channel = channel,
+        .len = len,
+        .form = centrifugal_form_of(c),
+        .join_leave = true,
+        .server_side = true,
+        .done = c->join != NULL ? joined : added, /* before it is connected it is told with that */
+    };
+    if (c->state == CENTRIFUGAL_OVER)
+        return;
+    if (c->join != NULL)
+        c->join->left++;
+    session_subscribe(s, &what);
+}
+
 /* One that only listens says itself what it wants to hear, as far as it may. */
 static void join_wanted(struct centrifugal *c, struct json_slice subs)
 {

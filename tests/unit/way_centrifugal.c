@@ -642,3 +642,27 @@ TEST(centrifugal, mem_1_each_allocation_fails)
         assert_true(asked > 10);
     }
 }
+
+TEST(centrifugal, server_subscribes_it_and_takes_it_out_again)
+{
+    static const struct hub_whom anybody = { .user = "", .client = "" };
+    begin();
+    struct client *c = connected(), *early = open_at("websocket");
+    assert_int_equal(hub_subscribe(ways.site.hub, &anybody, "c", 1), 0);
+    EXPECT_FRAMES(c, 1,
+                  "text '{\"push\":{\"channel\":\"c\",\"subscribe\":{\"recoverable\":true,\"positioned\":true,"
+                  "\"epoch\":\"aaaaaaaa\"}}}'\n");
+    EXPECT_FRAMES(c, 1, "text '{\"push\":{\"channel\":\"c\",\"join\":{\"info\":" INFO "}}}'\n");
+    assert_int_equal(hub_subscribe(ways.site.hub, &anybody, "c", 1), 0); /* twice is once */
+    ways_publish("c", "1");
+    EXPECT_FRAMES(c, 1, "text '{\"push\":{\"channel\":\"c\",\"pub\":{\"data\":\"1\",\"offset\":1,\"time\":1000}}}'\n");
+    assert_int_equal(hub_unsubscribe(ways.site.hub, &anybody, "c", 1, HUB_UNSUBSCRIBE_SERVER), 0);
+    EXPECT_FRAMES(c, 1,
+                  "text '{\"push\":{\"channel\":\"c\",\"unsubscribe\":{\"code\":2000,"
+                  "\"reason\":\"server unsubscribe\"}}}'\n");
+    ways_publish("c", "2");
+    ask(c, "{\"id\":2,\"ping\":{}}", "{\"id\":2,\"ping\":{}}");
+    client_free(c);
+    client_free(early);
+    ways_stop();
+}
