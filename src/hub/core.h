@@ -16,6 +16,7 @@
 #define HUB_CORE_H
 
 #include "base/map.h"
+#include "hub/bucket.h"
 #include "hub/hub.h"
 #include "hub/retries.h"
 #include "hub/names.h"
@@ -122,7 +123,8 @@ struct session {
     struct subscription **subs;
     uint32_t sub_count, sub_cap;
     struct session *next, **link; /* of the same user, under session_lock */
-    bool listed;                  /* among its user's */
+    struct bucket publishing;
+    bool listed; /* among its user's */
     char client[SESSION_CLIENT + 1];
 };
 

@@ -233,6 +233,11 @@ const char *session_info(const struct session *s, size_t *len)
     return s->info;
 }
 
+bool session_spend(struct session *s, const struct hub_options *o)
+{
+    return bucket_spend(&s->publishing, hub_now(s->hub), o->publish_per_s);
+}
+
 /* What it is subscribed to. */
 
 struct subscription *session_find(const struct session *s, const char *channel, size_t len)

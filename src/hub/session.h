@@ -106,6 +106,10 @@ bool subscription_server_side(const struct subscription *sub);
 uint64_t subscription_expires(const struct subscription *sub);
 void subscription_set_expires(struct subscription *sub, uint64_t expire_at_ms);
 
+/* Whether it may publish once more now, as often as the namespace says (publish_per_s); what it may is spent. False:
+ * error TOO_MANY. */
+bool session_spend(struct session *s, const struct hub_options *o);
+
 /* hub_publish() to a channel that this session is subscribed to, without looking for it. */
 void session_publish(struct session *s, struct subscription *sub, const struct publication_parts *parts,
                      const struct hub_reply *to);

@@ -19,20 +19,6 @@ void centrifugal_enter(struct centrifugal *c, enum centrifugal_state next)
     c->state = (uint8_t)next;
 }
 
-bool centrifugal_spend(struct centrifugal_bucket *b, uint64_t now_ms, unsigned per_s)
-{
-    uint64_t back = now_ms > b->at_ms ? (now_ms - b->at_ms) * 1000 : 0;
-    uint32_t each = per_s > 0 && per_s < 1000000 ? 1000000 / per_s : 1, most = 2000000;
-    if (per_s == 0)
-        return true;
-    b->at_ms = now_ms;
-    b->spent_us = back >= b->spent_us ? 0 : b->spent_us - (uint32_t)back;
-    if (b->spent_us + each > most)
-        return false;
-    b->spent_us += each;
-    return true;
-}
-
 /* Making and ending. */
 
 static void due(void *arg);
@@ -382,7 +368,7 @@ static void receive_commands(struct centrifugal *c, const char *text, size_t len
         if (rc <= 0)
             break;
         n++;
-        if (!centrifugal_spend(&c->commands, hub_now(site->hub), site->commands_per_s)) {
+        if (!bucket_spend(&c->commands, hub_now(site->hub), site->commands_per_s)) {
             centrifugal_disconnect(c, HUB_DISCONNECT_TOO_MANY);
             return;
         }

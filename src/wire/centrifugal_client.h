@@ -16,6 +16,7 @@
 #ifndef WIRE_CENTRIFUGAL_CLIENT_H
 #define WIRE_CENTRIFUGAL_CLIENT_H
 
+#include "hub/bucket.h"
 #include "hub/session.h"
 #include "wire/centrifugal_command.h"
 #include "wire/centrifugal_form.h"
@@ -37,14 +38,6 @@ enum centrifugal_state {
     CENTRIFUGAL_OVER
 };
 
-/* A bucket of two seconds' worth, in microseconds of them. */
-struct centrifugal_bucket {
-    uint64_t at_ms;
-    uint32_t spent_us;
-};
-/* Takes one of `per_s`; 0: there is no limit. False: there is none left. */
-bool centrifugal_spend(struct centrifugal_bucket *b, uint64_t now_ms, unsigned per_s);
-
 struct centrifugal_wish;
 struct centrifugal_join;
 
@@ -62,7 +55,7 @@ struct centrifugal {
     uint64_t pong_ms;                /* when a pong is due; 0: none is */
     uint64_t expires_ms;             /* of the hub's clock; 0: never */
     uint64_t serial;                 /* of the last wish */
-    struct centrifugal_bucket commands, changes, publishing;
+    struct bucket commands, changes;
     uint16_t waiting; /* commands that wait for their answers */
     uint8_t way, state;
     bool listens_only, pings, held, posted;

@@ -61,7 +61,7 @@ static void publish(struct centrifugal *c, uint32_t id, const struct centrifugal
         error = HUB_ERROR_EXPIRED;
     if (error == HUB_OK && r->data.text == NULL)
         error = HUB_ERROR_BAD_REQUEST;
-    if (error == HUB_OK && !centrifugal_spend(&c->publishing, hub_now(session_hub(c->session)), o->publish_per_s))
+    if (error == HUB_OK && !session_spend(c->session, o))
         error = HUB_ERROR_TOO_MANY;
     if (error == HUB_OK) {
         int rc = content_take_json(&content, r->data.text, r->data.len);
@@ -209,7 +209,7 @@ static bool is_storm(struct centrifugal *c, enum centrifugal_method m)
 {
     const struct wire_site *site = wire_site_of(c->server);
     return (m == CENTRIFUGAL_SUBSCRIBE || m == CENTRIFUGAL_UNSUBSCRIBE) &&
-           !centrifugal_spend(&c->changes, hub_now(site->hub), site->changes_per_s);
+           !bucket_spend(&c->changes, hub_now(site->hub), site->changes_per_s);
 }
 
 void centrifugal_run(struct centrifugal *c, const struct centrifugal_command *command,

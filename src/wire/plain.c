@@ -325,11 +325,16 @@ static void message(duet_conn *c, const duet_msg *m)
     size_t len = strlen(p->channel);
     struct subscription *sub = p->session ? session_find(p->session, p->channel, len) : NULL;
     const struct hub_reply to = { .server = duet_server_of(c), .id = duet_id(c), .done = published };
+    const struct hub_options *o;
     struct content content;
     if (p->session == NULL)
         return;
-    if (guest_may(session_owner(p->session), hub, p->channel, len, PERMIT_PUBLISH, sub != NULL, NULL) != HUB_OK) {
+    if (guest_may(session_owner(p->session), hub, p->channel, len, PERMIT_PUBLISH, sub != NULL, &o) != HUB_OK) {
         refused(c, HUB_ERROR_PERMISSION);
+        return;
+    }
+    if (!session_spend(p->session, o)) {
+        refused(c, HUB_ERROR_TOO_MANY);
         return;
     }
     if (content_take(&content, m->type, m->data, m->len) < 0) {

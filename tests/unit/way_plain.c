@@ -224,6 +224,27 @@ TEST(plain, kinds_and_sizes_are_those_of_the_namespace)
     ways_stop();
 }
 
+TEST(plain, speaks_as_often_as_the_namespace_lets_it)
+{
+    struct hub_options o = ways_open();
+    o.publish_per_s = 1;
+    ways_serve(&o, 1, NULL);
+    struct client *a = ways_open_channel("c", ENVELOPE), *b = ways_open_channel("c", NULL);
+    client_trace(a, 1);
+    for (int i = 0; i < 3; i++)
+        client_frame(a, 0x81, "1", 1);
+    assert_non_null(strstr(client_trace(a, 3), "\"code\":111"));
+    ways.now_ms += 1000;
+    client_frame(a, 0x81, "2", 1);
+    assert_non_null(strstr(client_trace(a, 1), "\"data\":2"));
+    for (int i = 0; i < 3; i++)
+        client_frame(b, 0x81, "3", 1);
+    assert_non_null(strstr(client_trace(b, 6), "close 1013 'too many requests'"));
+    client_free(a);
+    client_free(b);
+    ways_stop();
+}
+
 /* STO-4: a store that does not take it; STO-1: and nobody sees what is not kept. */
 TEST(plain, what_the_store_refuses_is_told_to_its_sender_alone)
 {
