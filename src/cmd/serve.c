@@ -29,7 +29,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-enum { WHY = 200, BEAT_MS = 1000 };
+enum { WHY = 200, BEAT_MS = 1000, MESSAGE_LEAST = 64 * 1024, BODY_MORE = 64 * 1024 };
 
 static const char default_url[] = "http://127.0.0.1:8080";
 
@@ -290,8 +290,19 @@ static int server_failed(int rc, const char *why)
     return rc == DUET_ERR_URL || rc == DUET_ERR_INVALID ? 2 : 1;
 }
 
+/* A message may be as long as the namespace that takes the longest says. */
+static unsigned longest_message(const struct setup *s)
+{
+    uint32_t most = MESSAGE_LEAST;
+    for (size_t i = 0; i < s->config.namespaces_count; i++)
+        if (s->config.namespaces[i].message_max > most)
+            most = s->config.namespaces[i].message_max;
+    return most;
+}
+
 static int make_server(struct site *site, duet_route routes[ROUTES])
 {
+    unsigned longest = longest_message(&site->setup);
     const struct options *o = &site->options;
     char why[WHY] = "";
     duet_server_config config = {
@@ -302,6 +313,9 @@ static int make_server(struct site *site, duet_route routes[ROUTES])
         .on = wire_handler,
         .arg = site,
         .data_size = WIRE_DATA,
+        .message_max = longest,
+        .body_max = 2 * longest + BODY_MORE, /* of the API: a message in base64, and what stands around it */
+        .queue_max = (unsigned)site->setup.config.clients.queue_max,
         .topics_max = 2 * hub_limits(site->wires.hub)->channels_per_connection + 2,
         .origins = o->origins,
         .trusted_proxies = o->proxies,

@@ -97,6 +97,17 @@ start --config b.yaml
 verdict "without a name nobody comes in who may not" "$(answers 401 '/events?channel=a')"
 kill "$pid"
 
+# How long a message may be.
+printf 'listen: http://127.0.0.1:0\nchannels:\n  message_max: 3MiB\n  allow_subscribe_for_anonymous: true\n' >long.yaml
+start --config long.yaml
+long() {
+    { printf '{"channel":"a","data":"'; head -c "$1" /dev/zero | tr '\0' x; printf '"}'; } >long.json
+    curl -s --max-time 20 -d @long.json "http://127.0.0.1:$port/api/publish"
+}
+verdict "a message as long as its namespace says is published" "$(long 3145726 | grep -vx '{"result":{}}')"
+verdict "one byte more is refused by the hub" "$(long 3145727 | grep -v '"code":106')"
+kill "$pid"
+
 # SIGHUP.
 cp a.yaml c.yaml
 start --config c.yaml
