@@ -76,6 +76,7 @@ void spot_unwatch(duet_loop *l, struct spot *s); /* out of epoll, s->fd becomes 
 
 static inline int loop_watch(duet_loop *l, struct watch *w, uint32_t events)
 {
+    w->spot.plain = false; /* who fills in a watch by its own fields leaves this open */
     return spot_watch(l, &w->spot, events);
 }
 

@@ -129,6 +129,7 @@ static void memory_shutdown(struct stream *s)
 }
 
 static struct stream_ops memory_ops;
+static const struct stream_kind in_memory = { .ops = &memory_ops };
 
 static void opened(duet_conn *c)
 {
@@ -265,9 +266,9 @@ static void make_site(int i)
 
 static duet_conn *the_conn(struct server_loop *l)
 {
-    for (uint32_t i = 0; i < l->slots_cap; i++)
-        if (l->slots[i].conn != NULL)
-            return l->slots[i].conn;
+    for (uint32_t i = 0; i < server_slots(l); i++)
+        if (server_slot(l, i) != NULL)
+            return server_slot(l, i);
     return NULL;
 }
 
@@ -331,7 +332,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     accept_newcomer(&l->listeners[0].listener, eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK), &from);
     duet_conn *c = the_conn(l);
     CHECK(c != NULL);
-    c->stream.ops = &memory_ops;
+    c->stream.as = &in_memory;
     size_t turns = 0;
     for (unsigned idle = 0; (c = the_conn(l)) != NULL && idle < 4 && t.written < OUT_MOST;) {
         size_t busy = t.busy;
