@@ -5,7 +5,7 @@
 # which program.
 cd "$(dirname "$0")/../.." || exit 1
 . tests/tap.bash
-duet=$PWD/${DUET_BUILD:-build/release}/duet
+duet=$(realpath "${DUET_BUILD:-build/release}/duet")
 work=$(mktemp -d)
 pids=()
 trap 'kill -9 "${pids[@]}" 2>/dev/null; rm -rf "$work"' EXIT
