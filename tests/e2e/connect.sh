@@ -114,10 +114,10 @@ verdict "of the answer as it came" "$(traced '^< +[0-9.]+  HTTP/1\.1 101 '; trac
 verdict "of both codes at the end" "$(traced "^\* .*the peer's Close: 1000 \(normal closure\); ours: 1000 \(normal closure\)$")"
 verdict "and has no colour in a file" "$(grep -n $'\033' "$work/err")"
 secrets=(--header 'Authorization: Bearer s3cret' --header 'Cookie: s3cret' --header 'proxy-authorization: s3cret')
-connect "secrets do not show in it" 0 'x\n' 'Authorization: Bearer \*\*\*$' --trace --count 1 "${secrets[@]}" "$plain/channel/a"
+connect "secrets do not show in it" 0 'x\n' 'Authorization: Bearer \*\*\*$' --trace --count 1 "${secrets[@]}" "$plain/demo/echo"
 verdict "not one" "$(grep s3cret "$work/err"; traced '  Cookie: \*\*\*$'; traced '  proxy-authorization: \*\*\*$')"
 connect "but with --trace-secrets" 0 'x\n' 'Authorization: Bearer s3cret$' --trace-secrets --count 1 "${secrets[@]}" \
-    "$plain/channel/a"
+    "$plain/demo/echo"
 input 'x\n%0300d\n' 7
 connect "of compressed messages both lengths" 0 "x\n$(printf %0300d 7)\n" '^> +[0-9.]+  text +FIN RSV1 +[0-9]+ bytes of 300, masked' \
     --trace --stats --deflate --count 2 "$node/"

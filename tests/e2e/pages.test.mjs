@@ -431,7 +431,7 @@ async function fill(page, path) {
     } else if (path === "/chat.html") {
         await page.fill("#say", "w".repeat(300));
         await page.press("#say", "Enter");
-        await page.locator("#log .text").waitFor();
+        await page.locator("#log .mine .text").last().waitFor();
     } else {
         await page.waitForFunction(() => document.querySelector("#push [data-is=ticks]").textContent > 5);
         await page.click("summary");
