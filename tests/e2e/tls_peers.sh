@@ -188,7 +188,7 @@ talk "a loop ends" 4 '' '302, which is not followed: there were too many' --redi
 # A client that comes back resumes: nginx says so, and so do we.
 resumes() {
     : >"$work/access"
-    background "$work/sub" 'open: .*TLS resumed' timeout 60 "$duet" sub --trace "${trust[@]}" "wss://127.0.0.1:$2/drop"
+    background "$work/sub" 'open: .*TLS resumed' "$duet" sub --trace "${trust[@]}" "wss://127.0.0.1:$2/drop"
     verdict "a client that comes back resumes $1 of nginx" "$(
         until_true 20 grep -qE "^$2 $1 r" "$work/access" && grep -q 'TLS resumed' "$work/sub" || cat "$work/access" "$work/sub")"
     verdict "and before it did not" "$(head -1 "$work/access" | grep -vE "^$2 $1 \\. ")"
@@ -208,7 +208,7 @@ server() {
 }
 for version in tls1_2 tls1_3; do
     server good -$version
-    timeout 60 "$duet" sub --trace "${trust[@]}" "wss://127.0.0.1:$openssl/" </dev/null >"$work/sub" 2>&1 &
+    "$duet" sub --trace "${trust[@]}" "wss://127.0.0.1:$openssl/" </dev/null >"$work/sub" 2>&1 &
     pids+=($!)
     until_true 20 grep -q '^CIPHER is' "$work/openssl"
     until_true 20 grep -q '^Sec-WebSocket-Version' "$work/openssl"
