@@ -237,14 +237,6 @@ static int make_tls(struct site *site)
     return rc < 0 ? complain(why[0] ? why : duet_strerror(rc)) : 0;
 }
 
-static bool delivers_at_once(const struct hub_config *config)
-{
-    for (size_t i = 0; i < config->count; i++)
-        if (config->namespaces[i].deliver == HUB_DELIVER_AT_ONCE)
-            return true;
-    return false;
-}
-
 /* What keeps streams over restarts; --check leaves it to the server that may be using it. */
 static int make_engine(struct site *site, struct hub_config *config)
 {
@@ -255,7 +247,6 @@ static int make_engine(struct site *site, struct hub_config *config)
     struct store_config store = {
         .dir = o->data,
         .durability = (enum store_durability)(o->durability - OPTIONS_FSYNC),
-        .at_once = delivers_at_once(config),
         .log = log_event,
         .arg = site,
     };

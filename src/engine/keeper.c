@@ -106,7 +106,7 @@ static enum database_sync sync_of(const struct keeper *k)
 
 static bool is_loose(const struct keeper *k)
 {
-    return k->config.durability != STORE_FSYNC || k->config.at_once;
+    return k->config.durability != STORE_FSYNC;
 }
 
 static int open_reader(struct keeper *k, uint64_t suspect)

@@ -10,9 +10,9 @@
  *   batch   when it is in the system's memory, and 10 ms later at the latest it is on disk: it survives a crash of the
  *           program, and all but the last 10 ms that of the machine;
  *   memory  when it is in the system's memory: it survives a crash of the program.
- * After a start that no orderly stop preceded, what somebody saw may be gone with `batch` and `memory`, and with
- * `at_once`. So every channel then gets a new epoch when it is next loaded, with the publications that are there: no
- * epoch and offset ever carry two payloads (STO-1).
+ * After a start that no orderly stop preceded, what somebody saw may be gone with `batch` and `memory`. So every
+ * channel then gets a new epoch when it is next loaded, with the publications that are there: no epoch and offset ever
+ * carry two payloads (STO-1).
  *
  * When the disk fails, appends are done with what it said (-ENOSPC, -EIO, ...) until it works again, without a restart.
  * Loads go on while only room is missing. A file that is found damaged is set aside as duet.sqlite.damaged-TIME, and
@@ -31,7 +31,6 @@ enum { STORE_WHY = 200 };
 struct store_config {
     const char *dir; /* made if it is not there, its parent is */
     enum store_durability durability;
-    bool at_once;       /* some namespace delivers before its publication is kept, or may after a reload */
     size_t queue_bytes; /* of publications that wait, with what belongs to them: 64 MiB */
 
     /* The hub's clock, in ms since 1970, which does not go back while the program runs; NULL: the system's at the

@@ -25,8 +25,6 @@
     { "history_meta_ttl", CONF_DURATION, FIELD(struct hub_options, history_meta_ttl_ms), .least = 1000, \
       .most = DAYS(3650), .shown = "30d", .fallback = true, \
       .what = "How long a channel's position is known after its last use; clients from before start anew." }, \
-    O(deliver, CONF_CHOICE, .words = "committed at_once", .shown = "committed", .fallback = true, \
-      .what = "When subscribers get a publication: once it is on disk, or at once."), \
     { "force_recovery_mode", CONF_CHOICE, FIELD(struct hub_options, cache), .words = "stream cache", \
       .shown = "stream", .fallback = true, \
       .what = "What who comes back gets: all that was missed (stream), or the newest only (cache)." }, \

@@ -2,7 +2,7 @@
 /*
  * What keeps streams beyond the hub's memory. The hub holds the publications of every channel in use, so an engine is
  * asked twice: what is there of a channel when it is first used, and to keep each publication before it is acknowledged
- * and (unless the namespace says `deliver: at_once`) before anybody sees it.
+ * and before anybody sees it.
  *
  * All functions may be called by any thread and never wait for a disk or a network. What an engine takes is done once,
  * by any thread, but never from within the function itself: the caller may hold a channel's lock. What is appended to

@@ -19,9 +19,6 @@ enum { HUB_NAME_MOST = 255, HUB_NAMESPACE_LEAST = 2, HUB_NAMESPACE_MOST = 64 };
 enum hub_kind { HUB_JSON, HUB_TEXT, HUB_BINARY };
 enum { HUB_KINDS_ALL = 1u << HUB_JSON | 1u << HUB_TEXT | 1u << HUB_BINARY };
 
-/* When a publication goes out to subscribers, where an engine keeps it durably. */
-enum hub_deliver { HUB_DELIVER_COMMITTED, HUB_DELIVER_AT_ONCE };
-
 /* Zero is the default, except where a word behind says what hub_options_default() sets. */
 struct hub_options {
     char name[HUB_NAMESPACE_MOST + 1]; /* "": for channels without one */
@@ -30,7 +27,6 @@ struct hub_options {
     uint32_t history_size;        /* publications kept: 0, none */
     uint64_t history_ttl_ms;      /* since the last publication: 0, none; both are needed */
     uint64_t history_meta_ttl_ms; /* epoch and top are known so long after the last use: 30 days */
-    enum hub_deliver deliver;
     bool cache; /* force_recovery_mode: cache; only the newest counts */
     bool force_recovery, allow_recovery, force_positioning, allow_positioning;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A publication's way: its key and version are looked at, it gets its offset, it is kept, it is told, it is answered.
- * With an engine it is kept by that first, unless the namespace delivers at once; it is a `flight` meanwhile.
+ * With an engine it is kept by that first; it is a `flight` meanwhile.
  */
 #include "base/mem.h"
 #include "hub/core.h"
@@ -70,7 +70,6 @@ struct flight {
     struct channel *channel;
     struct retry *key;      /* NULL: it has none */
     struct answer *answers; /* to who sent it, and to who sent the same again meanwhile */
-    bool told;
 };
 
 static void flight_free(struct flight *f)
@@ -85,13 +84,12 @@ static void flight_free(struct flight *f)
 }
 
 /* It is kept: now it is part of the stream, and everybody may see it. */
-static void arrive(struct channel *c, struct publication *p, bool told)
+static void arrive(struct channel *c, struct publication *p)
 {
     size_t bytes = c->stream.bytes;
     stream_append(&c->stream, p, c->options->history_size, hub_now(c->hub));
     channel_account(c, bytes);
-    if (!told)
-        channel_tell(c, p);
+    channel_tell(c, p);
 }
 
 static void landed(struct engine_append *a)
@@ -101,7 +99,7 @@ static void landed(struct engine_append *a)
     struct hub_published result;
     pthread_mutex_lock(&c->lock);
     if (a->error == 0 && a->publication->offset == c->stream.top + 1 && stream_reserve(&c->stream) == 0) {
-        arrive(c, a->publication, f->told);
+        arrive(c, a->publication);
         result = success(c, a->publication->offset);
         if (f->key != NULL) {
             f->key->offset = a->publication->offset;
@@ -167,7 +165,7 @@ static bool keep(struct channel *c, struct publication *p, struct retry *key, co
             *result = refusal(HUB_ERROR_INTERNAL);
             return true;
         }
-        arrive(c, p, false);
+        arrive(c, p);
         *result = success(c, p->offset);
         return true;
     }

@@ -458,7 +458,6 @@ TEST(store, sto_1_gives_new_epochs_after_an_unclean_start_where_it_must)
         bool renews;
     } rows[] = {
         { { .durability = STORE_FSYNC }, false },
-        { { .durability = STORE_FSYNC, .at_once = true }, true },
         { { .durability = STORE_BATCH }, true },
         { { .durability = STORE_MEMORY }, true },
     };
