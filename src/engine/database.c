@@ -166,10 +166,10 @@ static int prepare(struct database *d)
     return rc == SQLITE_ERROR ? DUET_ERR_FORMAT : database_error(d->db, rc);
 }
 
-static int open_file(struct database *d, const char *path, const char *vfs, char *why)
+static int open_file(struct database *d, const char *path, char *why)
 {
     /* The file is there already, with its mode: SQLite would make it readable for all (STO-12). */
-    int rc = sqlite3_open_v2(path, &d->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW, vfs);
+    int rc = sqlite3_open_v2(path, &d->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW, NULL);
     if (rc != SQLITE_OK) {
         snprintf(why, 200, "%s", d->db != NULL ? sqlite3_errmsg(d->db) : "out of memory");
         return d->db != NULL ? database_error(d->db, rc) : DUET_ERR_NOMEM;
@@ -180,12 +180,12 @@ static int open_file(struct database *d, const char *path, const char *vfs, char
     return schema_check(d->db, state_crc(&(struct state_row){ .next_id = 1 }), why);
 }
 
-int database_open(struct database **out, const char *path, const char *vfs, char *why)
+int database_open(struct database **out, const char *path, char *why)
 {
     struct database *d = mem_zalloc(sizeof(*d));
     if (d == NULL)
         return DUET_ERR_NOMEM;
-    int rc = open_file(d, path, vfs, why);
+    int rc = open_file(d, path, why);
     if (rc == 0)
         rc = prepare(d);
     if (rc == 0)

@@ -53,11 +53,10 @@ bool channel_name_before(const struct channel_name *a, const struct channel_name
 enum database_sync { DATABASE_OFF, DATABASE_NORMAL, DATABASE_FULL };
 
 /*
- * Opens the file, which is there; one that is empty gets its tables. `vfs`: NULL, or the name of another than SQLite's
- * own. DUET_ERR_FORMAT: damaged; DUET_ERR_INVALID: no file of ours, or of a newer format, and `why` (200 bytes) says
- * so. database_close() takes NULL.
+ * Opens the file, which is there; one that is empty gets its tables. DUET_ERR_FORMAT: damaged; DUET_ERR_INVALID: no
+ * file of ours, or of a newer format, and `why` (200 bytes) says so. database_close() takes NULL.
  */
-int database_open(struct database **out, const char *path, const char *vfs, char *why);
+int database_open(struct database **out, const char *path, char *why);
 void database_close(struct database *d);
 
 /* Transactions. rollback() cannot fail; after a failed commit() the database is to be opened again. */

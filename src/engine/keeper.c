@@ -116,7 +116,7 @@ static int open_reader(struct keeper *k, uint64_t suspect)
     database_close(k->reader);
     k->reader = NULL;
     k->suspect = suspect;
-    int rc = database_open(&k->reader, k->folder.file, k->config.vfs, why);
+    int rc = database_open(&k->reader, k->folder.file, why);
     pthread_mutex_unlock(&k->reading);
     return rc;
 }
@@ -129,7 +129,7 @@ static int mend(struct keeper *k, enum salvage_trust trust, char *why)
     close_reader(k);
     database_close(k->db);
     k->db = NULL;
-    int rc = salvage_file(&k->folder, k->config.vfs, trust, now_ms(k), &s);
+    int rc = salvage_file(&k->folder, trust, now_ms(k), &s);
     if (rc < 0) {
         snprintf(why, FOLDER_WHY, "%.100s is damaged, and cannot be set aside (%s)", k->folder.file, duet_strerror(rc));
         return rc;
@@ -169,7 +169,7 @@ static int begin_run(struct keeper *k, struct state_row *state, bool unclean)
 static int open_run(struct keeper *k, enum folder_log log, char *why)
 {
     struct state_row state;
-    int rc = database_open(&k->db, k->folder.file, k->config.vfs, why);
+    int rc = database_open(&k->db, k->folder.file, why);
     if (rc == 0)
         rc = database_state(k->db, &state);
     if (rc >= 0)
@@ -290,7 +290,7 @@ static int open_settled(struct keeper *k)
 {
     char why[FOLDER_WHY] = "";
     uint64_t suspect = 0;
-    int rc = database_open(&k->db, k->folder.file, k->config.vfs, why);
+    int rc = database_open(&k->db, k->folder.file, why);
     if (rc == 0)
         rc = database_checkpoint(k->db, false);
     if (rc == 0)

@@ -143,10 +143,10 @@ static int copy_all(struct rescue *r)
 }
 
 /* The old file as far as it can be opened; nothing of it may be changed, nor its log emptied. */
-static int open_old(struct rescue *r, struct folder *f, const char *vfs, enum salvage_trust trust)
+static int open_old(struct rescue *r, struct folder *f, enum salvage_trust trust)
 {
     char why[FOLDER_WHY] = "";
-    int rc = database_open(&r->from, f->file, vfs, why);
+    int rc = database_open(&r->from, f->file, why);
     if (rc == DUET_ERR_FORMAT)
         return 0;
     if (rc < 0)
@@ -158,13 +158,13 @@ static int open_old(struct rescue *r, struct folder *f, const char *vfs, enum sa
     return 0;
 }
 
-static int open_new(struct rescue *r, struct folder *f, const char *vfs)
+static int open_new(struct rescue *r, struct folder *f)
 {
     char path[sizeof(f->file) + 4], why[FOLDER_WHY] = "";
     snprintf(path, sizeof(path), "%s.new", f->file);
     int rc = folder_prepare_new(f);
     if (rc == 0)
-        rc = database_open(&r->to, path, vfs, why);
+        rc = database_open(&r->to, path, why);
     /* One sync at the end does for all. */
     return rc < 0 ? rc : database_durability(r->to, DATABASE_OFF);
 }
@@ -179,13 +179,13 @@ static int copy_file(struct rescue *r)
     return rc < 0 ? rc : database_sync(r->to);
 }
 
-int salvage_file(struct folder *f, const char *vfs, enum salvage_trust trust, uint64_t now_ms, struct salvage *s)
+int salvage_file(struct folder *f, enum salvage_trust trust, uint64_t now_ms, struct salvage *s)
 {
     struct rescue r = { .state = { .run = 1, .next_id = 1 }, .report = s };
     memset(s, 0, sizeof(*s));
-    int rc = open_old(&r, f, vfs, trust);
+    int rc = open_old(&r, f, trust);
     if (rc == 0)
-        rc = open_new(&r, f, vfs);
+        rc = open_new(&r, f);
     if (rc == 0)
         rc = copy_file(&r);
     database_close(r.to);

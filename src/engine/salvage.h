@@ -26,6 +26,6 @@ enum salvage_trust {
  * Makes the new file, sets the damaged one aside and puts the new one in its place; no connection to the file may be
  * open. 0; or what the disk said: then the damaged file is where it was.
  */
-int salvage_file(struct folder *f, const char *vfs, enum salvage_trust trust, uint64_t now_ms, struct salvage *s);
+int salvage_file(struct folder *f, enum salvage_trust trust, uint64_t now_ms, struct salvage *s);
 
 #endif

@@ -40,9 +40,7 @@ struct store_config {
     void (*log)(void *arg, const duet_log_event *event);
     void *arg;
 
-    /* For tests: SQLite's VFS, and ms between attempts to use a disk again and between steps of retention. 0: those
-     * of everyday. */
-    const char *vfs;
+    /* For tests: ms between attempts to use a disk again and between steps of retention. 0: those of everyday. */
     unsigned retry_ms, retain_ms;
 };
 

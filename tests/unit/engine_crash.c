@@ -86,8 +86,7 @@ static void clear_some(struct engine *e, uint64_t *dice)
 static void play(enum store_durability durability, uint64_t seed, unsigned steps)
 {
     uint64_t dice = seed;
-    struct store_config config = { .durability = durability, .vfs = "shim" };
-    shim_register();
+    struct store_config config = { .durability = durability };
     shim_take_notes(true);
     issued_count = clear_count = 0;
     memset(tops, 0, sizeof(tops));

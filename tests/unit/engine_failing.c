@@ -106,7 +106,7 @@ static long scenario(enum store_durability durability, unsigned ops, long nth, b
     start_anew();
     make_folder();
     shim_fail(ops, nth, for_ever, with);
-    struct engine *e = open_at_last((struct store_config){ .durability = durability, .vfs = "shim", .retry_ms = 1 });
+    struct engine *e = open_at_last((struct store_config){ .durability = durability, .retry_ms = 1 });
     for (int i = 0; i < CHANNELS * OFFSETS; i++) {
         insist(e, i % CHANNELS, &patience);
         if (i == OFFSETS)
@@ -136,34 +136,29 @@ enum { WRITES = 1u << SHIM_WRITE | 1u << SHIM_TRUNCATE, SYNCS = 1u << SHIM_SYNC 
 
 TEST(failing, sto_4_a_full_disk_refuses_and_is_used_again_when_there_is_room)
 {
-    shim_register();
     for (int d = STORE_FSYNC; d <= STORE_MEMORY; d++)
         each_call((enum store_durability)d, WRITES, SQLITE_FULL);
 }
 
 TEST(failing, sto_4_errors_of_writes)
 {
-    shim_register();
     for (int d = STORE_FSYNC; d <= STORE_MEMORY; d++)
         each_call((enum store_durability)d, WRITES, SQLITE_IOERR_WRITE);
 }
 
 TEST(failing, sto_4_errors_of_syncs)
 {
-    shim_register();
     each_call(STORE_FSYNC, SYNCS, SQLITE_IOERR_FSYNC);
 }
 
 TEST(failing, sto_4_errors_of_reads_and_of_opening)
 {
-    shim_register();
     each_call(STORE_FSYNC, 1u << SHIM_READ, SQLITE_IOERR_READ);
     each_call(STORE_FSYNC, 1u << SHIM_OPEN | 1u << SHIM_DELETE, SQLITE_IOERR_ACCESS);
 }
 
 TEST(failing, sto_4_errors_of_anything_and_of_memory)
 {
-    shim_register();
     each_call(STORE_FSYNC, (1u << SHIM_OPS) - 1, SQLITE_IOERR);
     each_call(STORE_BATCH, (1u << SHIM_OPS) - 1, SQLITE_IOERR_NOMEM);
 }
@@ -178,7 +173,7 @@ static void lose_and_cut(long nth, uint64_t *dice)
     make_folder();
     shim_take_notes(true);
     shim_fail(SYNCS, nth, false, SQLITE_IOERR_FSYNC);
-    struct engine *e = open_at_last((struct store_config){ .vfs = "shim", .retry_ms = 1 });
+    struct engine *e = open_at_last((struct store_config){ .retry_ms = 1 });
     for (int i = 0; i < CHANNELS * OFFSETS; i++)
         insist(e, i % CHANNELS, &patience);
     size_t count = shim.count;
@@ -198,7 +193,6 @@ static void lose_and_cut(long nth, uint64_t *dice)
 TEST(failing, sto_4_a_failed_sync_is_never_taken_for_one_that_worked)
 {
     uint64_t dice = 4;
-    shim_register();
     long calls = scenario(STORE_FSYNC, SYNCS, -1, false, 0);
     for (long n = 0; n < calls; n++)
         lose_and_cut(n, &dice);
@@ -208,10 +202,9 @@ TEST(failing, sto_4_a_failed_sync_is_never_taken_for_one_that_worked)
 TEST(failing, sto_4_says_that_it_is_not_healthy_and_why)
 {
     char why[STORE_WHY] = "";
-    shim_register();
     make_folder();
     start_anew();
-    struct engine *e = open_store((struct store_config){ .vfs = "shim", .retry_ms = 1 });
+    struct engine *e = open_store((struct store_config){ .retry_ms = 1 });
     assert_true(e->ops->healthy(e, why));
     shim_fail(WRITES, 0, true, SQLITE_IOERR_WRITE);
     assert_int_equal(keep(e, "one", epoch_a, 1, "x"), -EIO);

@@ -297,8 +297,7 @@ TEST(store, answers_in_the_order_of_a_channel_and_commits_what_waits_together)
     enum { N = 300 };
     struct asked *waits[2 * N];
     make_folder();
-    shim_register();
-    struct engine *e = open_store((struct store_config){ .vfs = "shim" });
+    struct engine *e = open_store((struct store_config){ .durability = STORE_FSYNC });
     keep_numbers(e, "a", epoch_a, 1, 1);
     keep_numbers(e, "b", epoch_b, 1, 1);
     shim_fail(1u << SHIM_SYNC, -1, false, 0); /* counts them */
@@ -344,8 +343,7 @@ TEST(store, sto_5_reads_and_refuses_while_a_sync_hangs)
 {
     enum { BYTES = 20000 };
     make_folder();
-    shim_register();
-    struct engine *e = open_store((struct store_config){ .vfs = "shim", .queue_bytes = BYTES });
+    struct engine *e = open_store((struct store_config){ .queue_bytes = BYTES });
     keep_numbers(e, "read", epoch_b, 1, 5);
     shim_hold_syncs(true);
     struct asked *waits[200], *load = ask_load("read", 10);
@@ -410,15 +408,14 @@ TEST(store, ends_with_all_that_waits_kept)
 TEST(store, syncs_as_often_as_its_durability_says)
 {
     make_folder();
-    shim_register();
-    struct engine *e = open_store((struct store_config){ .durability = STORE_BATCH, .vfs = "shim" });
+    struct engine *e = open_store((struct store_config){ .durability = STORE_BATCH });
     assert_int_equal(keep(e, "a", epoch_a, 1, "1"), 0); /* a log that begins anew syncs its head */
     shim_hold_syncs(true);
     assert_int_equal(keep(e, "a", epoch_a, 2, "2"), 0); /* acknowledged before */
     shim_await_held();
     shim_hold_syncs(false);
     close_store(e);
-    e = open_store((struct store_config){ .durability = STORE_MEMORY, .vfs = "shim" });
+    e = open_store((struct store_config){ .durability = STORE_MEMORY });
     shim_fail(1u << SHIM_SYNC, -1, false, 0);
     struct stream s = fetch(e, "a");
     for (uint64_t o = 3; o < 1500; o++) /* with checkpoints */
@@ -652,7 +649,6 @@ TEST(store, sto_10_reads_each_page_of_the_channels_once_when_it_starts)
     static struct asked *waits[N];
     static char names[N][16];
     make_folder();
-    shim_register();
     struct engine *e = open_store((struct store_config){ .durability = STORE_MEMORY });
     for (unsigned i = 0; i < N; i++) {
         char text[500];
@@ -670,7 +666,7 @@ TEST(store, sto_10_reads_each_page_of_the_channels_once_when_it_starts)
     struct stat st;
     assert_int_equal(stat(path_of("duet.sqlite"), &st), 0);
     shim.bytes_read = 0;
-    e = open_store((struct store_config){ .vfs = "shim", .retain_ms = 1000000 });
+    e = open_store((struct store_config){ .retain_ms = 1000000 });
     assert_true(shim.bytes_read < st.st_size / 3);
     close_store(e);
     remove_folder(folder);
