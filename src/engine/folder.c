@@ -107,7 +107,7 @@ void folder_close(struct folder *f)
 
 int folder_prepare(struct folder *f, bool *made, char why[FOLDER_WHY])
 {
-    static const char *const beside[] = { FILE_NAME "-wal", FILE_NAME "-shm" };
+    static const char *const beside[] = { FILE_NAME "-wal", FILE_NAME "-shm", FILE_NAME "-mark" };
     struct stat st;
     int fd = open_file(f, FILE_NAME, O_CREAT, why);
     if (fd < 0)
@@ -144,7 +144,7 @@ int folder_log(struct folder *f, enum folder_log *log)
     *log = FOLDER_LOG_NONE;
     if (fd < 0)
         return errno == ENOENT ? 0 : -errno;
-    int rc = log_inspect(fd);
+    int rc = log_inspect(fd, f->fd);
     close(fd);
     if (rc >= 0)
         *log = (enum folder_log)rc;

@@ -165,6 +165,14 @@ static int begin_run(struct keeper *k, struct state_row *state, bool unclean)
     return rc < 0 ? rc : database_checkpoint(k->db, false);
 }
 
+/* All that was acknowledged before is in the file itself by now, and the log may be another. */
+static void mark_again(struct keeper *k)
+{
+    mark_close(&k->mark);
+    if (!is_loose(k)) /* else each start after a kill is unsure anyhow */
+        mark_open(&k->mark, k->folder.fd);
+}
+
 /* Opened and looked through, so that the table of channels can be trusted, and in use from now on. */
 static int open_run(struct keeper *k, enum folder_log log, char *why)
 {
@@ -179,6 +187,8 @@ static int open_run(struct keeper *k, enum folder_log log, char *why)
             begin_run(k, &state, state.dirty == STATE_LOOSE || (state.dirty != STATE_CLEAN && log != FOLDER_LOG_SOUND));
     if (rc == 0)
         rc = database_durability(k->db, sync_of(k));
+    if (rc == 0)
+        mark_again(k);
     return rc < 0 ? rc : open_reader(k, state.suspect);
 }
 
@@ -206,7 +216,7 @@ static int start(struct keeper *k, char *why)
 
 int keeper_open(struct keeper *k, const struct store_config *config, char *why)
 {
-    *k = (struct keeper){ .config = *config, .folder = { .fd = -1, .lock_fd = -1 } };
+    *k = (struct keeper){ .config = *config, .folder = { .fd = -1, .lock_fd = -1 }, .mark = { .fd = -1, .log = -1 } };
     pthread_mutex_init(&k->reading, NULL);
     pthread_mutex_init(&k->health, NULL);
     k->wall_ms = wall_clock();
@@ -252,6 +262,7 @@ void keeper_close(struct keeper *k)
     if (k->begun && k->db != NULL)
         stop_clean(k);
     database_close(k->db);
+    mark_close(&k->mark);
     folder_close(&k->folder);
     touched_free(k->doubts);
     pthread_mutex_destroy(&k->reading);
@@ -297,6 +308,8 @@ static int open_settled(struct keeper *k)
         rc = settle(k, &suspect);
     if (rc == 0)
         rc = database_durability(k->db, sync_of(k));
+    if (rc == 0)
+        mark_again(k);
     return rc < 0 ? rc : open_reader(k, suspect);
 }
 
@@ -437,6 +450,7 @@ void keeper_commit(struct keeper *k, struct engine_append *appends, struct engin
         give_up(appends, loads, rc);
         return;
     }
+    mark_set(&k->mark, (unsigned long)database_log_pages(k->db));
     if (read_all(k, &loads) < 0) {
         rc = mend_running(k);
         if (rc == 0)

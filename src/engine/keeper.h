@@ -19,13 +19,15 @@
 
 #include "engine/batch.h"
 #include "engine/folder.h"
+#include "engine/mark.h"
 #include "engine/store.h"
 #include <pthread.h>
 
 struct keeper {
     struct store_config config;
     struct folder folder;
-    uint64_t wall_ms, steady_ms; /* when it was opened */
+    struct mark mark;
+    uint64_t wall_ms, steady_ms;           /* when it was opened */
     bool begun;                            /* the start went well: there is something to stop in order */
     struct database *db;                   /* NULL while it has failed */
     struct touched *doubts;                /* channels of the transaction that was lost, as they were before it */

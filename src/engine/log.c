@@ -7,6 +7,7 @@
  */
 #include "engine/log.h"
 #include "base/mem.h"
+#include "engine/mark.h"
 #include <duet/error.h>
 #include <errno.h>
 #include <stdbool.h>
@@ -56,45 +57,64 @@ static ssize_t read_at(int fd, uint8_t *to, size_t len, off_t at)
     return (ssize_t)have;
 }
 
-/* `buffer` has room for a frame. */
-static int inspect_frames(int fd, const uint8_t head[HEAD], uint32_t sums[2], size_t page, uint8_t *buffer)
+/* The log as far as it was looked at. */
+struct look {
+    const uint8_t *head;
+    uint32_t sums[2];
+    unsigned long frames; /* whole ones, right or wrong */
+    bool known;           /* how many were acknowledged */
+    unsigned long acknowledged;
+};
+
+static bool accept_frame(struct look *l, const uint8_t *frame, size_t page)
 {
-    bool is_big = head[3] & 1;
-    unsigned long frames = 0;
-    for (off_t at = HEAD;; at += (off_t)(FRAME + page)) {
-        ssize_t n = read_at(fd, buffer, FRAME + page, at);
+    const uint8_t *salts = frame + 8, *own = l->head + 16;
+    bool is_big = l->head[3] & 1;
+    if (big(salts) != big(own) && big(salts + 4) != big(own + 4))
+        return !l->known; /* of an older log: was there none of ours yet? */
+    add(l->sums, is_big, frame, 8);
+    add(l->sums, is_big, frame + FRAME, page);
+    bool ours = big(salts) == big(own) && big(salts + 4) == big(own + 4);
+    return ours && are(l->sums, frame + 16);
+}
+
+/* `buffer` has room for a frame. */
+static int inspect_frames(int fd, struct look *l, size_t page, uint8_t *buffer)
+{
+    /* What comes behind those that were acknowledged is what was being written. */
+    while (!l->known || l->frames < l->acknowledged) {
+        ssize_t n = read_at(fd, buffer, FRAME + page, HEAD + (off_t)(l->frames * (FRAME + page)));
         if (n < 0)
             return (int)n;
         if ((size_t)n < FRAME + page)
-            return frames > 0 ? SOUND : TORN; /* who opens a store writes at once that it is in use */
-        frames++;
-        if (big(buffer + 8) != big(head + 16) && big(buffer + 12) != big(head + 20))
-            continue;
-        add(sums, is_big, buffer, 8);
-        add(sums, is_big, buffer + FRAME, page);
-        bool ours = big(buffer + 8) == big(head + 16) && big(buffer + 12) == big(head + 20);
-        if (!ours || !are(sums, buffer + 16))
+            break;
+        l->frames++;
+        if (!accept_frame(l, buffer, page))
             return TORN;
     }
+    /* Who opens a store writes at once that it is in use. */
+    unsigned long least = l->known ? l->acknowledged : 1;
+    return l->frames >= least ? SOUND : TORN;
 }
 
-int log_inspect(int fd)
+int log_inspect(int fd, int folder)
 {
     uint8_t head[HEAD];
-    uint32_t sums[2] = { 0, 0 };
+    struct look l = { .head = head };
     ssize_t n = read_at(fd, head, HEAD, 0);
     if (n <= 0)
         return (int)n;
     if (n < HEAD)
         return TORN;
     size_t page = big(head + 8);
-    add(sums, head[3] & 1, head, 24);
-    if ((big(head) & ~1u) != MAGIC || page < 512 || page > PAGE_MOST || (page & (page - 1)) || !are(sums, head + 24))
+    add(l.sums, head[3] & 1, head, 24);
+    if ((big(head) & ~1u) != MAGIC || page < 512 || page > PAGE_MOST || (page & (page - 1)) || !are(l.sums, head + 24))
         return TORN;
+    l.known = mark_read(folder, head + 16, &l.acknowledged);
     uint8_t *buffer = mem_alloc(FRAME + page);
     if (buffer == NULL)
         return DUET_ERR_NOMEM;
-    int rc = inspect_frames(fd, head, sums, page, buffer);
+    int rc = inspect_frames(fd, &l, page, buffer);
     mem_free(buffer);
     return rc;
 }

@@ -5,6 +5,8 @@
  * says so. DUET_LONG=1: all of them; else some.
  */
 #include "stored.h"
+#include "engine/crc32c.h"
+#include "engine/mark.h"
 #include "shim.h"
 
 enum { CHANNELS = 4, LAST = 5 };
@@ -233,6 +235,76 @@ TEST(damage, sto_3_a_flipped_bit_in_any_byte_of_the_log)
     free(file.at);
     free(log.at);
     remove_folder(folder);
+}
+
+/* As write_killed(), on the same boot: with the mark of what was acknowledged, unless `marks` is NULL. */
+static unsigned unclean_after(const struct bytes *file, const struct bytes *log, const struct mark_place marks[2])
+{
+    write_killed(file, log);
+    if (marks != NULL)
+        write_file(path_of("duet.sqlite-mark"), marks, 2 * sizeof(*marks));
+    int lost = check_all();
+    assert_int_equal(said.damaged, 0);
+    assert_true(lost == 0 || said.unclean > 0);
+    return said.unclean;
+}
+
+/* `log` holds the frames that were acknowledged, and has room for one more behind them. */
+static void half_written(const struct bytes *file, struct bytes log, struct mark_place marks[2], size_t frame)
+{
+    struct bytes longer = { log.at, log.len + frame }, shorter = { log.at, log.len - frame };
+    memcpy(log.at + log.len, log.at + log.len - frame, frame); /* right salts, wrong sums */
+    assert_int_equal(unclean_after(file, &longer, marks), 0);
+    assert_int_equal(unclean_after(file, &log, marks), 0);
+    assert_int_equal(unclean_after(file, &shorter, marks), 1);
+    log.at[log.len - 1] ^= 1;
+    assert_int_equal(unclean_after(file, &log, marks), 1);
+    log.at[log.len - 1] ^= 1;
+
+    /* Without a mark, with none that is whole, with one of another boot, it may have been acknowledged. */
+    assert_int_equal(unclean_after(file, &longer, NULL), 1);
+    marks[0].frames ^= 1;
+    assert_int_equal(unclean_after(file, &longer, marks), 0); /* killed while the mark was written */
+    marks[1].frames ^= 1;
+    assert_int_equal(unclean_after(file, &longer, marks), 1);
+    for (int i = 0; i < 2; i++) {
+        marks[i].frames ^= 1;
+        assert_int_equal(marks[i].crc, crc32c(0, &marks[i], offsetof(struct mark_place, crc)));
+        marks[i].boot[0] ^= 1;
+        marks[i].crc = crc32c(0, &marks[i], offsetof(struct mark_place, crc));
+    }
+    assert_int_equal(unclean_after(file, &longer, marks), 1);
+}
+
+TEST(damage, sto_3_a_frame_that_was_being_written_when_the_process_was_killed)
+{
+    make_folder();
+    struct engine *e = filled();
+    struct bytes file = read_file(path_of("duet.sqlite")), log = read_file(path_of("duet.sqlite-wal"));
+    struct bytes mark = read_file(path_of("duet.sqlite-mark"));
+    struct mark_place marks[2];
+    close_store(e);
+    assert_int_equal(mark.len, sizeof(marks));
+    memcpy(marks, mark.at, sizeof(marks));
+    const uint8_t *page = log.at + 8; /* its size, big-endian */
+    size_t frame = 24 + ((size_t)page[2] << 8 | page[3]);
+    assert_int_equal(log.len, 32 + frame * (marks[0].turn > marks[1].turn ? marks[0] : marks[1]).frames);
+    half_written(&file, log, marks, frame);
+    free(file.at);
+    free(log.at);
+    free(mark.at);
+    remove_folder(folder);
+}
+
+/* Where each start after a kill is unsure anyhow, nothing is marked. */
+TEST(damage, sto_1_marks_under_fsync_alone)
+{
+    for (int d = STORE_FSYNC; d <= STORE_MEMORY; d++) {
+        make_folder();
+        close_store(open_store((struct store_config){ .durability = (enum store_durability)d }));
+        assert_int_equal(files_named("duet.sqlite-mark"), d == STORE_FSYNC);
+        remove_folder(folder);
+    }
 }
 
 TEST(damage, sto_3_a_log_that_is_gone)

@@ -169,7 +169,7 @@ TEST(store, sto_11_takes_any_name_and_makes_no_path_of_it)
     longest[HUB_NAME_MOST + 1] = '\0';
     assert_int_equal(keep(e, longest, epoch_a, 1, "x"), DUET_ERR_LIMIT);
     close_store(e);
-    assert_int_equal(files_named(""), 2 + 2); /* with . and .. */
+    assert_int_equal(files_named(""), 3 + 2); /* with . and .. */
     remove_folder(folder);
 }
 
@@ -566,7 +566,7 @@ TEST(store, sto_12_makes_files_that_only_its_user_reads)
     keep_numbers(e, "a", epoch_a, 1, 1);
     umask(before);
     static const char *const names[] = { "made/duet.sqlite", "made/duet.sqlite-wal", "made/duet.sqlite-shm",
-                                         "made/duet.lock" };
+                                         "made/duet.sqlite-mark", "made/duet.lock" };
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
         assert_int_equal(stat(path_of(names[i]), &st), 0);
         assert_int_equal(st.st_mode & 0777, 0600);
@@ -614,7 +614,8 @@ TEST(store, sto_12_refuses_links_and_files_that_others_read)
 {
     static void (*const deeds[])(const char *) = { make_link, make_readable, make_group_readable, make_pipe,
                                                    open_folder_to_all };
-    static const char *const names[] = { "duet.sqlite", "duet.lock", "duet.sqlite-wal", "duet.sqlite-shm" };
+    static const char *const names[] = { "duet.sqlite", "duet.lock", "duet.sqlite-wal", "duet.sqlite-shm",
+                                         "duet.sqlite-mark" };
     static const char *const words[] = { "link", "others", "others", "no file", "everybody" };
     for (size_t d = 0; d < sizeof(deeds) / sizeof(*deeds); d++)
         for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
