@@ -59,7 +59,7 @@ struct hub {
     struct map users; /* by name, with their sessions */
 
     atomic_ullong channel_count, session_count, subscriptions, history_bytes, publications, recovered, unrecovered,
-        refused, tags;
+        refused, numbers; /* numbers: given to subscriptions so far */
 };
 
 enum channel_state { CHANNEL_NEW, CHANNEL_LOADING, CHANNEL_READY };

@@ -129,14 +129,20 @@ void hub_remove_history(struct hub *h, const char *channel, size_t len);
 size_t hub_presence(struct hub *h, const char *channel, size_t len, size_t *users,
                     void (*each)(void *arg, const char *client, const char *info, size_t info_len), void *arg);
 
-/* The sessions of a user, all of them or the one of a client (its UUID). Each is told on its own loop, soon. 0 or
- * DUET_ERR_NOMEM: not all were told. */
+/*
+ * The sessions of a user, all of them or the one of a client. Each is told on its own loop, soon after the call; who
+ * comes meanwhile is not. Any thread. 0, also where there is no such session; or DUET_ERR_NOMEM: not all were told.
+ */
 struct hub_whom {
-    const char *user, *client; /* client_len 0: all */
+    const char *user, *client; /* client: its UUID; client_len 0: all */
     size_t user_len, client_len;
 };
+/* Ends their connections with this code, as far as their way has codes. */
 int hub_disconnect(struct hub *h, const struct hub_whom *whom, int code);
+/* Subscribes them from the server's side, where their way can be told so (Centrifugal), and whatever their tokens say;
+ * who is subscribed stays so. `channel` is a name that hub_options_of() knows. */
 int hub_subscribe(struct hub *h, const struct hub_whom *whom, const char *channel, size_t len);
+/* Ends that subscription, if they have it, and tells them with this code. */
 int hub_unsubscribe(struct hub *h, const struct hub_whom *whom, const char *channel, size_t len, int code);
 
 /* All channels in memory, in no order; `more` ends it by returning false. */

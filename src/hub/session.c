@@ -404,44 +404,61 @@ void session_give_presence_later(const struct subscription *sub, bool joined, co
 
 /* To all sessions of a user, or one of them. */
 
+enum order_kind { ORDER_DISCONNECT, ORDER_SUBSCRIBE, ORDER_UNSUBSCRIBE };
+
 struct order {
     const struct session_calls *calls;
-    int code;   /* 0: it is to be subscribed */
-    size_t len; /* of the channel; 0: the whole session ends */
+    enum order_kind kind;
+    int code;   /* with which it ends */
+    size_t len; /* of the channel */
     char channel[];
 };
+
+static void obey(struct session *s, const struct order *o)
+{
+    struct subscription *sub;
+    switch (o->kind) {
+    case ORDER_DISCONNECT:
+        s->calls->disconnect(s, o->code);
+        break;
+    case ORDER_SUBSCRIBE:
+        if (s->calls->subscribe != NULL)
+            s->calls->subscribe(s, o->channel, o->len);
+        break;
+    case ORDER_UNSUBSCRIBE:
+        if ((sub = session_find(s, o->channel, o->len)) != NULL) {
+            bool server_side = sub->server_side;
+            end(sub, true);
+            s->calls->unsubscribed(s, o->channel, o->len, server_side, o->code);
+        }
+        break;
+    }
+}
 
 static void run_order(duet_server *server, uint64_t id, void *arg)
 {
     struct order *o = arg;
     struct session *s = o->calls->find(server, id);
-    struct subscription *sub = s && o->code != 0 && o->len > 0 ? session_find(s, o->channel, o->len) : NULL;
-    if (sub != NULL) {
-        bool server_side = sub->server_side;
-        end(sub, true);
-        s->calls->unsubscribed(s, o->channel, o->len, server_side, o->code);
-    } else if (s != NULL && o->len == 0) {
-        s->calls->disconnect(s, o->code);
-    } else if (s != NULL && o->code == 0 && s->calls->subscribe != NULL) {
-        s->calls->subscribe(s, o->channel, o->len);
-    }
+    if (s != NULL)
+        obey(s, o);
     mem_free(o);
 }
 
-static int give_order(const struct session *s, const char *channel, size_t len, int code)
+static int give_order(const struct session *s, const struct order *what, const char *channel)
 {
-    struct order *o = mem_alloc(sizeof(*o) + len);
+    struct order *o = mem_alloc(sizeof(*o) + what->len);
     if (o == NULL)
         return DUET_ERR_NOMEM;
-    *o = (struct order){ .calls = s->calls, .code = code, .len = len };
-    memcpy(o->channel, channel, len);
+    *o = *what;
+    o->calls = s->calls;
+    memcpy(o->channel, channel, what->len);
     int rc = duet_post(s->server, s->id, run_order, o);
     if (rc < 0)
         mem_free(o);
     return rc == DUET_ERR_NOMEM ? rc : 0;
 }
 
-static int order_all(struct hub *h, const struct hub_whom *whom, const char *channel, size_t len, int code)
+static int order_all(struct hub *h, const struct hub_whom *whom, const struct order *what, const char *channel)
 {
     int rc = 0;
     pthread_mutex_lock(&h->session_lock);
@@ -449,22 +466,22 @@ static int order_all(struct hub *h, const struct hub_whom *whom, const char *cha
     for (const struct session *s = u ? u->first : NULL; s != NULL && rc == 0; s = s->next)
         if (whom->client_len == 0 ||
             (whom->client_len == SESSION_CLIENT && memcmp(whom->client, s->client, SESSION_CLIENT) == 0))
-            rc = give_order(s, channel, len, code);
+            rc = give_order(s, what, channel);
     pthread_mutex_unlock(&h->session_lock);
     return rc;
 }
 
 int hub_disconnect(struct hub *h, const struct hub_whom *whom, int code)
 {
-    return order_all(h, whom, "", 0, code);
+    return order_all(h, whom, &(struct order){ .kind = ORDER_DISCONNECT, .code = code }, "");
 }
 
 int hub_subscribe(struct hub *h, const struct hub_whom *whom, const char *channel, size_t len)
 {
-    return len > 0 ? order_all(h, whom, channel, len, 0) : 0;
+    return order_all(h, whom, &(struct order){ .kind = ORDER_SUBSCRIBE, .len = len }, channel);
 }
 
 int hub_unsubscribe(struct hub *h, const struct hub_whom *whom, const char *channel, size_t len, int code)
 {
-    return len > 0 ? order_all(h, whom, channel, len, code) : 0;
+    return order_all(h, whom, &(struct order){ .kind = ORDER_UNSUBSCRIBE, .code = code, .len = len }, channel);
 }

@@ -126,7 +126,7 @@ static struct subscription *make(struct session *s, struct channel *c, const str
     *sub = (struct subscription){
         .session = s,
         .channel = c,
-        .number = atomic_fetch_add(&s->hub->tags, 1),
+        .number = atomic_fetch_add(&s->hub->numbers, 1),
         .tag = what->tag,
         .expire_at_ms = what->expire_at_ms,
         .form = (uint8_t)what->form,
