@@ -13,7 +13,6 @@
 #include "hub/match.h"
 #include "wire/wire.h"
 #include <inttypes.h>
-#include <openssl/crypto.h>
 #include <string.h>
 #include <strings.h>
 
@@ -36,9 +35,8 @@ struct call {
     struct node root;
 };
 
-typedef enum hub_error method(struct node *n, struct json_slice params);
-
-/* The error that means: the answer comes later. */
+/* What it says is an enum hub_error, or that the answer comes later. */
+typedef int method(struct node *n, struct json_slice params);
 enum { LATER = -1 };
 
 /* Answers. */
@@ -300,17 +298,17 @@ static void publish_to(struct node *n, const struct message *m, const char *chan
         &(struct hub_reply){ .server = n->call->server, .id = n->call->id, .tag = (uintptr_t)n, .done = published });
 }
 
-static enum hub_error do_publish(struct node *n, struct json_slice params)
+static int do_publish(struct node *n, struct json_slice params)
 {
     struct message m;
     char channel[HUB_NAME_MOST];
     size_t len;
-    enum hub_error error = read_message(&m, params);
+    int error = read_message(&m, params);
     if (error == HUB_OK && !channel_of(params, channel, &len))
         error = HUB_ERROR_BAD_REQUEST;
     if (error == HUB_OK) {
         publish_to(n, &m, channel, len);
-        error = (enum hub_error)LATER;
+        error = LATER;
     }
     message_fini(&m);
     return error;
@@ -347,19 +345,19 @@ static void broadcast_to(struct node *n, const struct message *m, struct json_sl
     }
 }
 
-static enum hub_error do_broadcast(struct node *n, struct json_slice params)
+static int do_broadcast(struct node *n, struct json_slice params)
 {
     struct message m;
     struct json_slice channels = member(params, "channels");
     unsigned count = count_of(channels);
-    enum hub_error error = read_message(&m, params);
+    int error = read_message(&m, params);
     if (error == HUB_OK && count == 0)
         error = HUB_ERROR_BAD_REQUEST;
     if (error == HUB_OK) {
         n->shape = BROADCAST;
-        error = have_children(n, count) < 0 ? HUB_ERROR_INTERNAL : (enum hub_error)LATER;
+        error = have_children(n, count) < 0 ? HUB_ERROR_INTERNAL : LATER;
     }
-    if (error == (enum hub_error)LATER)
+    if (error == LATER)
         broadcast_to(n, &m, channels);
     message_fini(&m);
     return error;
@@ -392,7 +390,7 @@ static enum hub_error presence_channel(struct node *n, struct json_slice params,
     return o->presence ? HUB_OK : HUB_ERROR_NOT_AVAILABLE;
 }
 
-static enum hub_error do_presence(struct node *n, struct json_slice params)
+static int do_presence(struct node *n, struct json_slice params)
 {
     char channel[HUB_NAME_MOST];
     size_t len, users;
@@ -406,7 +404,7 @@ static enum hub_error do_presence(struct node *n, struct json_slice params)
     return HUB_OK;
 }
 
-static enum hub_error do_presence_stats(struct node *n, struct json_slice params)
+static int do_presence_stats(struct node *n, struct json_slice params)
 {
     char channel[HUB_NAME_MOST];
     size_t len, users;
@@ -434,7 +432,7 @@ static void paged(duet_server *s, uint64_t id, uint64_t tag, const struct hub_pa
     done(n, page->error);
 }
 
-static enum hub_error do_history(struct node *n, struct json_slice params)
+static int do_history(struct node *n, struct json_slice params)
 {
     char channel[HUB_NAME_MOST], epoch[STREAM_EPOCH];
     struct hub_history what = { .channel = channel, .reverse = flag_of(params, "reverse") };
@@ -452,10 +450,10 @@ static enum hub_error do_history(struct node *n, struct json_slice params)
     hub_read_history(
         n->call->hub, &what,
         &(struct hub_pager){ .server = n->call->server, .id = n->call->id, .tag = (uintptr_t)n, .done = paged });
-    return (enum hub_error)LATER;
+    return LATER;
 }
 
-static enum hub_error do_history_remove(struct node *n, struct json_slice params)
+static int do_history_remove(struct node *n, struct json_slice params)
 {
     char channel[HUB_NAME_MOST];
     size_t len;
@@ -490,7 +488,7 @@ static bool list_channel(void *arg, const char *name, size_t len, size_t subscri
     return !l->b->failed;
 }
 
-static enum hub_error do_channels(struct node *n, struct json_slice params)
+static int do_channels(struct node *n, struct json_slice params)
 {
     struct listing l = { .b = &n->result };
     if (!text_of(params, "pattern", l.pattern, sizeof(l.pattern), &l.len))
@@ -501,7 +499,7 @@ static enum hub_error do_channels(struct node *n, struct json_slice params)
     return HUB_OK;
 }
 
-static enum hub_error do_info(struct node *n, struct json_slice params)
+static int do_info(struct node *n, struct json_slice params)
 {
     struct hub_stats s;
     (void)params;
@@ -522,7 +520,7 @@ static bool whom_of(struct json_slice params, struct hub_whom *whom, char user[H
            text_of(params, "client", client, 64, &whom->client_len);
 }
 
-static enum hub_error do_subscribe(struct node *n, struct json_slice params)
+static int do_subscribe(struct node *n, struct json_slice params)
 {
     char channel[HUB_NAME_MOST], user[HUB_NAME_MOST], client[64];
     struct hub_whom whom;
@@ -535,7 +533,7 @@ static enum hub_error do_subscribe(struct node *n, struct json_slice params)
     return hub_subscribe(n->call->hub, &whom, channel, len) < 0 ? HUB_ERROR_INTERNAL : HUB_OK;
 }
 
-static enum hub_error do_unsubscribe(struct node *n, struct json_slice params)
+static int do_unsubscribe(struct node *n, struct json_slice params)
 {
     char channel[HUB_NAME_MOST], user[HUB_NAME_MOST], client[64];
     struct hub_whom whom;
@@ -546,7 +544,7 @@ static enum hub_error do_unsubscribe(struct node *n, struct json_slice params)
     return rc < 0 ? HUB_ERROR_INTERNAL : HUB_OK;
 }
 
-static enum hub_error do_disconnect(struct node *n, struct json_slice params)
+static int do_disconnect(struct node *n, struct json_slice params)
 {
     char user[HUB_NAME_MOST], client[64];
     struct hub_whom whom;
@@ -563,7 +561,7 @@ static enum hub_error do_disconnect(struct node *n, struct json_slice params)
 
 /* Commands. */
 
-static enum hub_error do_batch(struct node *n, struct json_slice params);
+static int do_batch(struct node *n, struct json_slice params);
 
 static const struct {
     const char *name;
@@ -587,9 +585,9 @@ enum { METHODS = sizeof(methods) / sizeof(methods[0]) };
 static void run(struct node *n, unsigned which, struct json_slice params)
 {
     n->method = methods[which].name;
-    enum hub_error error = json_kind_of(params) == '{' ? methods[which].run(n, params) : HUB_ERROR_BAD_REQUEST;
-    if (error != (enum hub_error)LATER)
-        done(n, error);
+    int error = json_kind_of(params) == '{' ? methods[which].run(n, params) : HUB_ERROR_BAD_REQUEST;
+    if (error != LATER)
+        done(n, (enum hub_error)error);
 }
 
 /* {"METHOD": {...}} */
@@ -606,7 +604,7 @@ static void run_command(struct node *n, struct json_slice command)
     done(n, HUB_ERROR_METHOD);
 }
 
-static enum hub_error do_batch(struct node *n, struct json_slice params)
+static int do_batch(struct node *n, struct json_slice params)
 {
     struct json_slice commands = member(params, "commands"), key, value;
     unsigned count = count_of(commands);
@@ -619,7 +617,7 @@ static enum hub_error do_batch(struct node *n, struct json_slice params)
     struct node *children = n->children;
     for (unsigned i = 0; i < count && json_next(&each, &key, &value); i++)
         run_command(&children[i], value);
-    return (enum hub_error)LATER;
+    return LATER;
 }
 
 /* The request. */
@@ -639,16 +637,9 @@ static void start(duet_http *x, unsigned which, struct json_slice params)
     run(&call->root, which, params);
 }
 
-static void say(duet_http *x, unsigned status, const char *challenge, const char *line)
+static void say(duet_http *x, unsigned status, const char *why)
 {
-    const duet_header headers[] = {
-        { "Content-Type", "text/plain; charset=utf-8" },
-        { challenge ? "WWW-Authenticate" : NULL, challenge },
-        { NULL, NULL },
-    };
-    char text[200];
-    int len = snprintf(text, sizeof(text), "%s\n", line);
-    duet_http_reply(x, status, headers, text, (size_t)len);
+    wire_refuse(x, &(struct wire_refusal){ status, why, "apikey" });
 }
 
 /* False: it was answered. */
@@ -661,11 +652,11 @@ static bool may_ask(duet_http *x, const duet_request *r)
     if (site->api_key == NULL && wire_is_local(r))
         return true;
     if (site->api_key == NULL)
-        say(x, 403, NULL, "without a key the API is for programs on this machine: see --api-key-file");
+        say(x, 403, "without a key the API is for programs on this machine: see --api-key-file");
     else if (key == NULL)
-        say(x, 401, "apikey", "the API wants its key in the field X-API-Key");
-    else if (strlen(key) != strlen(site->api_key) || CRYPTO_memcmp(key, site->api_key, strlen(key)) != 0)
-        say(x, 401, "apikey", "this is not the API's key");
+        say(x, 401, "the API wants its key in the field X-API-Key");
+    else if (!wire_is_secret(key, site->api_key))
+        say(x, 401, "this is not the API's key");
     else
         return true;
     return false;
@@ -683,9 +674,9 @@ void api_http(duet_http *x, const duet_request *r)
         which++;
     const char *body = duet_request_body(r, &len);
     if (which == METHODS)
-        say(x, 404, NULL, "the API has no such method");
+        say(x, 404, "the API has no such method");
     else if (!json_check(len > 0 ? body : "{}", len > 0 ? len : 2, API_DEPTH_MOST + 4, &params))
-        say(x, 400, NULL, "the body is not JSON");
+        say(x, 400, "the body is not JSON");
     else
         start(x, which, params);
 }

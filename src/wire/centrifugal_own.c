@@ -99,23 +99,6 @@ static bool passes(const struct centrifugal_own *own, const struct publication *
 }
 
 /* The members behind `data`. */
-static void put_rest(struct buf *b, const struct publication *p, bool delta)
-{
-    if (delta)
-        buf_puts(b, ",\"delta\":true");
-    if (p->offset > 0)
-        buf_printf(b, ",\"offset\":%" PRIu64, p->offset);
-    if (p->is.info_len > 0) {
-        buf_puts(b, ",\"info\":");
-        buf_put(b, p->is.info, p->is.info_len);
-    }
-    if (p->is.tags_len > 0) {
-        buf_puts(b, ",\"tags\":");
-        buf_put(b, p->is.tags, p->is.tags_len);
-    }
-    buf_printf(b, ",\"time\":%" PRIu64 "}", p->is.time_ms);
-}
-
 /* Its payload's JSON, or a delta to that of the last one, as a string. */
 static void put_delta(struct centrifugal_own *own, struct buf *b, const struct publication *p)
 {
@@ -128,7 +111,9 @@ static void put_delta(struct centrifugal_own *own, struct buf *b, const struct p
     const struct buf *shown = delta ? &difference : &payload;
     buf_puts(b, "{\"data\":");
     json_put_string(b, shown->at, shown->len);
-    put_rest(b, p, delta);
+    if (delta)
+        buf_puts(b, ",\"delta\":true");
+    wire_put_rest(b, p);
     if (payload.failed)
         b->failed = true;
     buf_fini(&difference);

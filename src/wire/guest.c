@@ -13,9 +13,6 @@ struct guest {
     void (*expired)(duet_server *server, uint64_t id);
 };
 
-static const struct wire_refusal fine;
-static const struct wire_refusal no_memory = { 503, "out of memory, try again later" };
-
 enum { ROOM = HUB_TOKEN_MOST + 16, TIMER_MOST_MS = 3600 * 1000 };
 
 /* The token of the request in `out`, terminated; its length, 0: there is none. */
@@ -45,11 +42,11 @@ static struct wire_refusal judge_token(struct guest *g, const struct wire_site *
                                  : hub_doors_connection(site->doors, token, len, hub_now(site->hub), &g->claims);
     switch (rc) {
     case HUB_OK:
-        return fine;
+        return wire_fine;
     case HUB_ERROR_TOKEN_EXPIRED:
         return (struct wire_refusal){ 401, "the token has expired" };
     case HUB_ERROR_INTERNAL:
-        return no_memory;
+        return wire_no_memory;
     default:
         return (struct wire_refusal){ 401, "the token is not good" };
     }
@@ -58,13 +55,13 @@ static struct wire_refusal judge_token(struct guest *g, const struct wire_site *
 struct wire_refusal guest_read(struct guest **out, const struct wire_site *site, const duet_request *r)
 {
     char *token = mem_alloc(ROOM);
-    struct wire_refusal no = no_memory;
+    struct wire_refusal no = wire_no_memory;
     *out = NULL;
     if (token == NULL)
         return no;
     size_t len = find(r, token);
     if (len == 0) {
-        no = site->needs_token ? (struct wire_refusal){ 401, "nobody comes in without a token" } : fine;
+        no = site->needs_token ? (struct wire_refusal){ 401, "nobody comes in without a token" } : wire_fine;
     } else if ((*out = mem_zalloc(sizeof(**out))) != NULL) {
         (*out)->hub = site->hub;
         no = judge_token(*out, site, token, len);
@@ -113,7 +110,7 @@ struct wire_refusal guest_judge(const struct guest *g, const struct hub *hub, co
 {
     switch (guest_may(g, hub, channel, len, PERMIT_SUBSCRIBE, false, NULL)) {
     case HUB_OK:
-        return fine;
+        return wire_fine;
     case HUB_ERROR_UNKNOWN_CHANNEL:
         return (struct wire_refusal){ 404, "there is no such namespace: what stands before the first ':'" };
     case HUB_ERROR_PERMISSION:

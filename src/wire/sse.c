@@ -19,7 +19,7 @@ static const char quiet_topic[] = "sse-quiet";
 struct feed {
     char *name;
     struct stream_position at; /* what its peer has, or is about to; its epoch is "" when the channel has no stream */
-    bool recover, waits, subscribed;
+    bool recover, waits;
 };
 
 /* A stream: the way's own part of a session. */
@@ -246,7 +246,6 @@ static void subscribed(struct session *s, uint64_t tag, const struct session_sub
         f->at.offset = r->publications[i]->offset;
         put_event(&b, e, f, r->publications[i]);
     }
-    f->subscribed = !r->more;
     if (r->count == 0 && r->positioned) {
         put_id(&b, e); /* by itself it makes no event, but is what Last-Event-ID will say */
         buf_puts(&b, "\n");
@@ -297,7 +296,6 @@ void sse_tick(duet_server *s, uint64_t count)
 
 /* The request. */
 
-static const struct wire_refusal fine;
 static const struct wire_refusal too_many = { 429, "this user has too many connections" };
 
 static struct wire_refusal read_channels(struct events *e, const struct hub *hub, const duet_request *r)
@@ -319,7 +317,7 @@ static struct wire_refusal read_channels(struct events *e, const struct hub *hub
             return wire_no_memory;
         e->count++;
     }
-    return e->count > 0 ? fine : (struct wire_refusal){ 400, "which channel? /events?channel=NAME" };
+    return e->count > 0 ? wire_fine : (struct wire_refusal){ 400, "which channel? /events?channel=NAME" };
 }
 
 /* A position for each channel, empty where it has no stream. */
@@ -337,7 +335,7 @@ static struct wire_refusal read_since(struct events *e, const char *ids)
             return bad;
         ids += *ids == ',';
     }
-    return fine;
+    return wire_fine;
 }
 
 static struct wire_refusal read_request(struct events *e, const struct hub *hub, const duet_request *r)
@@ -355,7 +353,7 @@ static struct wire_refusal read_request(struct events *e, const struct hub *hub,
     /* What came last by this address is newer than what the page was made with. */
     if (id == NULL && duet_request_param(r, "since", text, sizeof(text)) > 0)
         id = text;
-    return id != NULL && id[0] != '\0' ? read_since(e, id) : fine;
+    return id != NULL && id[0] != '\0' ? read_since(e, id) : wire_fine;
 }
 
 /* When to come back after a cut: not all at once after a restart. */

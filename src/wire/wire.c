@@ -6,6 +6,7 @@
 #include "wire/plain.h"
 #include "wire/sse.h"
 #include <inttypes.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -141,6 +142,11 @@ void wire_put_publication(struct buf *b, const struct publication *p)
 {
     buf_puts(b, "{\"data\":");
     wire_put_payload(b, p);
+    wire_put_rest(b, p);
+}
+
+void wire_put_rest(struct buf *b, const struct publication *p)
+{
     if (p->offset > 0)
         buf_printf(b, ",\"offset\":%" PRIu64, p->offset);
     if (p->is.info_len > 0) {
@@ -197,15 +203,23 @@ static bool is_loopback_host(const char *host)
     return false;
 }
 
-bool wire_is_local(const duet_request *r)
+bool wire_is_from_here(const duet_request *r)
 {
-    const char *peer = duet_request_peer(r), *host = duet_request_host(r), *origin = duet_request_origin(r);
-    bool by_socket = starts(peer, "unix");
+    static const char *const here[] = { "unix", "127.", "[::1]", "[::ffff:127." };
     if (duet_request_header(r, "x-forwarded-for") || duet_request_header(r, "forwarded"))
         return false;
-    if (!by_socket && !starts(peer, "127.") && !starts(peer, "[::1]") && !starts(peer, "[::ffff:127."))
+    for (size_t i = 0; i < sizeof(here) / sizeof(*here); i++)
+        if (starts(duet_request_peer(r), here[i]))
+            return true;
+    return false;
+}
+
+bool wire_is_local(const duet_request *r)
+{
+    const char *host = duet_request_host(r), *origin = duet_request_origin(r);
+    if (!wire_is_from_here(r))
         return false;
-    if (!by_socket && (host == NULL || !is_loopback_host(host)))
+    if (!starts(duet_request_peer(r), "unix") && (host == NULL || !is_loopback_host(host)))
         return false;
     if (origin == NULL)
         return true;
@@ -213,13 +227,20 @@ bool wire_is_local(const duet_request *r)
     return from != NULL && host != NULL && strcasecmp(from + 3, host) == 0;
 }
 
+bool wire_is_secret(const char *given, const char *secret)
+{
+    size_t len = strlen(secret);
+    return strlen(given) == len && CRYPTO_memcmp(given, secret, len) == 0;
+}
+
+const struct wire_refusal wire_fine;
 const struct wire_refusal wire_no_memory = { 503, "out of memory, try again later" };
 
 void wire_refuse(duet_http *x, const struct wire_refusal *no)
 {
     const duet_header headers[] = {
         { "Content-Type", "text/plain; charset=utf-8" },
-        { no->status == 401 ? "WWW-Authenticate" : NULL, "Bearer" }, /* RFC 6750 3 */
+        { no->status == 401 ? "WWW-Authenticate" : NULL, no->challenge ? no->challenge : "Bearer" }, /* RFC 6750 3 */
         { NULL, NULL },
     };
     char line[200];

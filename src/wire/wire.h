@@ -54,6 +54,8 @@ void wire_put_payload(struct buf *b, const struct publication *p);
 void wire_put_base64(struct buf *b, const void *data, size_t len);
 /* The whole of it: {"data":...,"offset":42,"info":...,"tags":...,"time":...}. */
 void wire_put_publication(struct buf *b, const struct publication *p);
+/* What comes behind its data, with the closing brace. */
+void wire_put_rest(struct buf *b, const struct publication *p);
 /* A position as a word, EPOCH:OFFSET. */
 void wire_put_position(struct buf *b, const char *epoch, uint64_t offset);
 /* Reads one; false: it is none. */
@@ -61,16 +63,21 @@ bool wire_read_position(const char *text, size_t len, struct stream_position *ou
 /* What was put together as a message of its own; frees the buffer. NULL without memory. */
 duet_shared *wire_shared(struct buf *b);
 
-/* Whether a program on this machine asks, not through a proxy, nor for a page from elsewhere: the Host names this
- * machine (WEB-5), and the Origin, if there is one, is that Host. */
+/* Whether the peer is on this machine, and nobody said that it speaks for another. */
+bool wire_is_from_here(const duet_request *r);
+/* The same of a program, which asks for no page from elsewhere: the Host names this machine (WEB-5), and the Origin, if
+ * there is one, is that Host. */
 bool wire_is_local(const duet_request *r);
+/* Whether they are the same, in a time that says nothing of the secret but its length (HUB-18). */
+bool wire_is_secret(const char *given, const char *secret);
 
 /* Why a request is refused: `why` is a line for its sender, NULL when it is not. */
 struct wire_refusal {
     unsigned status;
     const char *why;
+    const char *challenge; /* of 401; NULL: Bearer */
 };
-extern const struct wire_refusal wire_no_memory;
+extern const struct wire_refusal wire_fine, wire_no_memory;
 void wire_refuse(duet_http *x, const struct wire_refusal *no);
 
 #endif
