@@ -6,6 +6,7 @@
 #include "cmd/serve.h"
 #include "base/buf.h"
 #include "base/mem.h"
+#include "cmd/admin.h"
 #include "cmd/demo.h"
 #include "cmd/journal.h"
 #include "cmd/metrics.h"
@@ -98,16 +99,6 @@ static void health(duet_http *x, const duet_request *r)
     }
 }
 
-/* Somebody on this machine who did not come through a proxy. */
-static bool is_local(const duet_request *r)
-{
-    const char *peer = duet_request_peer(r);
-    if (duet_request_header(r, "x-forwarded-for") || duet_request_header(r, "forwarded"))
-        return false;
-    return strncmp(peer, "127.", 4) == 0 || strncmp(peer, "[::1]", 5) == 0 || strncmp(peer, "unix", 4) == 0 ||
-           strncmp(peer, "[::ffff:127.", 12) == 0;
-}
-
 static void metrics(duet_http *x, const duet_request *r)
 {
     static const duet_header headers[] = {
@@ -116,10 +107,9 @@ static void metrics(duet_http *x, const duet_request *r)
         { NULL, NULL },
     };
     struct site *site = site_of(duet_http_server(x));
-    if (site->admin == NULL && !is_local(r)) {
-        duet_http_text(x, 403, "metrics are for this machine; --admin-listen serves them elsewhere");
+    struct admin_door door = { site->setup.admin_token, site->admin != NULL };
+    if (!admin_may(&door, x, r))
         return;
-    }
     struct buf b;
     buf_init(&b, NULL, 0);
     metrics_write(&b, site->server, site->wires.hub, journal_dropped(site->journal));

@@ -124,6 +124,28 @@ verdict "what is in force, and what waits for a restart, is told (OPS-2)" "$(gre
     grep -q '"config_needs_restart".*channels.history_size' $log || cat $log)"
 kill "$pid"
 
+# Operators (HUB-18).
+echo 'admin: { token_file: secret }' >ops.yaml
+start --listen http://127.0.0.1:0 --config ops.yaml
+token=$(cat secret)
+verdict "/metrics wants the token, if there is one" "$(answers 401 /metrics
+    answers 401 /metrics -H "Authorization: Bearer ${token%?}"
+    answers 401 /metrics -H "Authorization: Bearer ${token}0"
+    answers 401 /metrics -H "Authorization: $token"
+    answers 401 "/metrics?token=$token"
+    answers 200 /metrics -H "Authorization: Bearer $token"
+    answers 200 /metrics -H "authorization: bearer $token" -H 'X-Forwarded-For: 192.0.2.1'
+    answers 200 /health)"
+kill "$pid"
+admin=$(free_port)
+start --listen http://127.0.0.1:0 --config ops.yaml --admin-listen "http://127.0.0.1:$admin"
+verdict "so it does on a listener of its own" "$(answers 404 /metrics
+    port=$admin
+    answers 401 /metrics
+    answers 200 /metrics -H "Authorization: Bearer $token"
+    answers 200 /health)"
+kill "$pid"
+
 # Production.
 timeout 20 "$duet" serve --config duet.yaml --production --origin '*' >out 2>err
 rc=$?
@@ -144,6 +166,8 @@ END
 verdict "a namespace's door is named by its line" "$("$duet" serve --config good.yaml --production 2>&1 |
     grep -q 'good.yaml:7: namespace open: anybody may ask who is there' || echo it is not)"
 sed -i '/name: open/d' good.yaml
+verdict "metrics that anybody reads are an open door" "$("$duet" serve --config good.yaml --production --admin-listen http://127.0.0.1:0 2>&1 |
+    grep -q '^duet serve: admin: everybody who reaches its address reads the metrics; admin.token_file' || echo it is not)"
 start --config good.yaml --production
 verdict "with all doors closed it starts" "$(answers 200 /health; answers 401 '/events?channel=a')"
 kill "$pid"
