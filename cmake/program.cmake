@@ -12,11 +12,13 @@ find_package(PkgConfig REQUIRED)
 # The hub with its ways in and engines: an archive of its own, so that unit tests link what they need of it. What it
 # keeps it keeps in SQLite, which is the program's alone.
 pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3>=3.34)
-file(GLOB hub_sources CONFIGURE_DEPENDS src/wire/*.c src/hub/*.c src/engine/*.c)
+file(GLOB hub_sources CONFIGURE_DEPENDS src/wire/*.c src/hub/*.c src/hook/*.c src/engine/*.c)
 add_library(duet_hub STATIC ${hub_sources})
 # Tokens are libjose's, which speaks in Jansson's objects; the configuration file is libyaml's. libduet knows neither.
 pkg_check_modules(HUB REQUIRED IMPORTED_TARGET jansson>=2.14 jose>=11 yaml-0.1>=0.2.5)
-target_link_libraries(duet_hub PUBLIC duet_flags duet_static PkgConfig::SQLITE PkgConfig::HUB)
+# It asks backends by libcurl, on a thread of its own.
+pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl>=7.85)
+target_link_libraries(duet_hub PUBLIC duet_flags duet_static PkgConfig::SQLITE PkgConfig::HUB PkgConfig::CURL)
 
 add_executable(duet_embed tools/embed.c)
 target_link_libraries(duet_embed PRIVATE duet_warnings)

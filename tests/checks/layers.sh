@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: MIT
 # The tree is the architecture: a folder of src/ includes only what stands below it, and rooms on one floor do not know
 # each other. A public header belongs to the room that implements it, and counts like that room's own.
-#   cmd > wire, engine > hub > server, client > conn > proto, net > http > base
+#   cmd > wire, engine > hub, hook > server, client > conn > proto, net > http > base
 cd "$(dirname "$0")/../.." || exit 1
 . tests/tap.bash
 
-declare -A floor=([base]=0 [http]=1 [proto]=2 [net]=2 [conn]=3 [server]=4 [client]=4 [all]=5 [hub]=5 [wire]=6
+declare -A floor=([base]=0 [http]=1 [proto]=2 [net]=2 [conn]=3 [server]=4 [client]=4 [all]=5 [hub]=5 [hook]=5 [wire]=6
     [engine]=6 [cmd]=7)
 declare -A room_of=([error.h]=base [log.h]=base [header.h]=base [request.h]=http [proto.h]=proto [loop.h]=net [tls.h]=net
     [conn.h]=conn [http.h]=conn [server.h]=server [client.h]=client [duet.h]=all)
@@ -50,6 +50,9 @@ may net duet/log.h
 may hub duet/duet.h
 may cmd wire/plain.h
 may engine base/map.h
+may wire hook/hook.h
+not hub hook/hook.h
+not hook hub/hub.h
 not base http/head.h
 not http duet/proto.h
 not proto net/loop.h
