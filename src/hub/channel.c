@@ -196,6 +196,21 @@ void channel_tell_presence(struct channel *c, const struct subscription *sub, bo
             session_give_presence_later(c->subs[i], joined, info, len);
 }
 
+void channel_tell_event(struct channel *c, enum hub_event_kind kind, const struct subscription *sub)
+{
+    const struct hub_config *config = &c->hub->config;
+    if (config->tell == NULL || !c->options->occupancy_hook)
+        return;
+    struct hub_event e = { .kind = kind, .channel = c->name, .channel_len = c->name_len, .time_ms = hub_now(c->hub) };
+    if (sub != NULL) {
+        e.client = sub->session->client;
+        e.client_len = SESSION_CLIENT;
+        e.user = sub->session->user;
+        e.user_len = sub->session->user_len;
+    }
+    config->tell(config->tell_arg, &e);
+}
+
 /* Forgetting. */
 
 void channel_account(struct channel *c, size_t bytes_before)

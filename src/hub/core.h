@@ -103,7 +103,7 @@ struct subscription {
     struct session *session;
     struct channel *channel;
     uint64_t number; /* never reused */
-    uint64_t tag, expire_at_ms;
+    uint64_t tag, expire_at_ms, renewal_ms;
     char *info; /* JSON of the client here, when it differs from the session's */
     uint32_t info_len;
     uint32_t at; /* its place in the channel's subs */
@@ -159,6 +159,8 @@ void channel_topic(const struct channel *c, unsigned form, bool presence, char o
 /* To all who are subscribed. */
 void channel_tell(struct channel *c, struct publication *p);
 void channel_tell_presence(struct channel *c, const struct subscription *sub, bool joined);
+/* To who is told of events, if the namespace does that; `sub` is whose event it is, NULL: the channel's own. */
+void channel_tell_event(struct channel *c, enum hub_event_kind kind, const struct subscription *sub);
 /* Whether it can be forgotten: nobody needs anything of it. */
 bool channel_idle(struct channel *c, uint64_t now_ms);
 void channel_expire(struct channel *c, uint64_t now_ms);

@@ -34,6 +34,17 @@ struct hub_form {
     duet_shared *(*presence)(const char *channel, size_t len, bool joined, const char *info, size_t info_len);
 };
 
+/* What somebody outside may want to know of. A channel is occupied while anybody is subscribed; those two and `leave`
+ * are told of channels with occupancy_hook alone. */
+enum hub_event_kind { HUB_EVENT_DISCONNECT, HUB_EVENT_LEAVE, HUB_EVENT_OCCUPIED, HUB_EVENT_VACATED };
+
+struct hub_event {
+    enum hub_event_kind kind;
+    const char *channel, *client, *user; /* borrowed; what it has nothing to say of has the length 0 */
+    size_t channel_len, client_len, user_len;
+    uint64_t time_ms;
+};
+
 struct hub_config {
     const struct hub_options *namespaces; /* copied, but for their strings, which are borrowed */
     size_t count;
@@ -45,6 +56,10 @@ struct hub_config {
     /* Unpredictable bytes; NULL: the system's. 0 or a negative error. */
     int (*random)(void *arg, void *to, size_t len);
     void *arg;
+    /* Told of events in their order for each channel, by any thread, with locks held: no place to call the hub, nor to
+     * wait. NULL: nobody is. */
+    void (*tell)(void *tell_arg, const struct hub_event *e);
+    void *tell_arg;
 };
 
 /* 0; or a negative error, and then one line of what is wrong in `why`. */

@@ -139,6 +139,9 @@ static void leave_channel(struct subscription *sub)
         c->tellers[sub->form]--;
     c->used_ms = hub_now(c->hub);
     channel_tell_presence(c, sub, false);
+    channel_tell_event(c, HUB_EVENT_LEAVE, sub);
+    if (c->sub_count == 0)
+        channel_tell_event(c, HUB_EVENT_VACATED, NULL);
     atomic_fetch_sub(&c->hub->subscriptions, 1);
 }
 
@@ -183,12 +186,26 @@ static void end(struct subscription *sub, bool topics)
     hub_release(c);
 }
 
+static void tell_gone(const struct session *s)
+{
+    const struct hub_config *config = &s->hub->config;
+    if (!s->listed || config->tell == NULL)
+        return;
+    config->tell(config->tell_arg, &(struct hub_event){ .kind = HUB_EVENT_DISCONNECT,
+                                                        .client = s->client,
+                                                        .client_len = SESSION_CLIENT,
+                                                        .user = s->user,
+                                                        .user_len = s->user_len,
+                                                        .time_ms = hub_now(s->hub) });
+}
+
 void session_free(struct session *s)
 {
     if (s == NULL)
         return;
     while (s->sub_count > 0)
         end(s->subs[s->sub_count - 1], false);
+    tell_gone(s);
     delist(s);
     mem_free(s->subs);
     mem_free(s->info);
@@ -289,6 +306,16 @@ uint64_t subscription_expires(const struct subscription *sub)
 void subscription_set_expires(struct subscription *sub, uint64_t expire_at_ms)
 {
     sub->expire_at_ms = expire_at_ms;
+}
+
+uint64_t subscription_renewal(const struct subscription *sub)
+{
+    return sub->renewal_ms;
+}
+
+void subscription_set_renewal(struct subscription *sub, uint64_t at_ms)
+{
+    sub->renewal_ms = at_ms;
 }
 
 bool session_unsubscribe(struct session *s, const char *channel, size_t len)

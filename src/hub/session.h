@@ -82,6 +82,7 @@ struct session_subscribe {
     const char *chan_info; /* JSON shown with it in presence; may be empty */
     size_t chan_info_len;
     uint64_t expire_at_ms; /* of the hub's clock; 0: never */
+    uint64_t renewal_ms;   /* likewise */
     /*
      * Called once, on this loop, before the first publication that comes live: now, or later when the channel had to be
      * loaded. With the channel's lock held: the place to write the answer, not to call the hub.
@@ -105,6 +106,9 @@ uint64_t subscription_tag(const struct subscription *sub);
 bool subscription_server_side(const struct subscription *sub);
 uint64_t subscription_expires(const struct subscription *sub);
 void subscription_set_expires(struct subscription *sub, uint64_t expire_at_ms);
+/* When its way is to look whether it may go on; the way's own. 0: never. */
+uint64_t subscription_renewal(const struct subscription *sub);
+void subscription_set_renewal(struct subscription *sub, uint64_t at_ms);
 
 /* Whether it may publish once more now, as often as the namespace says (publish_per_s); what it may is spent. False:
  * error TOO_MANY. */

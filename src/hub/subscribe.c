@@ -129,6 +129,7 @@ static struct subscription *make(struct session *s, struct channel *c, const str
         .number = atomic_fetch_add(&s->hub->numbers, 1),
         .tag = what->tag,
         .expire_at_ms = what->expire_at_ms,
+        .renewal_ms = what->renewal_ms,
         .form = (uint8_t)what->form,
         .direct = what->direct,
         .server_side = what->server_side,
@@ -183,6 +184,8 @@ static void enter(struct session *s, struct channel *c, struct subscription *sub
     if (sub->tells && !sub->direct)
         c->tellers[sub->form]++;
     atomic_fetch_add(&c->hub->subscriptions, 1);
+    if (c->sub_count == 1)
+        channel_tell_event(c, HUB_EVENT_OCCUPIED, NULL);
 }
 
 /* Makes it a subscriber; with the answer behind it, nothing can fail any more but its topics. */
