@@ -87,3 +87,19 @@ void metrics_write(struct buf *b, duet_server *s, struct hub *hub, uint64_t log_
     put_hub(b, hub);
     counter(b, "duet_log_dropped_total", log_dropped, "Lines of the log that nobody took in time.");
 }
+
+void metrics_write_hooks(struct buf *b, struct hooks *hooks)
+{
+    struct hooks_stats s;
+    hooks_read_stats(hooks, &s);
+    head(b, "duet_hook_asked_total", "counter", "Questions to the backend.");
+    for (int i = 0; i < HOOK_KINDS; i++)
+        buf_printf(b, "duet_hook_asked_total{hook=\"%s\"} %" PRIu64 "\n", hook_name((enum hook_kind)i), s.asked[i]);
+    head(b, "duet_hook_failed_total", "counter", "Those of them that it did not answer, or was not asked for that.");
+    for (int i = 0; i < HOOK_KINDS; i++)
+        buf_printf(b, "duet_hook_failed_total{hook=\"%s\"} %" PRIu64 "\n", hook_name((enum hook_kind)i), s.failed[i]);
+    gauge(b, "duet_hook_waiting", s.waiting, "Questions without an answer now.");
+    gauge(b, "duet_events_waiting", s.events_waiting, "Events that the backend has not taken yet.");
+    counter(b, "duet_events_told_total", s.events_told, "Events that the backend took.");
+    counter(b, "duet_events_dropped_total", s.events_dropped, "Events that found no room to wait.");
+}

@@ -15,6 +15,7 @@
 #include "cmd/ticks.h"
 #include "engine/store.h"
 #include "wire/api.h"
+#include "wire/backend.h"
 #include "wire/centrifugal.h"
 #include "wire/plain.h"
 #include "wire/sse.h"
@@ -113,6 +114,8 @@ static void metrics(duet_http *x, const duet_request *r)
     struct buf b;
     buf_init(&b, NULL, 0);
     metrics_write(&b, site->server, site->wires.hub, journal_dropped(site->journal));
+    if (site->wires.hooks != NULL)
+        metrics_write_hooks(&b, site->wires.hooks);
     if (b.failed || duet_http_reply(x, 200, headers, b.at, b.len) < 0)
         duet_http_text(x, 503, "out of memory, try again later");
     buf_fini(&b);
@@ -248,6 +251,10 @@ static int make_hub(struct site *site)
     struct hub_config config = setup_hub(&site->setup);
     struct hub *hub;
     char why[HUB_WHY];
+    if (site->setup.config.hooks.events != NULL) {
+        config.tell = backend_tell;
+        config.tell_arg = &site->wires;
+    }
     int rc = make_engine(site, &config);
     if (rc != 0)
         return rc;
@@ -262,6 +269,19 @@ static int make_hub(struct site *site)
     site->wires.connect_ms = site->setup.config.clients.connect_ms;
     site->wires.expired_ms = site->setup.config.clients.expired_ms;
     return rc < 0 ? complain(duet_strerror(rc)) : 0;
+}
+
+/* Behind the hub, since the store has the folder. */
+static int make_hooks(struct site *site)
+{
+    struct hooks_config config = setup_hooks(&site->setup);
+    char why[HOOK_WHY];
+    config.log = log_event;
+    config.arg = site;
+    if (!setup_has_hooks(&site->setup))
+        return 0;
+    site->wires.hook_fields = site->setup.config.hooks.headers;
+    return hooks_new(&site->wires.hooks, &config, why) < 0 ? complain(why) : 0;
 }
 
 static int server_failed(int rc, const char *why)
@@ -511,9 +531,11 @@ static void clean_up(struct site *site)
 {
     duet_timer_free(site->beat);
     hub_stop(site->wires.hub);
+    hooks_stop(site->wires.hooks);
     duet_server_free(site->admin);
     duet_server_free(site->server);
     hub_free(site->wires.hub);
+    hooks_free(site->wires.hooks);
     ticks_free(site->ticks);
     demo_free(site->demo);
     duet_watch_free(site->signal_watch);
@@ -561,6 +583,8 @@ int serve_main(int argc, char **argv)
             rc = make_journal(&site);
         if (rc == 0)
             rc = make_hub(&site);
+        if (rc == 0)
+            rc = make_hooks(&site);
         if (rc == 0)
             rc = make_server(&site, routes);
         if (rc == 0)

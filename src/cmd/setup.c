@@ -114,9 +114,6 @@ static int check_missing(const struct setup *s, char why[SETUP_WHY])
         const char *what;
     } missing[] = {
         { &c->api.listen, c->api.listen != NULL, "an API with a listener of its own" },
-        { &c->hooks.connect, c->hooks.connect || c->hooks.refresh, "hooks" },
-        { &c->hooks.subscribe, c->hooks.subscribe || c->hooks.sub_refresh, "hooks" },
-        { &c->hooks.publish, c->hooks.publish || c->hooks.rpc || c->hooks.events, "hooks" },
     };
     for (size_t i = 0; i < sizeof(missing) / sizeof(*missing); i++)
         if (missing[i].wanted) {
@@ -200,6 +197,32 @@ struct hub_config setup_hub(const struct setup *s)
         .any_namespace = s->given.config == NULL,
         .limits = s->config.limits,
     };
+}
+
+struct hooks_config setup_hooks(const struct setup *s)
+{
+    const struct config *c = &s->config;
+    return (struct hooks_config){
+        .urls = { [HOOK_CONNECT] = c->hooks.connect,
+                  [HOOK_REFRESH] = c->hooks.refresh,
+                  [HOOK_SUBSCRIBE] = c->hooks.subscribe,
+                  [HOOK_SUB_REFRESH] = c->hooks.sub_refresh,
+                  [HOOK_PUBLISH] = c->hooks.publish,
+                  [HOOK_RPC] = c->hooks.rpc,
+                  [HOOK_SEND] = c->hooks.send },
+        .events_url = c->hooks.events,
+        .folder = s->options.data,
+        .timeout_ms = (unsigned)c->hooks.timeout_ms,
+    };
+}
+
+bool setup_has_hooks(const struct setup *s)
+{
+    struct hooks_config h = setup_hooks(s);
+    for (int i = 0; i < HOOK_KINDS; i++)
+        if (h.urls[i] != NULL)
+            return true;
+    return h.events_url != NULL;
 }
 
 /* Open doors. */

@@ -7,6 +7,7 @@
 #define CMD_SETUP_H
 
 #include "cmd/options.h"
+#include "hook/hook.h"
 #include "hub/config.h"
 #include "hub/doors.h"
 #include "hub/hub.h"
@@ -31,6 +32,10 @@ void setup_fini(struct setup *s);
 
 /* How the hub is to be; borrowed from `s`. */
 struct hub_config setup_hub(const struct setup *s);
+
+/* What the backend is asked and told, and whether it is at all; borrowed likewise. */
+struct hooks_config setup_hooks(const struct setup *s);
+bool setup_has_hooks(const struct setup *s);
 
 /* Tells of each door that is open to everybody, and what closes it. How many there are. */
 unsigned setup_open_doors(const struct setup *s, void (*tell)(void *arg, const char *what), void *arg);

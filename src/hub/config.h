@@ -59,7 +59,7 @@ struct config {
         uint64_t queue_max;
     } clients;
     struct {
-        char *connect, *refresh, *subscribe, *sub_refresh, *publish, *rpc, *events;
+        char *connect, *refresh, *subscribe, *sub_refresh, *publish, *rpc, *send, *events;
         char **headers;
         uint64_t timeout_ms;
     } hooks;

@@ -145,6 +145,7 @@ static const struct confkey hook_keys[] = {
     HOOK(sub_refresh, "Whether it may go on."),
     HOOK(publish, "About a publication of a client, in channels with publish_hook."),
     HOOK(rpc, "What clients call."),
+    HOOK(send, "What clients send without wanting an answer."),
     HOOK(events, "Tell it of disconnects, and of channels with occupancy_hook, until it says that it has heard."),
     IN(hooks, headers, CONF_LIST, .shown = "[Cookie, Authorization]",
        .what = "Which fields of the client's request go along."),

@@ -165,12 +165,57 @@ static void check_doors(struct judge *j)
          "data is of engine sqlite; engine memory keeps nothing there");
 }
 
+static bool is_http(const char *url)
+{
+    const char *host = strncasecmp(url, "http://", 7) == 0    ? url + 7
+                       : strncasecmp(url, "https://", 8) == 0 ? url + 8
+                                                              : "";
+    return *host != '\0' && *host != '/' && strpbrk(url, " \t\r\n") == NULL;
+}
+
+/* What a request to the backend says itself, or what is of one connection alone (RFC 9110 7.6.1). */
+static bool is_own_field(const char *name)
+{
+    static const char *const own[] = { "Host",       "Connection",        "Content-Length", "Content-Type", "Expect",
+                                       "Keep-Alive", "Transfer-Encoding", "Upgrade",        "TE",           "Trailer",
+                                       "Accept",     "Proxy-Connection",  "User-Agent" };
+    for (size_t i = 0; i < sizeof(own) / sizeof(*own); i++)
+        if (strcasecmp(name, own[i]) == 0)
+            return true;
+    return strncasecmp(name, "Sec-WebSocket-", 14) == 0;
+}
+
+static bool is_token(const char *name)
+{
+    return *name != '\0' && name[strspn(name, "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
+                                              "ABCDEFGHIJKLMNOPQRSTUVWXYZ")] == '\0';
+}
+
+static void check_hooks(struct judge *j)
+{
+    const struct config *c = j->c;
+    char *const *const urls[] = { &c->hooks.connect, &c->hooks.refresh, &c->hooks.subscribe, &c->hooks.sub_refresh,
+                                  &c->hooks.publish, &c->hooks.rpc,     &c->hooks.send,      &c->hooks.events };
+    for (size_t i = 0; i < sizeof(urls) / sizeof(*urls); i++)
+        rule(j, *urls[i] != NULL && !is_http(*urls[i]), urls[i], "http://HOST/PATH or https://HOST/PATH is expected");
+    rule(j, c->hooks.refresh && !c->hooks.connect, &c->hooks.refresh,
+         "refresh is of connections that hooks.connect let in: it needs that");
+    rule(j, c->hooks.sub_refresh && !c->hooks.subscribe, &c->hooks.sub_refresh,
+         "sub_refresh is of subscriptions that hooks.subscribe allowed: it needs that");
+    for (char *const *name = c->hooks.headers; name != NULL && *name != NULL; name++) {
+        rule(j, !is_token(*name), &c->hooks.headers, "headers: names of fields are expected, such as [Cookie]");
+        rule(j, is_own_field(*name), &c->hooks.headers,
+             "headers: Host, Connection, Content-Type and their like are the request's own; name others");
+    }
+}
+
 int confrules_check(const struct config *c, const char *file, char why[CONFIG_WHY])
 {
     struct judge j = { .c = c, .file = file, .why = why };
     check_tls(&j);
     check_tokens(&j);
     check_doors(&j);
+    check_hooks(&j);
     check_channels(&j, &c->channels);
     for (size_t i = 0; i < c->spaces_count; i++)
         check_channels(&j, &c->spaces[i]);

@@ -85,10 +85,13 @@ static void upgrade(duet_http *x, const duet_request *r, struct centrifugal *c)
 {
     struct place *p = duet_http_data(x);
     char text[8];
+    bool failed = false;
+    if (c != NULL)
+        c->fields = backend_fields(wire_site_of(duet_http_server(x)), r, &failed);
     if (c != NULL && duet_request_param(r, "cf_ws_frame_ping_pong", text, sizeof(text)) >= 0)
         c->pings = strcmp(text, "true") != 0;
     *p = (struct place){ .wire.on = &handler, .client = c };
-    if (c != NULL && !c->later.failed &&
+    if (c != NULL && !c->later.failed && !failed &&
         duet_http_upgrade(x, duet_request_offers(r, json_protocol) ? json_protocol : NULL, NULL) == 0)
         return;
     *p = (struct place){ .client = NULL };

@@ -11,6 +11,7 @@ struct centrifugal_wish {
     struct centrifugal_wish *next;
     uint64_t serial, expires_ms;
     struct centrifugal_own *own; /* NULL: it gets what all get */
+    char *data;                  /* JSON that the backend has for it; NULL: none */
     uint32_t id;                 /* of the command */
     bool positioned, recoverable;
     uint8_t len;
@@ -48,6 +49,7 @@ static void wish_free(struct centrifugal_wish *w)
     if (w == NULL)
         return;
     centrifugal_own_free(w->own);
+    mem_free(w->data);
     mem_free(w);
 }
 
@@ -130,6 +132,10 @@ static void subscribed(struct session *s, uint64_t serial, const struct session_
         centrifugal_reply(c, &b, space, sizeof(space), w->id, CENTRIFUGAL_SUBSCRIBE);
         centrifugal_put_subscribed(&b, r, w->positioned, w->recoverable);
         put_ttl(c, &b, w->expires_ms);
+        if (w->data != NULL) {
+            centrifugal_put_key(&b, "data");
+            buf_puts(&b, w->data);
+        }
         if (w->own != NULL)
             centrifugal_own_begin(c, w->own, serial, &b, r);
         else
@@ -141,17 +147,25 @@ static void subscribed(struct session *s, uint64_t serial, const struct session_
     wish_free(w);
 }
 
-/* What it gets of what it asked for. */
-static void grant(const struct hub_options *o, const struct centrifugal_request *r, struct centrifugal_wish *w)
+static bool is_said(enum hub_said said, bool otherwise)
+{
+    return said == HUB_UNSAID ? otherwise : said == HUB_YES;
+}
+
+/* What it gets of what it asked for; what its token or the backend says goes before the namespace. */
+static void grant(const struct hub_options *o, const struct centrifugal_request *r, const struct hub_override *over,
+                  struct centrifugal_wish *w)
 {
     bool streams = o->history_size > 0 && o->history_ttl_ms > 0;
     bool asks = r->recoverable || r->recover;
-    w->recoverable = streams && (o->force_recovery || (asks && (o->allow_recovery || o->cache)));
-    w->positioned = w->recoverable || (streams && (o->force_positioning || (r->positioned && o->allow_positioning)));
+    bool recovers = is_said(over->force_recovery, o->force_recovery);
+    bool positions = is_said(over->force_positioning, o->force_positioning);
+    w->recoverable = streams && (recovers || (asks && (o->allow_recovery || o->cache)));
+    w->positioned = w->recoverable || (streams && (positions || (r->positioned && o->allow_positioning)));
 }
 
 static void put_in(struct centrifugal *c, const struct centrifugal_request *r, const struct hub_claims *claims,
-                   struct centrifugal_wish *w)
+                   bool renewed, struct centrifugal_wish *w)
 {
     struct session_subscribe what = {
         .channel = r->channel.text,
@@ -161,10 +175,11 @@ static void put_in(struct centrifugal *c, const struct centrifugal_request *r, c
         .recover = w->recoverable && r->recover,
         .or_fail = r->flag & 2,
         .from.offset = r->offset,
-        .join_leave = r->join_leave,
+        .join_leave = r->join_leave || claims->override.force_push_join_leave == HUB_YES,
         .chan_info = claims->info.at,
         .chan_info_len = claims->info.len,
         .expire_at_ms = claims->expires_ms,
+        .renewal_ms = renewed ? claims->expires_ms : 0,
         .tag = w->serial,
         .done = subscribed,
         .wanted = wanted,
@@ -172,16 +187,63 @@ static void put_in(struct centrifugal *c, const struct centrifugal_request *r, c
     if (r->epoch.len <= STREAM_EPOCH)
         memcpy(what.from.epoch, r->epoch.text ? r->epoch.text : "", r->epoch.len);
     else
-        what.from.offset = UINT64_MAX; /* an epoch that none of ours can be */
-    w->expires_ms = claims->expires_ms;
+        what.from.offset = UINT64_MAX;                /* an epoch that none of ours can be */
+    w->expires_ms = renewed ? 0 : claims->expires_ms; /* told to who has to renew it */
     session_subscribe(c->session, &what);
     if (claims->expires_ms > 0)
         centrifugal_schedule(c);
 }
 
+/* JSON as a string; NULL where there is none. */
+static char *copy_line(struct json_slice value, int *error)
+{
+    struct buf b;
+    if (value.text == NULL)
+        return NULL;
+    buf_init(&b, NULL, 0);
+    backend_put_line(&b, value);
+    buf_put(&b, "", 1);
+    char *line = b.failed ? NULL : mem_dup(b.at, b.len);
+    buf_fini(&b);
+    if (line == NULL)
+        *error = HUB_ERROR_INTERNAL;
+    return line;
+}
+
 static bool is_subscribed(const struct centrifugal *c, struct json_slice channel)
 {
     return session_find(c->session, channel.text, channel.len) != NULL;
+}
+
+/* The wish is granted, unless what it asks for cannot be. */
+static void fulfil(struct centrifugal *c, uint32_t id, const struct centrifugal_request *r,
+                   const struct hub_claims *claims, bool renewed, struct centrifugal_wish *w)
+{
+    enum hub_error unknown = HUB_ERROR_UNKNOWN_CHANNEL;
+    const struct hub_options *o = hub_options_of(session_hub(c->session), r->channel.text, r->channel.len, &unknown);
+    int error = (int)unknown;
+    if (o != NULL) {
+        grant(o, r, &claims->override, w);
+        error = centrifugal_own_new(&w->own, o, r, w->positioned);
+    }
+    if (error == HUB_OK) {
+        put_in(c, r, claims, renewed, w);
+    } else {
+        wish_free(take_wish(c, find_wish(c, w->serial)));
+        centrifugal_fail(c, id, error);
+    }
+}
+
+/* HUB_OK or an error. */
+static int ask_backend(struct centrifugal *c, uint32_t id, const struct centrifugal_request *r,
+                       const struct centrifugal_wish *w)
+{
+    char space[1024];
+    struct buf b;
+    centrifugal_question(c, &b, space, sizeof(space));
+    backend_put_text(&b, "channel", r->channel.text, r->channel.len);
+    backend_put_json(&b, "data", r->data);
+    return centrifugal_ask(c, HOOK_SUBSCRIBE, id, w->serial, r->object, &b);
 }
 
 void centrifugal_subscribe(struct centrifugal *c, uint32_t id, const struct centrifugal_request *r)
@@ -193,20 +255,44 @@ void centrifugal_subscribe(struct centrifugal *c, uint32_t id, const struct cent
         error = HUB_ERROR_ALREADY;
     else if (r->type == 0 && o != NULL && r->token.len > 0)
         error = judge_token(c, r, &claims);
-    struct centrifugal_wish *w = error == HUB_OK ? add_wish(c, id, r->channel) : NULL;
-    if (w != NULL) {
-        grant(o, r, w);
-        error = centrifugal_own_new(&w->own, o, r, w->positioned);
-    } else if (error == HUB_OK) {
+    bool asks = error == PERMIT_ASK;
+    struct centrifugal_wish *w = error == HUB_OK || asks ? add_wish(c, id, r->channel) : NULL;
+    if (w != NULL && asks) {
+        error = ask_backend(c, id, r, w);
+        if (error != HUB_OK)
+            wish_free(take_wish(c, find_wish(c, w->serial)));
+    } else if (w != NULL) {
+        fulfil(c, id, r, &claims, false, w);
+    } else if (error == HUB_OK || asks) {
         error = HUB_ERROR_INTERNAL;
     }
-    if (error == HUB_OK) {
-        put_in(c, r, &claims, w);
-    } else if (error >= 1000) {
+    if (error >= 1000)
         centrifugal_disconnect(c, error);
-    } else {
-        wish_free(w ? take_wish(c, find_wish(c, w->serial)) : NULL);
+    else if (error != HUB_OK)
         centrifugal_fail(c, id, error);
+    hub_claims_fini(&claims);
+}
+
+/* The wish may be gone: its client did not want it any more. */
+void centrifugal_subscribe_answered(struct centrifugal *c, uint32_t id, uint64_t serial,
+                                    const struct centrifugal_request *r, const struct backend_answer *answer)
+{
+    struct centrifugal_wish *w = *find_wish(c, serial);
+    struct hub_claims claims = { .expires_ms = 0 };
+    if (w == NULL)
+        return;
+    int error = answer->kind == BACKEND_RESULT ? backend_claims(&claims, answer->result) : HUB_OK;
+    if (answer->kind == BACKEND_RESULT && error == HUB_OK) {
+        w->data = copy_line(backend_member(answer->result, "data"), &error);
+        if (error == HUB_OK)
+            fulfil(c, id, r, &claims, centrifugal_has_hook(c, HOOK_SUB_REFRESH), w);
+    }
+    if (answer->kind != BACKEND_RESULT || error != HUB_OK) {
+        wish_free(take_wish(c, find_wish(c, serial)));
+        if (error != HUB_OK)
+            centrifugal_fail(c, id, error);
+        else
+            centrifugal_refuse(c, id, answer);
     }
     hub_claims_fini(&claims);
 }
@@ -298,7 +384,7 @@ static void unsubscribed(struct session *s, const char *channel, size_t len, boo
     centrifugal_own_sweep(c);
     centrifugal_begin(c, &b, space, sizeof(space));
     centrifugal_put_push(&b, c->listens_only, channel, len, "unsubscribe");
-    centrifugal_put_code(&b, code);
+    centrifugal_put_code(&b, code, hub_code_text(code));
     centrifugal_end_push(&b, c->listens_only);
     centrifugal_send(c, &b);
 }

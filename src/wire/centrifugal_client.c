@@ -6,7 +6,9 @@
 #include <string.h>
 
 static const uint8_t may_enter[] __attribute__((unused)) = {
-    [CENTRIFUGAL_WAITING] = 1u << CENTRIFUGAL_JOINING | 1u << CENTRIFUGAL_REFUSED | 1u << CENTRIFUGAL_OVER,
+    [CENTRIFUGAL_WAITING] =
+        1u << CENTRIFUGAL_ASKED | 1u << CENTRIFUGAL_JOINING | 1u << CENTRIFUGAL_REFUSED | 1u << CENTRIFUGAL_OVER,
+    [CENTRIFUGAL_ASKED] = 1u << CENTRIFUGAL_JOINING | 1u << CENTRIFUGAL_REFUSED | 1u << CENTRIFUGAL_OVER,
     [CENTRIFUGAL_REFUSED] = 1u << CENTRIFUGAL_OVER,
     [CENTRIFUGAL_JOINING] = 1u << CENTRIFUGAL_CONNECTED | 1u << CENTRIFUGAL_OVER,
     [CENTRIFUGAL_CONNECTED] = 1u << CENTRIFUGAL_OVER,
@@ -64,6 +66,8 @@ void centrifugal_free(struct centrifugal *c)
     session_free(c->session);
     duet_timer_free(c->timer);
     centrifugal_wishes_free(c);
+    centrifugal_asks_free(c);
+    mem_free(c->fields);
     centrifugal_own_free_all(c);
     centrifugal_join_free(c);
     if (c->claims != NULL)
@@ -73,13 +77,13 @@ void centrifugal_free(struct centrifugal *c)
     mem_free(c);
 }
 
-static void write_disconnect(struct centrifugal *c, int code)
+static void write_disconnect(struct centrifugal *c, int code, const char *reason)
 {
     char space[256];
     struct buf b;
     centrifugal_begin(c, &b, space, sizeof(space));
     centrifugal_put_push(&b, c->listens_only, "", 0, "disconnect");
-    centrifugal_put_code(&b, code);
+    centrifugal_put_code(&b, code, reason);
     centrifugal_end_push(&b, c->listens_only);
     centrifugal_send(c, &b);
 }
@@ -103,14 +107,19 @@ static void leave(duet_server *s, uint64_t id, void *unused)
 
 void centrifugal_disconnect(struct centrifugal *c, int code)
 {
+    centrifugal_disconnect_with(c, code, hub_code_text(code));
+}
+
+void centrifugal_disconnect_with(struct centrifugal *c, int code, const char *reason)
+{
     if (c->state == CENTRIFUGAL_OVER)
         return;
     duet_conn *conn = c->way == CENTRIFUGAL_WEBSOCKET ? duet_conn_find(c->server, c->id) : NULL;
     if (c->way != CENTRIFUGAL_WEBSOCKET)
-        write_disconnect(c, code);
+        write_disconnect(c, code, reason);
     centrifugal_enter(c, CENTRIFUGAL_OVER);
     if (conn != NULL)
-        duet_close(conn, (unsigned)code, hub_code_text(code));
+        duet_close(conn, (unsigned)code, reason);
     /* Without memory it ends with its connection. */
     duet_post(c->server, c->id, leave, NULL);
 }
@@ -161,10 +170,15 @@ void centrifugal_reply(const struct centrifugal *c, struct buf *b, void *space, 
 
 void centrifugal_fail(struct centrifugal *c, uint32_t id, int error)
 {
+    centrifugal_fail_with(c, id, error, hub_code_text(error), hub_error_temporary(error));
+}
+
+void centrifugal_fail_with(struct centrifugal *c, uint32_t id, int error, const char *message, bool temporary)
+{
     char space[256];
     struct buf b;
     centrifugal_begin(c, &b, space, sizeof(space));
-    centrifugal_put_error(&b, id, error);
+    centrifugal_put_error(&b, id, error, message, temporary);
     centrifugal_send(c, &b);
 }
 
@@ -176,15 +190,19 @@ static void sooner(uint64_t *at_ms, uint64_t other_ms)
         *at_ms = other_ms;
 }
 
-/* The first of those that expire, by the hub's clock. */
+/* When first something expires for good or the backend is to be asked, by the hub's clock. */
 static uint64_t first_expiry(const struct centrifugal *c)
 {
-    uint64_t first = c->expires_ms > 0 ? c->expires_ms : UINT64_MAX;
+    uint64_t first = UINT64_MAX, delay = site_of(c)->expired_ms;
+    sooner(&first, c->expires_ms > 0 ? c->expires_ms + delay : UINT64_MAX);
+    sooner(&first, c->ask_ms > 0 ? c->ask_ms : UINT64_MAX);
     for (unsigned i = 0; c->session != NULL && i < session_subscriptions(c->session); i++) {
-        uint64_t at = subscription_expires(session_subscription(c->session, i));
-        sooner(&first, at > 0 ? at : UINT64_MAX);
+        const struct subscription *sub = session_subscription(c->session, i);
+        uint64_t at = subscription_expires(sub), renewal = subscription_renewal(sub);
+        sooner(&first, at > 0 ? at + delay : UINT64_MAX);
+        sooner(&first, renewal > 0 ? renewal : UINT64_MAX);
     }
-    return first == UINT64_MAX ? first : first + site_of(c)->expired_ms;
+    return first;
 }
 
 void centrifugal_schedule(struct centrifugal *c)
@@ -236,6 +254,19 @@ static bool end_expired(struct centrifugal *c, uint64_t wall)
     return false;
 }
 
+/* What the backend let in, and may let in for longer. */
+static void renew(struct centrifugal *c, uint64_t wall)
+{
+    if (c->ask_ms > 0 && c->ask_ms <= wall)
+        centrifugal_ask_refresh(c);
+    for (unsigned i = 0; i < session_subscriptions(c->session); i++) {
+        struct subscription *sub = session_subscription(c->session, i);
+        uint64_t at = subscription_renewal(sub);
+        if (at > 0 && at <= wall)
+            centrifugal_ask_sub_refresh(c, sub);
+    }
+}
+
 static void due(void *arg)
 {
     struct centrifugal *c = arg;
@@ -260,12 +291,21 @@ static void due(void *arg)
     }
     while (c->state == CENTRIFUGAL_CONNECTED && end_expired(c, wall))
         ;
+    if (c->state == CENTRIFUGAL_CONNECTED)
+        renew(c, wall);
     if (c->pings && c->due_ms <= now && c->state == CENTRIFUGAL_CONNECTED)
         ping(c, now);
     centrifugal_schedule(c);
 }
 
 /* Reading. */
+
+/* What comes now has to wait. */
+static bool is_busy(const struct centrifugal *c)
+{
+    return c->state == CENTRIFUGAL_ASKED || c->state == CENTRIFUGAL_JOINING || c->publishing ||
+           c->waiting >= CENTRIFUGAL_COMMANDS;
+}
 
 static void read_on(duet_server *s, uint64_t id, void *unused)
 {
@@ -274,7 +314,7 @@ static void read_on(duet_server *s, uint64_t id, void *unused)
     if (c == NULL)
         return;
     c->posted = false;
-    if (c->state == CENTRIFUGAL_OVER || c->state == CENTRIFUGAL_JOINING || c->waiting >= CENTRIFUGAL_COMMANDS)
+    if (c->state == CENTRIFUGAL_OVER || is_busy(c))
         return;
     struct buf all = c->later;
     buf_init(&c->later, NULL, 0);
@@ -287,8 +327,7 @@ static void read_on(duet_server *s, uint64_t id, void *unused)
     buf_fini(&all);
 }
 
-/* What it was waiting for is over: from the end of this turn on it is read again. */
-static void wake(struct centrifugal *c)
+void centrifugal_wake(struct centrifugal *c)
 {
     if (c->posted || (c->later.len == 0 && !c->held) || c->state == CENTRIFUGAL_OVER)
         return;
@@ -307,7 +346,7 @@ void centrifugal_answered(struct centrifugal *c)
     assert(c->waiting > 0);
     c->waiting--;
     if (c->waiting < CENTRIFUGAL_COMMANDS / 2)
-        wake(c);
+        centrifugal_wake(c);
 }
 
 void centrifugal_connected(struct centrifugal *c)
@@ -319,12 +358,12 @@ void centrifugal_connected(struct centrifugal *c)
     uint64_t half = site_of(c)->ping_ms / 2;
     c->due_ms = loop_now(c) + half + random % (half + 1);
     centrifugal_schedule(c);
-    wake(c);
+    centrifugal_wake(c);
 }
 
 static bool holds(const struct centrifugal *c)
 {
-    return c->state == CENTRIFUGAL_JOINING || c->waiting >= CENTRIFUGAL_COMMANDS || c->later.len > 0;
+    return is_busy(c) || c->later.len > 0;
 }
 
 static void keep(struct centrifugal *c, const char *text, size_t len)

@@ -5,19 +5,22 @@
  *
  *             connect            channels joined
  *   WAITING ----------> JOINING -----------------> CONNECTED
- *      | refused            |                          |
- *      +------> REFUSED     |                          |
- *      |           |        |                          |
- *      +-----------+--------+------- disconnect -------+----> OVER
+ *      | \  the backend is   ^ |                         |
+ *      |  +---------> ASKED -+ |                         |
+ *      | refused        |      |                         |
+ *      +------> REFUSED +      |                         |
+ *      |           |    |      |                         |
+ *      +-----------+----+------+------- disconnect ------+----> OVER
  *
- * What comes while it is JOINING, or while too many of its commands wait for their answers, is kept and read later;
- * nothing more is read from its WebSocket meanwhile.
+ * What comes while it is ASKED or JOINING, while the backend looks at what it publishes, or while too many of its
+ * commands wait for their answers, is kept and read later; nothing more is read from its WebSocket meanwhile.
  */
 #ifndef WIRE_CENTRIFUGAL_CLIENT_H
 #define WIRE_CENTRIFUGAL_CLIENT_H
 
 #include "hub/bucket.h"
 #include "hub/session.h"
+#include "wire/backend.h"
 #include "wire/centrifugal_command.h"
 #include "wire/centrifugal_form.h"
 #include "wire/permit.h"
@@ -32,6 +35,7 @@ enum {
 
 enum centrifugal_state {
     CENTRIFUGAL_WAITING,
+    CENTRIFUGAL_ASKED,
     CENTRIFUGAL_REFUSED,
     CENTRIFUGAL_JOINING,
     CENTRIFUGAL_CONNECTED,
@@ -40,6 +44,7 @@ enum centrifugal_state {
 
 struct centrifugal_wish;
 struct centrifugal_join;
+struct centrifugal_ask;
 
 struct centrifugal {
     struct session *session; /* NULL unless JOINING or CONNECTED, or until the end of the turn in which it is OVER */
@@ -49,16 +54,20 @@ struct centrifugal {
     struct centrifugal_wish *wishes; /* subscriptions that are not answered yet */
     struct centrifugal_join *join;   /* only while JOINING */
     struct centrifugal_own *owns;    /* subscriptions with a delta or a filter */
-    struct hub_claims *claims;       /* NULL: it has no token */
+    struct centrifugal_ask *asks;    /* what the backend is asked for it */
+    char *fields;                    /* of its request, that the backend gets; NULL: none */
+    struct hub_claims *claims;       /* of its token, or what the backend said of it; NULL: nothing */
     struct buf later;                /* commands that wait to be read */
     uint64_t due_ms;                 /* WAITING: to be stale; later: the next ping; of the loop's clock */
     uint64_t pong_ms;                /* when a pong is due; 0: none is */
     uint64_t expires_ms;             /* of the hub's clock; 0: never */
-    uint64_t serial;                 /* of the last wish */
+    uint64_t ask_ms;                 /* when the backend is asked whether it may go on, likewise; 0: it is not */
+    uint64_t serial;                 /* of the last wish or question */
     struct bucket commands, changes;
     uint16_t waiting; /* commands that wait for their answers */
     uint8_t way, state;
     bool listens_only, pings, held, posted;
+    bool publishing; /* the backend looks at what it publishes: the next waits, so that their order stays */
     char secret[CENTRIFUGAL_SECRET + 1]; /* "": a WebSocket, which needs none */
 };
 
@@ -81,8 +90,12 @@ void centrifugal_send(struct centrifugal *c, struct buf *b);
 void centrifugal_reply(const struct centrifugal *c, struct buf *b, void *space, size_t size, uint32_t id,
                        enum centrifugal_method m);
 void centrifugal_fail(struct centrifugal *c, uint32_t id, int error);
+void centrifugal_fail_with(struct centrifugal *c, uint32_t id, int error, const char *message, bool temporary);
 /* It is to end: an enum hub_disconnect. May be called with a channel's lock held. */
 void centrifugal_disconnect(struct centrifugal *c, int code);
+void centrifugal_disconnect_with(struct centrifugal *c, int code, const char *reason); /* 123 bytes at most */
+/* What held it back may be over: from the end of this turn on it is read again. */
+void centrifugal_wake(struct centrifugal *c);
 /* A command more, or less, waits for its answer. */
 void centrifugal_wait(struct centrifugal *c);
 void centrifugal_answered(struct centrifugal *c);
@@ -97,8 +110,13 @@ void centrifugal_connected(struct centrifugal *c);
 void centrifugal_run(struct centrifugal *c, const struct centrifugal_command *command,
                      const struct centrifugal_request *r);
 
+void centrifugal_publish_answered(struct centrifugal *c, uint32_t id, const struct centrifugal_request *r,
+                                  const struct backend_answer *answer);
+
 /* centrifugal_connect.c */
 void centrifugal_connect(struct centrifugal *c, uint32_t id, const struct centrifugal_request *r);
+void centrifugal_connect_answered(struct centrifugal *c, uint32_t id, const struct centrifugal_request *r,
+                                  const struct backend_answer *answer);
 void centrifugal_join_free(struct centrifugal *c);
 void centrifugal_add(struct session *s, const char *channel, size_t len); /* session_calls.subscribe */
 void centrifugal_refresh(struct centrifugal *c, uint32_t id, const struct centrifugal_request *r);
@@ -113,6 +131,25 @@ int centrifugal_form_of(const struct centrifugal *c); /* the number of its form 
 /* HUB_OK, or why not. `options` may be NULL. */
 int centrifugal_may(const struct centrifugal *c, struct json_slice channel, enum permit_act act,
                     const struct hub_options **options);
+
+void centrifugal_subscribe_answered(struct centrifugal *c, uint32_t id, uint64_t wish,
+                                    const struct centrifugal_request *r, const struct backend_answer *answer);
+
+/* centrifugal_hooks.c: what the backend is asked */
+bool centrifugal_has_hook(const struct centrifugal *c, enum hook_kind kind);
+/* Begins a question, with who it is about. */
+void centrifugal_question(const struct centrifugal *c, struct buf *b, void *space, size_t size);
+/* Ends and asks it; `question` is taken. `body` is what the answer's function needs of the command, `about` likewise. A
+ * command waits until it is answered. HUB_OK or an error. */
+int centrifugal_ask(struct centrifugal *c, enum hook_kind kind, uint32_t id, uint64_t about, struct json_slice body,
+                    struct buf *question);
+/* Says what the backend said instead of a result. */
+void centrifugal_refuse(struct centrifugal *c, uint32_t id, const struct backend_answer *answer);
+void centrifugal_call(struct centrifugal *c, const struct centrifugal_command *command,
+                      const struct centrifugal_request *r); /* rpc and send */
+void centrifugal_ask_refresh(struct centrifugal *c);
+void centrifugal_ask_sub_refresh(struct centrifugal *c, struct subscription *sub);
+void centrifugal_asks_free(struct centrifugal *c);
 
 /* centrifugal_own.c: subscriptions that get what no other does, a delta or what passes a filter. */
 struct centrifugal_own;

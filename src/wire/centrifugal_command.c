@@ -125,6 +125,7 @@ static const struct field {
     FIELD("delta", TEXT, delta),
     FIELD("data", RAW, data),
     FIELD("subs", OBJECT, subs),
+    FIELD("headers", OBJECT, headers),
     FIELD("tf", OBJECT, filter),
     FIELD("since", OBJECT, since),
     FIELD("offset", UINT, offset),
@@ -193,7 +194,7 @@ bool centrifugal_read(struct centrifugal_request *out, struct json_slice object)
     struct json_each each = json_each(object);
     struct json_slice name, value;
     uint32_t seen = 0;
-    *out = (struct centrifugal_request){ .memory = NULL };
+    *out = (struct centrifugal_request){ .object = object };
     while (json_next(&each, &name, &value))
         for (unsigned i = 0; i < FIELDS; i++)
             if (is(name, fields[i].name)) {

@@ -54,7 +54,9 @@ int centrifugal_next(struct json_slice *lines, struct centrifugal_command *out);
 /* What a method's object says; zero is what it does not say. Strings are without quotes and escapes, not terminated. */
 struct centrifugal_request {
     struct json_slice token, name, version, channel, method, epoch, delta;
+    struct json_slice object;             /* all of it */
     struct json_slice data, subs, filter; /* raw JSON; `text` is NULL when it is not there */
+    struct json_slice headers;            /* likewise: what the client says they are */
     struct json_slice since;              /* an object like this */
     uint64_t offset, flag, type;
     int64_t limit;

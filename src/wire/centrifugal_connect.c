@@ -17,12 +17,15 @@ struct centrifugal_join {
     unsigned left;   /* channels that are not joined yet, and one for who asks */
     int code;        /* why it cannot be; 0: it can */
     struct buf subs; /* "channel":{...},... */
+    struct buf data; /* JSON that the backend has for it; empty: none */
 };
 
 void centrifugal_join_free(struct centrifugal *c)
 {
-    if (c->join != NULL)
+    if (c->join != NULL) {
         buf_fini(&c->join->subs);
+        buf_fini(&c->join->data);
+    }
     mem_free(c->join);
     c->join = NULL;
 }
@@ -54,7 +57,12 @@ static void put_connected(const struct centrifugal *c, struct buf *b)
 {
     const struct wire_site *site = wire_site_of(c->server);
     buf_printf(b, "{\"client\":\"%s\",\"version\":\"duet %s\"", session_client(c->session), duet_version());
-    put_expiry(b, c->expires_ms, hub_now(site->hub));
+    if (c->ask_ms == 0) /* else it is the backend that is asked, not the client */
+        put_expiry(b, c->expires_ms, hub_now(site->hub));
+    if (c->join->data.len > 0) {
+        buf_puts(b, ",\"data\":");
+        buf_put(b, c->join->data.at, c->join->data.len);
+    }
     if (c->join->subs.len > 0) {
         buf_puts(b, ",\"subs\":{");
         buf_put(b, c->join->subs.at, c->join->subs.len);
@@ -71,7 +79,7 @@ static void answer(struct centrifugal *c)
 {
     char space[1024];
     struct buf b;
-    if (c->join->subs.failed)
+    if (c->join->subs.failed || c->join->data.failed)
         c->join->code = HUB_DISCONNECT_INTERNAL;
     if (c->join->code != 0) {
         centrifugal_disconnect(c, c->join->code);
@@ -224,6 +232,8 @@ static void join_wanted(struct centrifugal *c, struct json_slice subs)
         long len = name.len <= sizeof(unquoted) ? json_unquote(unquoted, name) : -1;
         struct json_slice channel = { unquoted, len > 0 ? (size_t)len : 0 };
         int error = len > 0 ? centrifugal_may(c, channel, PERMIT_SUBSCRIBE, NULL) : HUB_ERROR_BAD_REQUEST;
+        if (error == PERMIT_ASK)
+            error = HUB_ERROR_PERMISSION; /* the backend names such channels when it is asked about the connection */
         if (error != HUB_OK)
             c->join->code = why_not((enum hub_error)error);
         else
@@ -286,21 +296,25 @@ static int make_session(struct centrifugal *c)
     return rc < 0 ? HUB_ERROR_INTERNAL : 0;
 }
 
-static int make_join(struct centrifugal *c, uint32_t id)
+static int make_join(struct centrifugal *c, uint32_t id, struct json_slice data)
 {
     c->join = mem_zalloc(sizeof(*c->join));
     if (c->join == NULL)
         return HUB_ERROR_INTERNAL;
     c->join->id = id;
     buf_init(&c->join->subs, NULL, 0);
+    buf_init(&c->join->data, NULL, 0);
+    if (data.text != NULL)
+        backend_put_line(&c->join->data, data);
     return 0;
 }
 
-void centrifugal_connect(struct centrifugal *c, uint32_t id, const struct centrifugal_request *r)
+/* `rc`: what became of looking who it is; `data`: what the backend has for it, if anything. */
+static void come_in(struct centrifugal *c, uint32_t id, const struct centrifugal_request *r, int rc,
+                    struct json_slice data)
 {
-    int rc = judge_token(c, r->token);
     if (rc == 0)
-        rc = make_join(c, id);
+        rc = make_join(c, id, data);
     if (rc == 0)
         rc = make_session(c);
     if (rc == 0) {
@@ -314,6 +328,66 @@ void centrifugal_connect(struct centrifugal *c, uint32_t id, const struct centri
         centrifugal_disconnect(c, rc == HUB_ERROR_TOKEN_EXPIRED ? HUB_DISCONNECT_EXPIRED
                                   : rc < 1000                   ? HUB_DISCONNECT_INTERNAL
                                                                 : rc);
+    }
+}
+
+/* Instead of a token. HUB_OK or an error. */
+static int ask_backend(struct centrifugal *c, uint32_t id, const struct centrifugal_request *r)
+{
+    char space[1024];
+    struct buf b;
+    centrifugal_question(c, &b, space, sizeof(space));
+    if (r->name.text != NULL)
+        backend_put_text(&b, "name", r->name.text, r->name.len);
+    if (r->version.text != NULL)
+        backend_put_text(&b, "version", r->version.text, r->version.len);
+    backend_put_json(&b, "data", r->data);
+    backend_put_json(&b, "headers", r->headers);
+    int error = centrifugal_ask(c, HOOK_CONNECT, id, 0, r->object, &b);
+    if (error == HUB_OK) {
+        centrifugal_enter(c, CENTRIFUGAL_ASKED);
+        c->due_ms = UINT64_MAX; /* an answer comes in time, if only that there is none */
+        centrifugal_schedule(c);
+    }
+    return error;
+}
+
+void centrifugal_connect(struct centrifugal *c, uint32_t id, const struct centrifugal_request *r)
+{
+    bool asks = r->token.len == 0 && centrifugal_has_hook(c, HOOK_CONNECT);
+    int rc = asks ? ask_backend(c, id, r) : judge_token(c, r->token);
+    if (!asks || rc != HUB_OK)
+        come_in(c, id, r, rc, (struct json_slice){ NULL, 0 });
+}
+
+/* Who the backend says that it is. */
+static int take_claims(struct centrifugal *c, struct json_slice result)
+{
+    c->claims = mem_zalloc(sizeof(*c->claims));
+    if (c->claims == NULL)
+        return HUB_ERROR_INTERNAL;
+    int rc = backend_claims(c->claims, result);
+    if (rc != HUB_OK)
+        return rc;
+    c->expires_ms = c->claims->expires_ms;
+    c->ask_ms = centrifugal_has_hook(c, HOOK_REFRESH) ? c->expires_ms : 0;
+    return HUB_OK;
+}
+
+void centrifugal_connect_answered(struct centrifugal *c, uint32_t id, const struct centrifugal_request *r,
+                                  const struct backend_answer *answer)
+{
+    c->due_ms = duet_loop_now_ms(duet_server_loop(c->server)) + wire_site_of(c->server)->connect_ms;
+    if (answer->kind == BACKEND_RESULT) {
+        come_in(c, id, r, take_claims(c, answer->result), backend_member(answer->result, "data"));
+    } else if (answer->kind == BACKEND_DISCONNECT || c->listens_only) {
+        int code = answer->kind == BACKEND_DISCONNECT ? answer->code : HUB_DISCONNECT_INTERNAL;
+        centrifugal_disconnect_with(c, code, answer->kind == BACKEND_DISCONNECT ? answer->text : hub_code_text(code));
+    } else {
+        centrifugal_enter(c, CENTRIFUGAL_REFUSED);
+        centrifugal_refuse(c, id, answer);
+        centrifugal_schedule(c);
+        centrifugal_wake(c); /* what came behind it is out of turn */
     }
 }
 

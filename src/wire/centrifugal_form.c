@@ -85,15 +85,18 @@ void centrifugal_put_publications(struct buf *b, const struct session_subscribed
     buf_puts(b, "]");
 }
 
-void centrifugal_put_code(struct buf *b, int code)
+void centrifugal_put_code(struct buf *b, int code, const char *reason)
 {
-    buf_printf(b, "{\"code\":%d,\"reason\":\"%s\"}", code, hub_code_text(code));
+    buf_printf(b, "{\"code\":%d,\"reason\":", code);
+    json_put_string(b, reason, strlen(reason));
+    buf_puts(b, "}");
 }
 
-void centrifugal_put_error(struct buf *b, uint32_t id, int error)
+void centrifugal_put_error(struct buf *b, uint32_t id, int error, const char *message, bool temporary)
 {
-    buf_printf(b, "{\"id\":%" PRIu32 ",\"error\":{\"code\":%d,\"message\":\"%s\"%s}}", id, error, hub_code_text(error),
-               hub_error_temporary(error) ? ",\"temporary\":true" : "");
+    buf_printf(b, "{\"id\":%" PRIu32 ",\"error\":{\"code\":%d,\"message\":", id, error);
+    json_put_string(b, message, strlen(message));
+    buf_puts(b, temporary ? ",\"temporary\":true}}" : "}}");
 }
 
 /* Forms. */

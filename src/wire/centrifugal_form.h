@@ -30,9 +30,9 @@ void centrifugal_put_subscribed(struct buf *b, const struct session_subscribed *
 /* ,"publications":[...] behind that, each as it is; nothing when there are none. */
 void centrifugal_put_publications(struct buf *b, const struct session_subscribed *r);
 /* {"code":n,"reason":"..."} */
-void centrifugal_put_code(struct buf *b, int code);
+void centrifugal_put_code(struct buf *b, int code, const char *reason);
 /* A reply that is an error. */
-void centrifugal_put_error(struct buf *b, uint32_t id, int error);
+void centrifugal_put_error(struct buf *b, uint32_t id, int error, const char *message, bool temporary);
 /* "key": for the next member of an object that has `first` not been written yet. */
 void centrifugal_put_key(struct buf *b, const char *key);
 

@@ -32,18 +32,20 @@ static void published(duet_server *s, uint64_t id, uint64_t command, const struc
 }
 
 static void publish_content(struct centrifugal *c, uint32_t id, struct json_slice channel,
-                            const struct content *content)
+                            const struct content *content, bool skip_history)
 {
     struct hub_reply to = { .server = c->server, .id = c->id, .tag = id, .done = published };
     struct publication_parts parts = { .kind = content->kind, .data = content->data, .len = content->len };
     struct subscription *sub = session_find(c->session, channel.text, channel.len);
     parts.info = session_info(c->session, &parts.info_len);
     centrifugal_wait(c);
-    if (sub != NULL)
+    if (sub != NULL && !skip_history)
         session_publish(c->session, sub, &parts, &to);
     else
         hub_publish(session_hub(c->session),
-                    &(struct hub_publish){ .channel = channel.text, .len = channel.len, .parts = parts }, &to);
+                    &(struct hub_publish){
+                        .channel = channel.text, .len = channel.len, .parts = parts, .skip_history = skip_history },
+                    &to);
 }
 
 /* Whether its token is still good: what it says after that it did not say (HUB-11). */
@@ -52,27 +54,68 @@ static bool expired(const struct centrifugal *c)
     return c->expires_ms > 0 && c->expires_ms <= hub_now(session_hub(c->session));
 }
 
+/* HUB_OK, and then content_fini(); or an error. */
+static int take_data(struct content *content, struct json_slice data)
+{
+    int rc = content_take_json(content, data.text, data.len);
+    return rc == 0 ? HUB_OK : rc == DUET_ERR_INVALID ? HUB_ERROR_BAD_REQUEST : HUB_ERROR_INTERNAL;
+}
+
+/* The next publication waits until the backend has looked at this one. HUB_OK or an error. */
+static int ask_backend(struct centrifugal *c, uint32_t id, const struct centrifugal_request *r)
+{
+    char space[1024];
+    struct buf b;
+    centrifugal_question(c, &b, space, sizeof(space));
+    backend_put_text(&b, "channel", r->channel.text, r->channel.len);
+    backend_put_json(&b, "data", r->data);
+    int error = centrifugal_ask(c, HOOK_PUBLISH, id, 0, r->object, &b);
+    c->publishing = error == HUB_OK;
+    return error;
+}
+
 static void publish(struct centrifugal *c, uint32_t id, const struct centrifugal_request *r)
 {
     const struct hub_options *o;
     struct content content;
     int error = r->type != 0 ? HUB_ERROR_NOT_AVAILABLE : centrifugal_may(c, r->channel, PERMIT_PUBLISH, &o);
+    bool asks = error == PERMIT_ASK;
+    if (asks)
+        error = HUB_OK;
     if (error == HUB_OK && expired(c))
         error = HUB_ERROR_EXPIRED;
     if (error == HUB_OK && r->data.text == NULL)
         error = HUB_ERROR_BAD_REQUEST;
     if (error == HUB_OK && !session_spend(c->session, o))
         error = HUB_ERROR_TOO_MANY;
-    if (error == HUB_OK) {
-        int rc = content_take_json(&content, r->data.text, r->data.len);
-        error = rc == 0 ? HUB_OK : rc == DUET_ERR_INVALID ? HUB_ERROR_BAD_REQUEST : HUB_ERROR_INTERNAL;
+    if (error == HUB_OK && asks)
+        error = ask_backend(c, id, r);
+    else if (error == HUB_OK && (error = take_data(&content, r->data)) == HUB_OK) {
+        publish_content(c, id, r->channel, &content, false);
+        content_fini(&content);
     }
-    if (error != HUB_OK) {
+    if (error != HUB_OK)
         centrifugal_fail(c, id, error);
-        return;
+}
+
+void centrifugal_publish_answered(struct centrifugal *c, uint32_t id, const struct centrifugal_request *r,
+                                  const struct backend_answer *answer)
+{
+    struct content content;
+    c->publishing = false;
+    if (answer->kind != BACKEND_RESULT) {
+        centrifugal_refuse(c, id, answer);
+    } else {
+        struct json_slice data = backend_member(answer->result, "data");
+        int error = take_data(&content, data.text ? data : r->data);
+        if (error == HUB_OK) {
+            publish_content(c, id, r->channel, &content, backend_flag(answer->result, "skip_history"));
+            content_fini(&content);
+        } else {
+            centrifugal_fail(c, id, error);
+        }
     }
-    publish_content(c, id, r->channel, &content);
-    content_fini(&content);
+    centrifugal_wake(c);
 }
 
 /* History. */
@@ -250,10 +293,8 @@ void centrifugal_run(struct centrifugal *c, const struct centrifugal_command *co
         answer(c, command->id, CENTRIFUGAL_PING, "{}");
         break;
     case CENTRIFUGAL_SEND:
-        centrifugal_disconnect(c, HUB_DISCONNECT_NOT_AVAILABLE); /* nobody takes it */
-        break;
     case CENTRIFUGAL_RPC:
-        centrifugal_fail(c, command->id, HUB_ERROR_NOT_AVAILABLE);
+        centrifugal_call(c, command, r);
         break;
     case CENTRIFUGAL_REFRESH:
         centrifugal_refresh(c, command->id, r);

@@ -72,7 +72,7 @@ static const char *read_connect(struct buf *b, const duet_request *r, unsigned *
                             : "this is longer than a message may be";
 }
 
-static bool begin(duet_http *x, enum centrifugal_way way, struct centrifugal *c)
+static bool begin(duet_http *x, const duet_request *r, enum centrifugal_way way, struct centrifugal *c)
 {
     const duet_header headers[] = {
         { "Content-Type", way == CENTRIFUGAL_EVENTS ? "text/event-stream" : "application/x-ndjson" },
@@ -81,7 +81,10 @@ static bool begin(duet_http *x, enum centrifugal_way way, struct centrifugal *c)
         { NULL, NULL },
     };
     struct place *p = duet_http_data(x);
-    if (c == NULL || centrifugal_start(c, duet_http_server(x), duet_http_id(x)) < 0 ||
+    bool failed = false;
+    if (c != NULL)
+        c->fields = backend_fields(wire_site_of(duet_http_server(x)), r, &failed);
+    if (c == NULL || failed || centrifugal_start(c, duet_http_server(x), duet_http_id(x)) < 0 ||
         duet_http_begin(x, 200, headers) < 0) {
         centrifugal_free(c);
         return false;
@@ -103,7 +106,7 @@ static void open_stream(duet_http *x, const duet_request *r, enum centrifugal_wa
         buf_puts(&wish, "{}");
         status = wish.failed ? 503 : 0;
     }
-    if (status == 0 && !begin(x, way, centrifugal_new(way, listens_only))) {
+    if (status == 0 && !begin(x, r, way, centrifugal_new(way, listens_only))) {
         status = 503;
         why = "out of memory, try again later";
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "wire/guest.h"
 #include "base/mem.h"
+#include "wire/backend.h"
 #include <string.h>
 #include <strings.h>
 
@@ -11,6 +12,9 @@ struct guest {
     duet_timer *timer; /* NULL: it does not end */
     uint64_t id;
     void (*expired)(duet_server *server, uint64_t id);
+    char *fields; /* that the backend gets; NULL: none */
+    const char *transport;
+    bool named; /* by a token, or by the backend */
 };
 
 enum { ROOM = HUB_TOKEN_MOST + 16, TIMER_MOST_MS = 3600 * 1000 };
@@ -42,6 +46,7 @@ static struct wire_refusal judge_token(struct guest *g, const struct wire_site *
                                  : hub_doors_connection(site->doors, token, len, hub_now(site->hub), &g->claims);
     switch (rc) {
     case HUB_OK:
+        g->named = true;
         return wire_fine;
     case HUB_ERROR_TOKEN_EXPIRED:
         return (struct wire_refusal){ 401, "the token has expired" };
@@ -52,19 +57,38 @@ static struct wire_refusal judge_token(struct guest *g, const struct wire_site *
     }
 }
 
-struct wire_refusal guest_read(struct guest **out, const struct wire_site *site, const duet_request *r)
+static struct guest *guest_new(const struct wire_site *site, const duet_request *r, const char *transport)
+{
+    struct guest *g = mem_zalloc(sizeof(*g));
+    bool failed = false;
+    if (g == NULL)
+        return NULL;
+    g->hub = site->hub;
+    g->transport = transport;
+    g->fields = backend_fields(site, r, &failed);
+    if (!failed)
+        return g;
+    guest_free(g);
+    return NULL;
+}
+
+struct wire_refusal guest_read(struct guest **out, const struct wire_site *site, const duet_request *r,
+                               const char *transport, bool *asks)
 {
     char *token = mem_alloc(ROOM);
     struct wire_refusal no = wire_no_memory;
     *out = NULL;
+    *asks = false;
     if (token == NULL)
         return no;
     size_t len = find(r, token);
-    if (len == 0) {
-        no = site->needs_token ? (struct wire_refusal){ 401, "nobody comes in without a token" } : wire_fine;
-    } else if ((*out = mem_zalloc(sizeof(**out))) != NULL) {
-        (*out)->hub = site->hub;
-        no = judge_token(*out, site, token, len);
+    if (len > 0 || site->hooks != NULL)
+        *out = guest_new(site, r, transport);
+    if (len > 0) {
+        no = *out ? judge_token(*out, site, token, len) : wire_no_memory;
+    } else if (*out != NULL || site->hooks == NULL) {
+        *asks = hooks_has(site->hooks, HOOK_CONNECT);
+        no = site->needs_token && !*asks ? (struct wire_refusal){ 401, "nobody comes in without a token" } : wire_fine;
     }
     mem_free(token);
     if (no.why != NULL) {
@@ -80,6 +104,7 @@ void guest_free(struct guest *g)
         return;
     duet_timer_free(g->timer);
     hub_claims_fini(&g->claims);
+    mem_free(g->fields);
     mem_free(g);
 }
 
@@ -106,20 +131,56 @@ int guest_may(const struct guest *g, const struct hub *hub, const char *channel,
         channel, len, act, options);
 }
 
-struct wire_refusal guest_judge(const struct guest *g, const struct hub *hub, const char *channel, size_t len)
+const struct wire_refusal guest_no_channel = { 404,
+                                               "no channel has this name: 1 to 255 bytes, without control characters",
+                                               NULL };
+
+void guest_limit(struct guest *g, uint64_t at_ms)
 {
-    switch (guest_may(g, hub, channel, len, PERMIT_SUBSCRIBE, false, NULL)) {
+    if (at_ms > 0 && (g->claims.expires_ms == 0 || at_ms < g->claims.expires_ms))
+        g->claims.expires_ms = at_ms;
+}
+
+struct wire_refusal guest_judge(const struct guest *g, const struct hub *hub, const char *channel, size_t len,
+                                bool *asks)
+{
+    int rc = guest_may(g, hub, channel, len, PERMIT_SUBSCRIBE, false, NULL);
+    *asks = rc == PERMIT_ASK;
+    switch (rc) {
     case HUB_OK:
+    case PERMIT_ASK:
         return wire_fine;
     case HUB_ERROR_UNKNOWN_CHANNEL:
         return (struct wire_refusal){ 404, "there is no such namespace: what stands before the first ':'" };
     case HUB_ERROR_PERMISSION:
-        if (g == NULL)
+        if (g == NULL || !g->named)
             return (struct wire_refusal){ 401, "this channel is not open to everybody: come with a token" };
         return (struct wire_refusal){ 403, "the token does not open this channel" };
     default:
-        return (struct wire_refusal){ 404, "no channel has this name: 1 to 255 bytes, without control characters" };
+        return guest_no_channel;
     }
+}
+
+int guest_name(struct guest *g, struct json_slice result)
+{
+    g->named = true;
+    return backend_claims(&g->claims, result);
+}
+
+void guest_question(const struct guest *g, struct buf *b, void *space, size_t size)
+{
+    struct session_who is = guest_who(g);
+    struct backend_who who = { .transport = g->transport, .claims = &g->claims };
+    if (g->named) {
+        who.user = is.user;
+        who.user_len = is.user_len;
+    }
+    backend_begin(b, space, size, &who);
+}
+
+const char *guest_fields(const struct guest *g)
+{
+    return g->fields;
 }
 
 /* The hub's clock may be another than the loop's, so it looks again. */

@@ -10,14 +10,19 @@
 #ifndef WIRE_GUEST_H
 #define WIRE_GUEST_H
 
+#include "base/jsonread.h"
 #include "hub/session.h"
 #include "wire/permit.h"
 #include "wire/wire.h"
 
 struct guest;
 
-/* `*out` is NULL for nobody in particular. What is refused says so; nothing is there then. */
-struct wire_refusal guest_read(struct guest **out, const struct wire_site *site, const duet_request *r);
+/* `*out` is NULL for nobody in particular, unless there is a backend, which may want to know more. What is refused says
+ * so; nothing is there then. `*asks`: it has no token, and the backend is to say who it is. */
+struct wire_refusal guest_read(struct guest **out, const struct wire_site *site, const duet_request *r,
+                               const char *transport, bool *asks);
+/* What the backend said of it. HUB_OK or an error. */
+int guest_name(struct guest *g, struct json_slice result);
 void guest_free(struct guest *g); /* NULL is fine, as for all below */
 
 struct session_who guest_who(const struct guest *g);
@@ -25,7 +30,16 @@ struct session_who guest_who(const struct guest *g);
 int guest_may(const struct guest *g, const struct hub *hub, const char *channel, size_t len, enum permit_act act,
               bool subscribed, const struct hub_options **options);
 /* The same as an answer to a request to subscribe. */
-struct wire_refusal guest_judge(const struct guest *g, const struct hub *hub, const char *channel, size_t len);
+struct wire_refusal guest_judge(const struct guest *g, const struct hub *hub, const char *channel, size_t len,
+                                bool *asks); /* the backend is to be asked */
+
+extern const struct wire_refusal guest_no_channel; /* what is no name of one */
+/* It ends at this time at the latest; 0: that changes nothing. */
+void guest_limit(struct guest *g, uint64_t at_ms);
+
+/* What the backend is asked about it, and the fields that go along. It is not NULL. */
+void guest_question(const struct guest *g, struct buf *b, void *space, size_t size);
+const char *guest_fields(const struct guest *g);
 
 /* Calls `expired` once when the token ends, on the loop of this connection or streamed answer, which is the calling
  * one. 0 or DUET_ERR_NOMEM. */

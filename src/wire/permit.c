@@ -34,6 +34,8 @@ int permit(const struct hub *hub, const struct permit_who *who, const char *chan
         *options = o;
     if (o == NULL)
         return (int)error;
+    if (act == PERMIT_PUBLISH && o->publish_hook)
+        return PERMIT_ASK; /* it looks at what is said, whoever says it */
     if (who->claims != NULL && who->claims->caps_count > 0 &&
         (hub_caps_allow(who->claims->caps, who->claims->caps_count, channel, len) & can[act]))
         return HUB_OK;
@@ -41,5 +43,7 @@ int permit(const struct hub *hub, const struct permit_who *who, const char *chan
         return HUB_ERROR_PERMISSION; /* that takes a token */
     if (act == PERMIT_SUBSCRIBE && o->allow_user_limited_channels && name.users != NULL)
         return hub_name_lists(&name, who->user, who->user_len) ? HUB_OK : HUB_ERROR_PERMISSION;
+    if (act == PERMIT_SUBSCRIBE && o->subscribe_hook)
+        return PERMIT_ASK;
     return allows(o, who, act) ? HUB_OK : HUB_ERROR_PERMISSION;
 }

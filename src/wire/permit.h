@@ -15,8 +15,11 @@ struct permit_who {
     bool subscribed;                 /* to this channel */
 };
 
-/* HUB_OK, or why not: an enum hub_error. `options` (may be NULL) are those of the channel, NULL when there is none. A
- * subscription's own token is the caller's to look at first. */
+/* The backend is to be asked (subscribe_hook, publish_hook). Who cannot ask says no. */
+enum { PERMIT_ASK = -1 };
+
+/* HUB_OK, PERMIT_ASK, or why not: an enum hub_error. `options` (may be NULL) are those of the channel, NULL when there
+ * is none. A subscription's own token is the caller's to look at first. */
 int permit(const struct hub *hub, const struct permit_who *who, const char *channel, size_t len, enum permit_act act,
            const struct hub_options **options);
 

@@ -4,7 +4,9 @@
 #include "base/mem.h"
 #include "hub/content.h"
 #include "hub/session.h"
-#include "wire/guest.h"
+#include "wire/backend.h"
+#include "wire/knock.h"
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -294,20 +296,27 @@ static void opened(duet_conn *c)
 
 /* Publishing. */
 
-static void refused(duet_conn *c, enum hub_error error)
+static void refused_with(duet_conn *c, int error, const char *message, unsigned code)
 {
     struct buf b;
     const char *protocol = duet_subprotocol(c);
     if (protocol == NULL || strcmp(protocol, PLAIN_ENVELOPE) != 0) {
-        duet_close(c, close_code(error), hub_code_text((int)error));
+        duet_close(c, code, message);
         return;
     }
     buf_init(&b, NULL, 0);
-    buf_printf(&b, "{\"error\":{\"code\":%d,\"message\":\"%s\"}}", (int)error, hub_code_text((int)error));
+    buf_printf(&b, "{\"error\":{\"code\":%d,\"message\":", error);
+    json_put_string(&b, message, strlen(message));
+    buf_puts(&b, "}}");
     duet_shared *m = wire_shared(&b);
     if (m != NULL)
         duet_send_shared(c, m);
     duet_shared_unref(m);
+}
+
+static void refused(duet_conn *c, enum hub_error error)
+{
+    refused_with(c, (int)error, hub_code_text((int)error), close_code(error));
 }
 
 static void published(duet_server *s, uint64_t id, uint64_t tag, const struct hub_published *result)
@@ -318,36 +327,132 @@ static void published(duet_server *s, uint64_t id, uint64_t tag, const struct hu
         refused(c, result->error);
 }
 
+static void publish(duet_conn *c, struct plain *p, const struct content *content, bool skip_history)
+{
+    size_t len = strlen(p->channel);
+    struct subscription *sub = session_find(p->session, p->channel, len);
+    const struct hub_reply to = { .server = duet_server_of(c), .id = duet_id(c), .done = published };
+    struct publication_parts parts = { .kind = content->kind, .data = content->data, .len = content->len };
+    parts.info = session_info(p->session, &parts.info_len);
+    if (sub != NULL && !skip_history)
+        session_publish(p->session, sub, &parts, &to);
+    else
+        hub_publish(
+            session_hub(p->session),
+            &(struct hub_publish){ .channel = p->channel, .len = len, .parts = parts, .skip_history = skip_history },
+            &to);
+}
+
+/* A message that the backend looks at. Nothing is read meanwhile, so their order stays. */
+struct looked {
+    duet_type type;
+    size_t len;
+    char data[];
+};
+
+/* What the backend makes of it: other JSON, or as it was. 0 or a negative error. */
+static int take_looked(struct content *content, const struct looked *m, struct json_slice data)
+{
+    return data.text != NULL ? content_take_json(content, data.text, data.len)
+                             : content_take(content, m->type, m->data, m->len);
+}
+
+static void look_over(duet_conn *c, struct plain *p, const struct looked *m, const struct backend_answer *answer)
+{
+    struct content content;
+    switch (answer->kind) {
+    case BACKEND_NOTHING:
+        refused(c, HUB_ERROR_INTERNAL);
+        break;
+    case BACKEND_ERROR:
+        refused_with(c, answer->code, answer->text, DUET_CODE_POLICY);
+        break;
+    case BACKEND_DISCONNECT:
+        duet_close(c, (unsigned)answer->code, answer->text);
+        break;
+    case BACKEND_RESULT:
+        if (take_looked(&content, m, backend_member(answer->result, "data")) < 0) {
+            refused(c, HUB_ERROR_INTERNAL);
+            break;
+        }
+        publish(c, p, &content, backend_flag(answer->result, "skip_history"));
+        content_fini(&content);
+        break;
+    }
+}
+
+static void answered(duet_server *s, uint64_t id, uint64_t tag, const struct hook_answer *said)
+{
+    struct looked *m = (struct looked *)(uintptr_t)tag;
+    duet_conn *c = duet_conn_find(s, id);
+    struct plain *p = plain_of(c);
+    struct backend_answer answer;
+    backend_read(&answer, said);
+    if (p != NULL && p->session != NULL) {
+        look_over(c, p, m, &answer);
+        duet_resume(c);
+    }
+    mem_free(m);
+}
+
+static void ask_backend(duet_conn *c, struct plain *p, const duet_msg *m, const struct content *content)
+{
+    static const char *const kinds[] = { [HUB_JSON] = "json", [HUB_TEXT] = "text", [HUB_BINARY] = "binary" };
+    const struct guest *guest = session_owner(p->session);
+    assert(guest != NULL); /* where there is a backend, there always is one */
+    const struct publication look = { .is = { .kind = content->kind, .data = content->data, .len = content->len } };
+    struct looked *kept = mem_alloc(sizeof(*kept) + m->len);
+    char space[1024];
+    struct buf b;
+    guest_question(guest, &b, space, sizeof(space));
+    backend_put_text(&b, "client", session_client(p->session), SESSION_CLIENT);
+    backend_put_text(&b, "channel", p->channel, strlen(p->channel));
+    backend_put_text(&b, "kind", kinds[content->kind], strlen(kinds[content->kind]));
+    buf_puts(&b, ",\"data\":");
+    wire_put_payload(&b, &look);
+    buf_puts(&b, "}");
+    struct hook_question q = { .kind = HOOK_PUBLISH, .body = &b, .fields = guest_fields(guest) };
+    q.server = duet_server_of(c);
+    q.id = duet_id(c);
+    q.tag = (uintptr_t)kept;
+    q.done = answered;
+    b.failed = b.failed || kept == NULL;
+    if (kept != NULL) {
+        *kept = (struct looked){ .type = m->type, .len = m->len };
+        memcpy(kept->data, m->data, m->len);
+    }
+    if (hooks_ask(wire_site_of(q.server)->hooks, &q) < 0) {
+        mem_free(kept);
+        refused(c, HUB_ERROR_INTERNAL);
+    } else {
+        duet_pause(c);
+    }
+}
+
 static void message(duet_conn *c, const duet_msg *m)
 {
     struct plain *p = duet_data(c);
-    struct hub *hub = wire_site_of(duet_server_of(c))->hub;
     size_t len = strlen(p->channel);
-    struct subscription *sub = p->session ? session_find(p->session, p->channel, len) : NULL;
-    const struct hub_reply to = { .server = duet_server_of(c), .id = duet_id(c), .done = published };
     const struct hub_options *o;
     struct content content;
     if (p->session == NULL)
         return;
-    if (guest_may(session_owner(p->session), hub, p->channel, len, PERMIT_PUBLISH, sub != NULL, &o) != HUB_OK) {
+    bool subscribed = session_find(p->session, p->channel, len) != NULL;
+    int may =
+        guest_may(session_owner(p->session), session_hub(p->session), p->channel, len, PERMIT_PUBLISH, subscribed, &o);
+    if (may != HUB_OK && may != PERMIT_ASK)
         refused(c, HUB_ERROR_PERMISSION);
-        return;
-    }
-    if (!session_spend(p->session, o)) {
+    else if (!session_spend(p->session, o))
         refused(c, HUB_ERROR_TOO_MANY);
-        return;
-    }
-    if (content_take(&content, m->type, m->data, m->len) < 0) {
+    else if (content_take(&content, m->type, m->data, m->len) < 0)
         refused(c, HUB_ERROR_INTERNAL);
-        return;
+    else {
+        if (may == PERMIT_ASK)
+            ask_backend(c, p, m, &content);
+        else
+            publish(c, p, &content, false);
+        content_fini(&content);
     }
-    struct publication_parts parts = { .kind = content.kind, .data = content.data, .len = content.len };
-    parts.info = session_info(p->session, &parts.info_len);
-    if (sub != NULL)
-        session_publish(p->session, sub, &parts, &to);
-    else
-        hub_publish(hub, &(struct hub_publish){ .channel = p->channel, .len = len, .parts = parts }, &to);
-    content_fini(&content);
 }
 
 static void forget(struct plain *p)
@@ -391,27 +496,58 @@ static struct wire_refusal read_wish(const duet_request *r, struct wish *w)
     return (struct wire_refusal){ 0, NULL };
 }
 
-void plain_upgrade(duet_http *x, const duet_request *r)
+/* What the request is about, while it is not upgraded yet. */
+struct visit {
+    struct wish *wish;
+    char *channel;
+};
+
+static void drop(void *arg)
+{
+    struct visit *v = arg;
+    mem_free(v->channel);
+    mem_free(v->wish);
+    mem_free(v);
+}
+
+static void let_in(duet_http *x, struct guest *guest, void *arg)
 {
     struct plain *p = duet_http_data(x);
-    const struct wire_site *site = wire_site_of(duet_http_server(x));
-    const char *name = duet_request_path(r) + strlen(PLAIN_PATH);
-    struct wish wish = { .envelope = false };
-    struct wire_refusal no = guest_read(&wish.guest, site, r);
-    if (no.why == NULL)
-        no = guest_judge(wish.guest, site->hub, name, strlen(name));
-    if (no.why == NULL)
-        no = read_wish(r, &wish);
-    p->channel = mem_strdup(name);
-    p->wish = mem_dup(&wish, sizeof(wish));
-    if (no.why == NULL && (p->channel == NULL || p->wish == NULL))
-        no = wire_no_memory;
-    p->wire.on = &handler;
-    if (no.why == NULL && duet_http_upgrade(x, wish.envelope ? PLAIN_ENVELOPE : NULL, NULL) == 0)
+    struct visit *v = arg;
+    *p = (struct plain){ .wire.on = &handler, .channel = v->channel, .wish = v->wish };
+    v->wish->guest = guest;
+    if (duet_http_upgrade(x, v->wish->envelope ? PLAIN_ENVELOPE : NULL, NULL) == 0) {
+        mem_free(v);
         return;
-    guest_free(wish.guest);
-    mem_free(p->channel);
-    mem_free(p->wish);
+    }
     *p = (struct plain){ .channel = NULL };
-    wire_refuse(x, no.why ? &no : &wire_no_memory);
+    guest_free(guest);
+    drop(v);
+    wire_refuse(x, &wire_no_memory);
+}
+
+void plain_upgrade(duet_http *x, const duet_request *r)
+{
+    struct wish wish = { .envelope = false };
+    struct visit *v = mem_zalloc(sizeof(*v));
+    struct wire_refusal no = read_wish(r, &wish);
+    if (v != NULL) {
+        v->channel = mem_strdup(duet_request_path(r) + strlen(PLAIN_PATH));
+        v->wish = mem_dup(&wish, sizeof(wish));
+    }
+    if (no.why == NULL && (v == NULL || v->channel == NULL || v->wish == NULL))
+        no = wire_no_memory;
+    if (no.why != NULL) {
+        wire_refuse(x, &no);
+        if (v != NULL)
+            drop(v);
+        return;
+    }
+    knock_at(x, r,
+             &(struct knock){ .transport = PLAIN_TRANSPORT,
+                              .channels = (const char *const *)&v->channel,
+                              .count = 1,
+                              .open = let_in,
+                              .drop = drop,
+                              .arg = v });
 }

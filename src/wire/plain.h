@@ -17,8 +17,9 @@
 
 #include "hub/hub.h"
 
-#define PLAIN_PATH     "/channel/"
-#define PLAIN_ENVELOPE "duet.v1"
+#define PLAIN_PATH      "/channel/"
+#define PLAIN_ENVELOPE  "duet.v1"
+#define PLAIN_TRANSPORT "plain" /* as the backend is told */
 
 /* Close codes of its own: whoever comes back with the same `since` gets the same answer. */
 enum { PLAIN_GONE = 4410 };

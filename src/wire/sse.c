@@ -3,7 +3,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "hub/session.h"
-#include "wire/guest.h"
+#include "wire/knock.h"
 #include "wire/query.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -30,6 +30,7 @@ struct events {
     struct guest *guest;
     unsigned count;
     struct feed feeds[SSE_CHANNELS_MOST];
+    const char *names[SSE_CHANNELS_MOST]; /* of the feeds */
 };
 
 struct sse {
@@ -298,15 +299,14 @@ void sse_tick(duet_server *s, uint64_t count)
 
 static const struct wire_refusal too_many = { 429, "this user has too many connections" };
 
-static struct wire_refusal read_channels(struct events *e, const struct hub *hub, const duet_request *r)
+static struct wire_refusal read_channels(struct events *e, const duet_request *r)
 {
     char name[HUB_NAME_MOST + 2];
     const char *at = duet_request_query(r);
     long len;
     while ((len = query_next(&at, "channel", name, sizeof(name))) != -1) {
-        struct wire_refusal no = guest_judge(e->guest, hub, name, len < 0 ? sizeof(name) : (size_t)len);
-        if (no.why != NULL)
-            return no;
+        if (len < 0 || memchr(name, '\0', (size_t)len) != NULL)
+            return guest_no_channel;
         if (e->count == SSE_CHANNELS_MOST)
             return (struct wire_refusal){ 400, "a stream has at most 16 channels" };
         for (unsigned i = 0; i < e->count; i++)
@@ -338,11 +338,11 @@ static struct wire_refusal read_since(struct events *e, const char *ids)
     return wire_fine;
 }
 
-static struct wire_refusal read_request(struct events *e, const struct hub *hub, const duet_request *r)
+static struct wire_refusal read_request(struct events *e, const duet_request *r)
 {
     char text[IDS + 1];
     const char *id = duet_request_header(r, "last-event-id");
-    struct wire_refusal no = read_channels(e, hub, r);
+    struct wire_refusal no = read_channels(e, r);
     if (no.why != NULL)
         return no;
     long len = duet_request_param(r, "last", text, sizeof(text));
@@ -401,26 +401,39 @@ static bool begin(duet_http *x, struct events *e)
     return false;
 }
 
-void sse_http(duet_http *x, const duet_request *r)
+static void drop(void *arg)
 {
-    struct events *e = mem_zalloc(sizeof(*e));
-    if (e == NULL) {
-        wire_refuse(x, &wire_no_memory);
-        return;
-    }
-    const struct wire_site *site = wire_site_of(duet_http_server(x));
-    struct wire_refusal no = guest_read(&e->guest, site, r);
-    if (no.why == NULL)
-        no = read_request(e, site->hub, r);
-    if (no.why != NULL) {
-        events_free(e);
-        wire_refuse(x, &no);
-        return;
-    }
+    events_free(arg);
+}
+
+static void let_in(duet_http *x, struct guest *guest, void *arg)
+{
+    struct events *e = arg;
+    e->guest = guest;
     if (!begin(x, e))
         return;
     duet_http_on_drain(x, drained);
     unsigned count = e->count;
     for (unsigned i = 0; i < count && events_of(x) == e; i++)
         subscribe(e, i);
+}
+
+void sse_http(duet_http *x, const duet_request *r)
+{
+    struct events *e = mem_zalloc(sizeof(*e));
+    struct wire_refusal no = e ? read_request(e, r) : wire_no_memory;
+    if (no.why != NULL) {
+        wire_refuse(x, &no);
+        events_free(e);
+        return;
+    }
+    for (unsigned i = 0; i < e->count; i++)
+        e->names[i] = e->feeds[i].name;
+    knock_at(x, r,
+             &(struct knock){ .transport = SSE_TRANSPORT,
+                              .channels = e->names,
+                              .count = e->count,
+                              .open = let_in,
+                              .drop = drop,
+                              .arg = e });
 }

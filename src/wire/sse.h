@@ -14,7 +14,8 @@
 
 #include "hub/hub.h"
 
-#define SSE_PATH "/events"
+#define SSE_PATH      "/events"
+#define SSE_TRANSPORT "events" /* as the backend is told */
 
 enum { SSE_CHANNELS_MOST = 16, SSE_QUIET_S = 20 };
 

@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "hub/hub.h"
 #include "hub/doors.h"
+#include "hook/hook.h"
 #include <duet/duet.h>
 
 enum { WIRE_DATA = 32, WIRE_NODE = 16 }; /* bytes of a block: the server's data_size */
@@ -28,14 +29,16 @@ struct wire_site {
     int centrifugal[3][2];    /* by enum centrifugal_way; of those who speak, who only listen */
     char node[WIRE_NODE + 1]; /* this process, among others that serve the same address */
     /* Of a client of the Centrifugal protocol, a burst of twice that; 0: no limit; disconnect 3013 (HUB-6). */
-    unsigned commands_per_s; /* 10,000 */
-    unsigned changes_per_s;  /* subscribe and unsubscribe: 500 */
-    uint64_t ping_ms;        /* between pings of the server: 25 s */
-    uint64_t pong_ms;        /* the wait for the answer: 10 s; disconnect 3012 */
-    uint64_t connect_ms;     /* from the opening to a connect: 10 s; disconnect 3502 */
-    uint64_t expired_ms;     /* so late a new token may come: 25 s; disconnect 3005 */
-    struct hub_doors *doors; /* NULL: no token is good. Borrowed */
-    bool needs_token;        /* nobody is anonymous */
+    unsigned commands_per_s;  /* 10,000 */
+    unsigned changes_per_s;   /* subscribe and unsubscribe: 500 */
+    uint64_t ping_ms;         /* between pings of the server: 25 s */
+    uint64_t pong_ms;         /* the wait for the answer: 10 s; disconnect 3012 */
+    uint64_t connect_ms;      /* from the opening to a connect: 10 s; disconnect 3502 */
+    uint64_t expired_ms;      /* so late a new token may come: 25 s; disconnect 3005 */
+    struct hub_doors *doors;  /* NULL: no token is good. Borrowed */
+    bool needs_token;         /* nobody is anonymous */
+    struct hooks *hooks;      /* NULL: no backend is asked. Borrowed, as the next */
+    char *const *hook_fields; /* which fields of a request go along; ends with NULL */
 };
 
 static inline struct wire_site *wire_site_of(duet_server *s)
