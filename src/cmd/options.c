@@ -25,6 +25,7 @@ static const struct cmdline_option table[] = {
       offsetof(struct options, proxy_protocol) },
     { "--admin-listen", "URL", "Serve /metrics on this address only, and /health here, too", CMDLINE_TEXT,
       offsetof(struct options, admin) },
+    { "--api-listen", "URL", "Serve /api/ on this address only", CMDLINE_TEXT, offsetof(struct options, api) },
     { "--api-key-file", "FILE", "Requests to /api/ come with the key in this file (X-API-Key)", CMDLINE_TEXT,
       offsetof(struct options, api_key_file) },
     { "--data", "DIR", "Keep what is said in channels in this folder, over restarts", CMDLINE_TEXT,

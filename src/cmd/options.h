@@ -13,7 +13,7 @@ enum options_deflate { OPTIONS_DEFLATE_NOT_SAID, OPTIONS_DEFLATE_ON, OPTIONS_DEF
 struct options {
     const char **listen, **origins, **proxies, **certs, **keys; /* each ends with NULL */
     size_t pairs; /* of certificates and keys */
-    const char *root, *admin; /* NULL: none */
+    const char *root, *admin, *api; /* NULL: none */
     long threads; /* 0: not said */
     int log; /* enum options_log */
     int deflate; /* enum options_deflate */

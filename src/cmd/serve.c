@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Threads: the main one turns a loop of its own with the signals, the ticks and the server of --admin-listen. Another
+ * Threads: the main one turns a loop of its own with the signals, the ticks and the servers of --admin-listen and
+ * --api-listen. Another
  * runs the server of the site, with its loops. The journal has the third.
  */
 #include "cmd/serve.h"
@@ -44,7 +45,7 @@ struct site {
     struct demo *demo;
     struct ticks *ticks;
     duet_tls *tls;
-    duet_server *server, *admin; /* admin: NULL without --admin-listen */
+    duet_server *server, *admin, *api; /* NULL without --admin-listen, without --api-listen */
     duet_loop *loop;             /* the main thread's, as all below */
     duet_watch *signal_watch, *ended_watch;
     duet_timer *beat; /* once a second */
@@ -128,11 +129,11 @@ static void ticks(duet_http *x, const duet_request *r)
 
 static const duet_route common_routes[] = {
     { .path = PLAIN_PATH, .websocket = true, .upgrade = plain_upgrade },
-    { .path = API_PATH, .http = api_http, .methods = "POST" },
     { .path = SSE_PATH, .http = sse_http, .cors = true },
     CENTRIFUGAL_ROUTES,
     { .path = "/health", .http = health },
 };
+static const duet_route api_route = { .path = API_PATH, .http = api_http, .methods = "POST" };
 static const duet_route metrics_route = { .path = "/metrics", .http = metrics };
 /* What the built-in pages demonstrate, whether they or a site's are served. */
 static const duet_route demo_routes[] = {
@@ -149,7 +150,7 @@ static const duet_route pages_route = { .path = "/", .http = pages_http };
 enum {
     COMMON = sizeof(common_routes) / sizeof(*common_routes),
     DEMO = sizeof(demo_routes) / sizeof(*demo_routes),
-    ROUTES = COMMON + DEMO + 3
+    ROUTES = COMMON + DEMO + 4
 };
 
 static void fill_routes(const struct setup *s, duet_route routes[ROUTES])
@@ -160,6 +161,8 @@ static void fill_routes(const struct setup *s, duet_route routes[ROUTES])
         memcpy(routes + n, demo_routes, sizeof(demo_routes));
         n += DEMO;
     }
+    if (s->options.api == NULL)
+        routes[n++] = api_route;
     if (s->options.admin == NULL)
         routes[n++] = metrics_route;
     if (s->options.root == NULL && s->config.pages)
@@ -170,6 +173,11 @@ static void fill_routes(const struct setup *s, duet_route routes[ROUTES])
 static const duet_route admin_routes[] = {
     { .path = "/health", .http = health },
     { .path = "/metrics", .http = metrics },
+    { 0 },
+};
+static const duet_route api_routes[] = {
+    { .path = API_PATH, .http = api_http, .methods = "POST" },
+    { .path = "/health", .http = health },
     { 0 },
 };
 
@@ -301,6 +309,12 @@ static unsigned longest_message(const struct setup *s)
     return most;
 }
 
+/* Of the API: a message in base64, and what stands around it. */
+static unsigned longest_body(const struct setup *s)
+{
+    return 2 * longest_message(s) + BODY_MORE;
+}
+
 static int make_server(struct site *site, duet_route routes[ROUTES])
 {
     unsigned longest = longest_message(&site->setup);
@@ -315,7 +329,7 @@ static int make_server(struct site *site, duet_route routes[ROUTES])
         .arg = site,
         .data_size = WIRE_DATA,
         .message_max = longest,
-        .body_max = 2 * longest + BODY_MORE, /* of the API: a message in base64, and what stands around it */
+        .body_max = longest_body(&site->setup),
         .queue_max = (unsigned)site->setup.config.clients.queue_max,
         .topics_max = 2 * hub_limits(site->wires.hub)->channels_per_connection + 2,
         .origins = o->origins,
@@ -340,18 +354,24 @@ static int make_server(struct site *site, duet_route routes[ROUTES])
     return 0;
 }
 
-static int make_admin(struct site *site)
+/* One with a listener of its own, on the main thread's loop. */
+static int make_aside(struct site *site, duet_server **out, const char *url, const duet_route *routes)
 {
     char why[WHY] = "";
-    if (site->options.admin == NULL)
+    if (url == NULL)
         return 0;
     duet_server_config config = {
-        DUET_SERVER_CONFIG_INIT, .listen = site->options.admin, .arg = site, .routes = admin_routes, .tls = site->tls,
+        DUET_SERVER_CONFIG_INIT,
+        .listen = url,
+        .arg = site,
+        .routes = routes,
+        .body_max = longest_body(&site->setup),
+        .tls = site->tls,
         .log = log_event,
     };
-    int rc = duet_server_new(&site->admin, &config, why);
+    int rc = duet_server_new(out, &config, why);
     if (rc == 0)
-        rc = duet_server_attach(site->admin, site->loop);
+        rc = duet_server_attach(*out, site->loop);
     return rc < 0 ? server_failed(rc, why) : 0;
 }
 
@@ -533,6 +553,7 @@ static void clean_up(struct site *site)
     hub_stop(site->wires.hub);
     hooks_stop(site->wires.hooks);
     duet_server_free(site->admin);
+    duet_server_free(site->api);
     duet_server_free(site->server);
     hub_free(site->wires.hub);
     hooks_free(site->wires.hooks);
@@ -592,7 +613,9 @@ int serve_main(int argc, char **argv)
         if (rc == 0)
             rc = make_parts(&site);
         if (rc == 0)
-            rc = make_admin(&site);
+            rc = make_aside(&site, &site.admin, site.options.admin, admin_routes);
+        if (rc == 0)
+            rc = make_aside(&site, &site.api, site.options.api, api_routes);
         if (rc == 0)
             rc = run(&site);
     }

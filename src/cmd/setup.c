@@ -52,6 +52,7 @@ static int put_together(struct setup *s)
     o->proxies = list_of(o->proxies, c->trusted_proxies);
     o->root = o->root ? o->root : c->root;
     o->admin = o->admin ? o->admin : c->admin.listen;
+    o->api = o->api ? o->api : c->api.listen;
     o->threads = o->threads ? o->threads : (long)c->threads;
     o->log = o->log != OPTIONS_LOG_BY_TTY ? o->log : (int)c->log;
     if (o->deflate == OPTIONS_DEFLATE_NOT_SAID)
@@ -104,31 +105,9 @@ static int read_secret(char **out, const char *file, const char *variable, char 
     return rc;
 }
 
-/* What this version can read, and does not do: refused, since who wrote it counts on it. */
-static int check_missing(const struct setup *s, char why[SETUP_WHY])
-{
-    const struct config *c = &s->config;
-    const struct {
-        const void *field;
-        bool wanted;
-        const char *what;
-    } missing[] = {
-        { &c->api.listen, c->api.listen != NULL, "an API with a listener of its own" },
-    };
-    for (size_t i = 0; i < sizeof(missing) / sizeof(*missing); i++)
-        if (missing[i].wanted) {
-            snprintf(why, SETUP_WHY, "%.150s:%u: this version has no %s yet", s->given.config ? s->given.config : "",
-                     config_line(c, missing[i].field), missing[i].what);
-            return DUET_ERR_INVALID;
-        }
-    return 0;
-}
-
 static int read_all(struct setup *s, char why[SETUP_WHY])
 {
     int rc = config_read(&s->config, s->given.config, getenv, why);
-    if (rc == 0)
-        rc = check_missing(s, why);
     if (rc == 0)
         rc = s->given.api_key_file ? read_secret(&s->api_key, s->given.api_key_file, NULL, why)
                                    : read_secret(&s->api_key, s->config.api.key_file, s->config.api.key_env, why);

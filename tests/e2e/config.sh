@@ -146,6 +146,31 @@ verdict "so it does on a listener of its own" "$(answers 404 /metrics
     answers 200 /health)"
 kill "$pid"
 
+# The API by itself (HUB-18).
+api=$(free_port)
+cat >api.yaml <<END
+api: { listen: "http://127.0.0.1:$api", key_file: secret }
+channels: { history_size: 3, history_ttl: 1m, allow_recovery: true, allow_subscribe_for_anonymous: true }
+pages: false
+END
+start --listen http://127.0.0.1:0 --config api.yaml
+publish='{"channel":"c","data":{"n":1}}'
+verdict "with api.listen the API is there, and nowhere else" "$(answers 404 /api/publish -X POST -H "X-API-Key: $token" -d "$publish"
+    site=$port port=$api
+    answers 401 /api/publish -X POST -d "$publish"
+    answers 401 "/api/publish?api_key=$token" -X POST -d "$publish"
+    answers 200 /api/publish -X POST -H "X-API-Key: $token" -d "$publish"
+    answers 404 /events?channel=c; answers 404 /; answers 200 /health
+    curl -sN --max-time 1 "http://127.0.0.1:$site/events?channel=c&last=1" | grep -q '{"n":1}' || echo it does not come)"
+verdict "two servers for one address are refused" "$(timeout 20 "$duet" serve --listen "http://127.0.0.1:$api" 2>&1 |
+    grep -q "$api" || echo it is not)"
+kill "$pid"
+start --listen http://127.0.0.1:0 --api-listen "http://127.0.0.1:$api" --api-key-file secret
+verdict "so it does with --api-listen" "$(answers 405 /api/info -X POST
+    port=$api
+    answers 200 /api/info -X POST -H "X-API-Key: $token")"
+kill "$pid"
+
 # Production.
 timeout 20 "$duet" serve --config duet.yaml --production --origin '*' >out 2>err
 rc=$?
