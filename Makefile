@@ -76,13 +76,14 @@ fuzz:             ## run each fuzz target for SECONDS_EACH=60 (TARGETS="frame he
 	@tools/build $(if $(filter libfuzzer,$(ENGINE)),fuzz,fuzz-$(ENGINE))
 	@ENGINE=$(ENGINE) tests/fuzz/run $(SECONDS_EACH) $(TARGETS)
 
-bench:            ## measure the leaves: unmasking, UTF-8, compressing; and the store
+bench:            ## measure the leaves (unmasking, UTF-8, compressing), the store, and 10,000 clients after a restart
 	@tools/deps build
 	@tools/build release
-	@cmake --build --preset release --target bench_leaves bench_deflate bench_store >/dev/null
+	@cmake --build --preset release --target bench_leaves bench_deflate bench_store bench_restart duet_program >/dev/null
 	@build/release/bench_leaves
 	@build/release/bench_deflate
 	@build/release/bench_store build
+	@build/release/bench_restart build/release/duet 9000
 
 soak:             ## connections come and go for SECONDS=60 while memory is watched (PAUSE_MS=40: at less speed)
 	@tools/deps build
