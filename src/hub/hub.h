@@ -151,9 +151,15 @@ size_t hub_presence(struct hub *h, const char *channel, size_t len, size_t *user
 struct hub_whom {
     const char *user, *client; /* client: its UUID; client_len 0: all */
     size_t user_len, client_len;
+    const char *spared; /* UUIDs of clients that are not meant, one behind the other */
+    size_t spared_count;
 };
-/* Ends their connections with this code, as far as their way has codes. */
-int hub_disconnect(struct hub *h, const struct hub_whom *whom, int code);
+enum { HUB_REASON_MOST = 123 }; /* bytes */
+/* Ends their connections with this code and reason (NULL: the code's), as far as their way has them. */
+int hub_disconnect(struct hub *h, const struct hub_whom *whom, int code, const char *reason);
+/* They go on until then, of the hub's clock, whatever their tokens say; a time that is over ends them (3005). 0: for
+ * ever. */
+int hub_refresh(struct hub *h, const struct hub_whom *whom, uint64_t at_ms);
 /* Subscribes them from the server's side, where their way can be told so (Centrifugal), and whatever their tokens say;
  * who is subscribed stays so. `channel` is a name that hub_options_of() knows. */
 int hub_subscribe(struct hub *h, const struct hub_whom *whom, const char *channel, size_t len);

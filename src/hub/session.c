@@ -431,14 +431,15 @@ void session_give_presence_later(const struct subscription *sub, bool joined, co
 
 /* To all sessions of a user, or one of them. */
 
-enum order_kind { ORDER_DISCONNECT, ORDER_SUBSCRIBE, ORDER_UNSUBSCRIBE };
+enum order_kind { ORDER_DISCONNECT, ORDER_REFRESH, ORDER_SUBSCRIBE, ORDER_UNSUBSCRIBE };
 
 struct order {
     const struct session_calls *calls;
     enum order_kind kind;
-    int code;   /* with which it ends */
-    size_t len; /* of the channel */
-    char channel[];
+    int code;       /* with which it ends */
+    uint64_t at_ms; /* of a refresh */
+    size_t len;     /* of the channel, or of the reason with its zero byte; 0: there is none */
+    char text[];
 };
 
 static void obey(struct session *s, const struct order *o)
@@ -446,17 +447,23 @@ static void obey(struct session *s, const struct order *o)
     struct subscription *sub;
     switch (o->kind) {
     case ORDER_DISCONNECT:
-        s->calls->disconnect(s, o->code);
+        s->calls->disconnect(s, o->code, o->len > 0 ? o->text : NULL);
+        break;
+    case ORDER_REFRESH:
+        if (o->at_ms > 0 && o->at_ms <= hub_now(s->hub))
+            s->calls->disconnect(s, HUB_DISCONNECT_EXPIRED, NULL);
+        else if (s->calls->refresh != NULL)
+            s->calls->refresh(s, o->at_ms);
         break;
     case ORDER_SUBSCRIBE:
         if (s->calls->subscribe != NULL)
-            s->calls->subscribe(s, o->channel, o->len);
+            s->calls->subscribe(s, o->text, o->len);
         break;
     case ORDER_UNSUBSCRIBE:
-        if ((sub = session_find(s, o->channel, o->len)) != NULL) {
+        if ((sub = session_find(s, o->text, o->len)) != NULL) {
             bool server_side = sub->server_side;
             end(sub, true);
-            s->calls->unsubscribed(s, o->channel, o->len, server_side, o->code);
+            s->calls->unsubscribed(s, o->text, o->len, server_side, o->code);
         }
         break;
     }
@@ -471,36 +478,51 @@ static void run_order(duet_server *server, uint64_t id, void *arg)
     mem_free(o);
 }
 
-static int give_order(const struct session *s, const struct order *what, const char *channel)
+static int give_order(const struct session *s, const struct order *what, const char *text)
 {
     struct order *o = mem_alloc(sizeof(*o) + what->len);
     if (o == NULL)
         return DUET_ERR_NOMEM;
     *o = *what;
     o->calls = s->calls;
-    memcpy(o->channel, channel, what->len);
+    memcpy(o->text, text, what->len);
     int rc = duet_post(s->server, s->id, run_order, o);
     if (rc < 0)
         mem_free(o);
     return rc == DUET_ERR_NOMEM ? rc : 0;
 }
 
-static int order_all(struct hub *h, const struct hub_whom *whom, const struct order *what, const char *channel)
+static bool is_meant(const struct session *s, const struct hub_whom *whom)
+{
+    for (size_t i = 0; i < whom->spared_count; i++)
+        if (memcmp(whom->spared + i * SESSION_CLIENT, s->client, SESSION_CLIENT) == 0)
+            return false;
+    return whom->client_len == 0 ||
+           (whom->client_len == SESSION_CLIENT && memcmp(whom->client, s->client, SESSION_CLIENT) == 0);
+}
+
+static int order_all(struct hub *h, const struct hub_whom *whom, const struct order *what, const char *text)
 {
     int rc = 0;
     pthread_mutex_lock(&h->session_lock);
     const struct user *u = map_get(&h->users, whom->user, whom->user_len);
     for (const struct session *s = u ? u->first : NULL; s != NULL && rc == 0; s = s->next)
-        if (whom->client_len == 0 ||
-            (whom->client_len == SESSION_CLIENT && memcmp(whom->client, s->client, SESSION_CLIENT) == 0))
-            rc = give_order(s, what, channel);
+        if (is_meant(s, whom))
+            rc = give_order(s, what, text);
     pthread_mutex_unlock(&h->session_lock);
     return rc;
 }
 
-int hub_disconnect(struct hub *h, const struct hub_whom *whom, int code)
+int hub_disconnect(struct hub *h, const struct hub_whom *whom, int code, const char *reason)
 {
-    return order_all(h, whom, &(struct order){ .kind = ORDER_DISCONNECT, .code = code }, "");
+    size_t len = reason ? strlen(reason) + 1 : 0;
+    return order_all(h, whom, &(struct order){ .kind = ORDER_DISCONNECT, .code = code, .len = len },
+                     reason ? reason : "");
+}
+
+int hub_refresh(struct hub *h, const struct hub_whom *whom, uint64_t at_ms)
+{
+    return order_all(h, whom, &(struct order){ .kind = ORDER_REFRESH, .at_ms = at_ms }, "");
 }
 
 int hub_subscribe(struct hub *h, const struct hub_whom *whom, const char *channel, size_t len)

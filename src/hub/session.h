@@ -26,8 +26,11 @@ struct session_calls {
     void (*unsubscribed)(struct session *s, const char *channel, size_t len, bool server_side, int code);
     /* Somebody wants it subscribed to this channel (hub_subscribe()). NULL: this way has no place for it. */
     void (*subscribe)(struct session *s, const char *channel, size_t len);
-    /* The session is to end: an enum hub_disconnect. */
-    void (*disconnect)(struct session *s, int code);
+    /* The session is to end: an enum hub_disconnect, or a code of the backend's own. `reason`: NULL, that of the code.
+     */
+    void (*disconnect)(struct session *s, int code, const char *reason);
+    /* It goes on until then, of the hub's clock. NULL: this way has no such time. */
+    void (*refresh)(struct session *s, uint64_t at_ms);
 };
 
 struct session_who {

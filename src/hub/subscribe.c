@@ -217,7 +217,7 @@ static bool admit(struct session *s, struct channel *c, const struct session_sub
         refuse(s, what, r.error);
     if (sub != NULL) {
         if (join_topics(s, c, sub) < 0)
-            s->calls->disconnect(s, HUB_DISCONNECT_INTERNAL);
+            s->calls->disconnect(s, HUB_DISCONNECT_INTERNAL, NULL);
         channel_tell_presence(c, sub, true);
     }
     mem_free(all);

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "hub/content.h"
 #include "hub/match.h"
+#include "hub/session.h"
 #include "wire/wire.h"
 #include <inttypes.h>
 #include <string.h>
@@ -544,19 +545,57 @@ static int do_unsubscribe(struct node *n, struct json_slice params)
     return rc < 0 ? HUB_ERROR_INTERNAL : HUB_OK;
 }
 
+enum { SPARED_MOST = 100 };
+
+/* Clients that stay, their UUIDs one behind the other in `out`. */
+static bool spared_of(struct json_slice params, struct hub_whom *whom, char *out)
+{
+    struct json_slice list = member(params, "whitelist"), key, value;
+    char id[6 * SESSION_CLIENT + 2];
+    if (list.text == NULL)
+        return true;
+    unsigned count = count_of(list);
+    if (json_kind_of(list) != '[' || (count == 0 && list.len > 2) || count > SPARED_MOST)
+        return false;
+    whom->spared = out;
+    for (struct json_each each = json_each(list); json_next(&each, &key, &value);) {
+        if (json_kind_of(value) != '"' || value.len > sizeof(id) || json_unquote(id, value) != SESSION_CLIENT)
+            return false;
+        memcpy(out + SESSION_CLIENT * whom->spared_count++, id, SESSION_CLIENT);
+    }
+    return true;
+}
+
 static int do_disconnect(struct node *n, struct json_slice params)
+{
+    char user[HUB_NAME_MOST], client[64], reason[HUB_REASON_MOST + 1], spared[SPARED_MOST * SESSION_CLIENT];
+    struct hub_whom whom;
+    int64_t code = 0;
+    size_t len = 0;
+    struct json_slice how = member(params, "disconnect");
+    if (!whom_of(params, &whom, user, client) || !spared_of(params, &whom, spared) ||
+        (how.text != NULL && (json_kind_of(how) != '{' || !number_of(how, "code", &code) ||
+                              !text_of(how, "reason", reason, HUB_REASON_MOST, &len))))
+        return HUB_ERROR_BAD_REQUEST;
+    reason[len] = '\0';
+    if (code == 0)
+        code = HUB_DISCONNECT_FORCE;
+    if (code < 3000 || code > 4999 || strlen(reason) != len) /* what a browser lets a server say of its own (WEB-12) */
+        return HUB_ERROR_BAD_REQUEST;
+    int rc = hub_disconnect(n->call->hub, &whom, (int)code, len > 0 ? reason : NULL);
+    return rc < 0 ? HUB_ERROR_INTERNAL : HUB_OK;
+}
+
+static int do_refresh(struct node *n, struct json_slice params)
 {
     char user[HUB_NAME_MOST], client[64];
     struct hub_whom whom;
-    int64_t code = 0;
-    struct json_slice how = member(params, "disconnect");
-    if (!whom_of(params, &whom, user, client) || (how.text != NULL && !number_of(how, "code", &code)))
+    int64_t at = 0;
+    if (!whom_of(params, &whom, user, client) || !number_of(params, "expire_at", &at) || at < 0 ||
+        at > INT64_MAX / 1000)
         return HUB_ERROR_BAD_REQUEST;
-    if (code == 0)
-        code = HUB_DISCONNECT_FORCE;
-    if (code < 3000 || code > 4999) /* what a browser lets a server say of its own (WEB-12) */
-        return HUB_ERROR_BAD_REQUEST;
-    return hub_disconnect(n->call->hub, &whom, (int)code) < 0 ? HUB_ERROR_INTERNAL : HUB_OK;
+    uint64_t at_ms = flag_of(params, "expired") ? 1 : (uint64_t)at * 1000;
+    return hub_refresh(n->call->hub, &whom, at_ms) < 0 ? HUB_ERROR_INTERNAL : HUB_OK;
 }
 
 /* Commands. */
@@ -567,17 +606,12 @@ static const struct {
     const char *name;
     method *run;
 } methods[] = {
-    { "publish", do_publish },
-    { "broadcast", do_broadcast },
-    { "subscribe", do_subscribe },
-    { "unsubscribe", do_unsubscribe },
-    { "disconnect", do_disconnect },
-    { "presence", do_presence },
-    { "presence_stats", do_presence_stats },
-    { "history", do_history },
-    { "history_remove", do_history_remove },
-    { "channels", do_channels },
-    { "info", do_info },
+    { "publish", do_publish },       { "broadcast", do_broadcast },
+    { "subscribe", do_subscribe },   { "unsubscribe", do_unsubscribe },
+    { "disconnect", do_disconnect }, { "refresh", do_refresh },
+    { "presence", do_presence },     { "presence_stats", do_presence_stats },
+    { "history", do_history },       { "history_remove", do_history_remove },
+    { "channels", do_channels },     { "info", do_info },
     { "batch", do_batch }, /* the last: not in another batch */
 };
 enum { METHODS = sizeof(methods) / sizeof(methods[0]) };

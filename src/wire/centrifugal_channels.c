@@ -389,15 +389,15 @@ static void unsubscribed(struct session *s, const char *channel, size_t len, boo
     centrifugal_send(c, &b);
 }
 
-static void disconnect(struct session *s, int code)
+static void disconnect(struct session *s, int code, const char *reason)
 {
-    centrifugal_disconnect(session_owner(s), code);
+    centrifugal_disconnect_with(session_owner(s), code, reason ? reason : hub_code_text(code));
 }
 
 #define CALLS(way)                                                                                                     \
     {                                                                                                                  \
         .find = find, .join = join_##way, .leave = leave_##way, .publication = centrifugal_own_publication,            \
         .joined = centrifugal_own_joined, .unsubscribed = unsubscribed, .subscribe = centrifugal_add,                  \
-        .disconnect = disconnect,                                                                                      \
+        .disconnect = disconnect, .refresh = centrifugal_extend,                                                       \
     }
 const struct session_calls centrifugal_calls[2] = { CALLS(message), CALLS(stream) };

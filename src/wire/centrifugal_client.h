@@ -119,6 +119,7 @@ void centrifugal_connect_answered(struct centrifugal *c, uint32_t id, const stru
                                   const struct backend_answer *answer);
 void centrifugal_join_free(struct centrifugal *c);
 void centrifugal_add(struct session *s, const char *channel, size_t len); /* session_calls.subscribe */
+void centrifugal_extend(struct session *s, uint64_t at_ms);               /* session_calls.refresh */
 void centrifugal_refresh(struct centrifugal *c, uint32_t id, const struct centrifugal_request *r);
 
 /* centrifugal_channels.c: subscriptions */

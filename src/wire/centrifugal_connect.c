@@ -432,3 +432,24 @@ void centrifugal_refresh(struct centrifugal *c, uint32_t id, const struct centri
     buf_puts(&b, "}}");
     centrifugal_send(c, &b);
 }
+
+/* One that can speak asks by itself when its time is over, and has its answer then. */
+void centrifugal_extend(struct session *s, uint64_t at_ms)
+{
+    struct centrifugal *c = session_owner(s);
+    char space[128];
+    struct buf b;
+    c->expires_ms = at_ms;
+    c->ask_ms = c->ask_ms > 0 ? at_ms : 0;
+    centrifugal_schedule(c);
+    if (!c->listens_only || c->state != CENTRIFUGAL_CONNECTED)
+        return;
+    centrifugal_begin(c, &b, space, sizeof(space));
+    centrifugal_put_push(&b, true, "", 0, "refresh");
+    buf_printf(&b, "{\"expires\":%s", at_ms > 0 ? "true" : "false");
+    if (at_ms > 0)
+        buf_printf(&b, ",\"ttl\":%" PRIu64, (at_ms - hub_now(session_hub(s)) + 999) / 1000);
+    buf_puts(&b, "}");
+    centrifugal_end_push(&b, true);
+    centrifugal_send(c, &b);
+}

@@ -194,16 +194,38 @@ static void look(void *arg)
         duet_timer_set(g->timer, left < TIMER_MOST_MS ? (unsigned)left : TIMER_MOST_MS);
 }
 
-int guest_watch(struct guest *g, duet_server *server, uint64_t id, void (*expired)(duet_server *server, uint64_t id))
+/* 0 or DUET_ERR_NOMEM. */
+static int watch_time(struct guest *g)
 {
-    if (g == NULL || g->claims.expires_ms == 0)
+    if (g->claims.expires_ms == 0) {
+        duet_timer_free(g->timer);
+        g->timer = NULL;
         return 0;
-    g->server = server;
-    g->id = id;
-    g->expired = expired;
-    g->timer = duet_timer_new(duet_server_loop(server), look, g);
+    }
+    if (g->timer == NULL)
+        g->timer = duet_timer_new(duet_server_loop(g->server), look, g);
     if (g->timer == NULL)
         return DUET_ERR_NOMEM;
     look(g);
     return 0;
+}
+
+int guest_watch(struct guest *g, duet_server *server, uint64_t id, void (*expired)(duet_server *server, uint64_t id))
+{
+    if (g == NULL)
+        return 0;
+    g->server = server;
+    g->id = id;
+    g->expired = expired;
+    return watch_time(g);
+}
+
+void guest_extend(struct guest *g, uint64_t at_ms)
+{
+    if (g == NULL)
+        return;
+    uint64_t before = g->claims.expires_ms;
+    g->claims.expires_ms = at_ms;
+    if (watch_time(g) < 0)
+        g->claims.expires_ms = before;
 }

@@ -36,6 +36,8 @@ struct wire_refusal guest_judge(const struct guest *g, const struct hub *hub, co
 extern const struct wire_refusal guest_no_channel; /* what is no name of one */
 /* It ends at this time at the latest; 0: that changes nothing. */
 void guest_limit(struct guest *g, uint64_t at_ms);
+/* It ends at this time instead; 0: never. Without memory it stays as it was. */
+void guest_extend(struct guest *g, uint64_t at_ms);
 
 /* What the backend is asked about it, and the fields that go along. It is not NULL. */
 void guest_question(const struct guest *g, struct buf *b, void *space, size_t size);

@@ -129,11 +129,16 @@ static void unsubscribed(struct session *s, const char *channel, size_t len, boo
                    hub_code_text(code));
 }
 
-static void disconnect(struct session *s, int code)
+static void disconnect(struct session *s, int code, const char *reason)
 {
     duet_conn *c = conn_of(s);
     if (c != NULL)
-        duet_close(c, (unsigned)code, hub_code_text(code));
+        duet_close(c, (unsigned)code, reason ? reason : hub_code_text(code));
+}
+
+static void refresh(struct session *s, uint64_t at_ms)
+{
+    guest_extend(session_owner(s), at_ms);
 }
 
 static const struct session_calls calls = {
@@ -142,6 +147,7 @@ static const struct session_calls calls = {
     .leave = leave,
     .unsubscribed = unsubscribed,
     .disconnect = disconnect,
+    .refresh = refresh,
 };
 
 static void greet(duet_conn *c, const struct session *s, const struct session_subscribed *r)

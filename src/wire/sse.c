@@ -188,9 +188,16 @@ static void unsubscribed(struct session *s, const char *channel, size_t len, boo
         cut(x);
 }
 
-static void disconnect(struct session *s, int code)
+static void disconnect(struct session *s, int code, const char *reason)
 {
+    (void)reason; /* a stream has no words for it */
     unsubscribed(s, NULL, 0, false, code);
+}
+
+static void refresh(struct session *s, uint64_t at_ms)
+{
+    const struct events *e = session_owner(s);
+    guest_extend(e->guest, at_ms);
 }
 
 static const struct session_calls calls = {
@@ -200,6 +207,7 @@ static const struct session_calls calls = {
     .publication = publication,
     .unsubscribed = unsubscribed,
     .disconnect = disconnect,
+    .refresh = refresh,
 };
 
 static void subscribe(struct events *e, unsigned i);

@@ -54,10 +54,11 @@ static void publication(struct session *s, const struct subscription *sub, struc
     take(p);
 }
 
-static void away(struct session *s, int code)
+static void away(struct session *s, int code, const char *reason)
 {
     (void)s;
     (void)code;
+    (void)reason;
     fail_msg("disconnected");
 }
 
@@ -66,7 +67,7 @@ static void unsubscribed(struct session *s, const char *channel, size_t len, boo
     (void)channel;
     (void)len;
     (void)server_side;
-    away(s, code);
+    away(s, code, NULL);
 }
 
 static const struct session_calls calls = {

@@ -251,6 +251,70 @@ TEST(api, tells_who_is_there_and_sends_them_away)
     ways_stop();
 }
 
+#define NOBODY "00000000-0000-4000-8000-000000000001"
+#define CLIENT "00000000-0000-4000-8000-000000000000"
+
+TEST(api, disconnects_with_a_reason_and_spares_who_is_named)
+{
+    static const char *const bad[] = {
+        "{\"user\":\"\",\"disconnect\":{\"code\":2999}}",
+        "{\"user\":\"\",\"disconnect\":{\"code\":5000}}",
+        "{\"user\":\"\",\"disconnect\":[]}",
+        "{\"user\":\"\",\"disconnect\":{\"reason\":\"a\\u0000b\"}}",
+        "{\"user\":\"\",\"whitelist\":[\"x\"]}",
+        "{\"user\":\"\",\"whitelist\":[7]}",
+        "{\"user\":\"\",\"whitelist\":{}}",
+    };
+    begin();
+    struct client *c = ways_open_channel("c", NULL);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+        EXPECT_ANSWER("disconnect", bad[i], BAD);
+    EXPECT_ANSWER("disconnect", "{\"user\":\"\",\"whitelist\":[\"" NOBODY "\",\"" CLIENT "\"]}", "{\"result\":{}}");
+    EXPECT_ANSWER("presence_stats", "{\"channel\":\"c\"}", "{\"result\":{\"num_clients\":1,\"num_users\":1}}");
+    EXPECT_ANSWER("disconnect",
+                  "{\"user\":\"\",\"whitelist\":[\"" NOBODY "\"],\"disconnect\":{\"code\":4500,\"reason\":\"out\"}}",
+                  "{\"result\":{}}");
+    EXPECT_FRAMES(c, 1, "close 4500 'out'\n");
+    client_free(c);
+    ways_stop();
+}
+
+TEST(api, refreshes_and_expires)
+{
+    begin();
+    struct client *c = ways_open_channel("c", NULL);
+    EXPECT_ANSWER("refresh", "{\"user\":\"\",\"expire_at\":-1}", BAD);
+    EXPECT_ANSWER("refresh", "{\"user\":\"\",\"expire_at\":\"1\"}", BAD);
+    EXPECT_ANSWER("refresh", "{\"expire_at\":1}", BAD);
+    EXPECT_ANSWER("refresh", "{\"user\":\"x\",\"expired\":true}", "{\"result\":{}}");
+    EXPECT_ANSWER("refresh", "{\"user\":\"\",\"expire_at\":2}", "{\"result\":{}}"); /* of who has no time */
+    EXPECT_ANSWER("presence_stats", "{\"channel\":\"c\"}", "{\"result\":{\"num_clients\":1,\"num_users\":1}}");
+    EXPECT_ANSWER("refresh", "{\"user\":\"\",\"expired\":true}", "{\"result\":{}}");
+    EXPECT_FRAMES(c, 1, "close 3005 'connection expired'\n");
+    client_free(c);
+    ways_stop();
+}
+
+/* A reason of 123 bytes fits into a Close, one of 124 does not; a hundred may be spared, 101 not. */
+TEST(api, takes_as_much_of_a_disconnect_as_it_can_say)
+{
+    char body[8192], reason[130], list[5000] = "";
+    begin();
+    for (int more = 0; more < 2; more++) {
+        memset(reason, 'r', sizeof(reason));
+        reason[HUB_REASON_MOST + more] = '\0';
+        snprintf(body, sizeof(body), "{\"user\":\"x\",\"disconnect\":{\"reason\":\"%s\"}}", reason);
+        EXPECT_ANSWER("disconnect", body, more ? BAD : "{\"result\":{}}");
+    }
+    for (int i = 1; i <= 101; i++) {
+        snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s\"" NOBODY "\"", i > 1 ? "," : "");
+        snprintf(body, sizeof(body), "{\"user\":\"x\",\"whitelist\":[%s]}", list);
+        if (i >= 99)
+            EXPECT_ANSWER("disconnect", body, i <= 100 ? "{\"result\":{}}" : BAD);
+    }
+    ways_stop();
+}
+
 /* HUB-18, WEB-5 */
 TEST(api, opens_its_door_to_the_key_or_to_this_machine)
 {

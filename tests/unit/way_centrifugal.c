@@ -643,6 +643,31 @@ TEST(centrifugal, mem_1_each_allocation_fails)
     }
 }
 
+TEST(centrifugal, server_says_until_when_it_goes_on)
+{
+    static const struct hub_whom anybody = { .user = "", .client = "" };
+    begin();
+    struct client *c = connected(), *listener = open_at("uni_websocket");
+    say(listener, "{}");
+    EXPECT_FRAMES(listener, 1,
+                  "text '{\"connect\":{\"client\":\"" CLIENT "\",\"version\":\"duet " DUET_VERSION
+                  "\",\"ping\":25,\"node\":\"0000000000000000\"}}'\n");
+    assert_int_equal(hub_refresh(ways.site.hub, &anybody, 61000), 0);
+    EXPECT_FRAMES(listener, 1, "text '{\"refresh\":{\"expires\":true,\"ttl\":60}}'\n");
+    ways.now_ms = 61000; /* its publications count no more (HUB-11), while it may be refreshed yet */
+    ask(c, "{\"id\":2,\"publish\":{\"channel\":\"c\",\"data\":1}}",
+        "{\"id\":2,\"error\":{\"code\":110,\"message\":\"expired\"}}");
+    assert_int_equal(hub_refresh(ways.site.hub, &anybody, 0), 0);
+    EXPECT_FRAMES(listener, 1, "text '{\"refresh\":{\"expires\":false}}'\n");
+    ask(c, "{\"id\":3,\"publish\":{\"channel\":\"c\",\"data\":1}}", "{\"id\":3,\"publish\":{}}");
+    assert_int_equal(hub_refresh(ways.site.hub, &anybody, 61000), 0); /* over already */
+    EXPECT_FRAMES(c, 1, "close 3005 'connection expired'\n");
+    EXPECT_FRAMES(listener, 1, "close 3005 'connection expired'\n");
+    client_free(c);
+    client_free(listener);
+    ways_stop();
+}
+
 TEST(centrifugal, server_subscribes_it_and_takes_it_out_again)
 {
     static const struct hub_whom anybody = { .user = "", .client = "" };

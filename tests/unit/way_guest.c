@@ -188,6 +188,28 @@ TEST(guest, leaves_when_its_token_ends)
     end();
 }
 
+TEST(guest, goes_on_as_long_as_the_api_says)
+{
+    static const struct hub_whom ann = { .user = "ann", .user_len = 3, .client = "" };
+    begin();
+    ways.now_ms = 1000;
+    struct client *c = enter("c", "{\"sub\":\"ann\",\"exp\":2}");
+    assert_int_equal(hub_refresh(ways.site.hub, &ann, 3000), 0);
+    ways.now_ms = 2500; /* its token is over */
+    client_frame(c, 0x81, "1", 1);
+    client_trace(c, 1);
+    assert_memory_equal(c->trace, "text", 4);
+    assert_int_equal(hub_refresh(ways.site.hub, &ann, 0), 0);
+    wire_settle();
+    ways.now_ms = 1000000;
+    assert_int_equal(hub_refresh(ways.site.hub, &ann, 1000010), 0);
+    wire_settle();
+    ways.now_ms = 1000010;
+    EXPECT_FRAMES(c, 1, "close 3005 'connection expired'\n");
+    client_free(c);
+    end();
+}
+
 TEST(guest, of_an_event_stream_is_the_same)
 {
     char request[3000], head[4096];
