@@ -269,7 +269,7 @@ static int make_hub(struct site *site)
     if (hub_new(&hub, &config, why) < 0)
         return complain(why);
     rc = wire_init(&site->wires, hub);
-    site->wires.api_key = site->setup.api_key;
+    site->wires.api_key = &site->setup.api_key;
     site->wires.doors = site->setup.doors;
     site->wires.needs_token = !site->setup.config.clients.anonymous;
     site->wires.ping_ms = site->setup.config.clients.ping_ms;
@@ -385,7 +385,7 @@ static void say_reloaded(void *arg, bool good, const char *event, const char *de
 static void reload(struct site *site)
 {
     char why[WHY] = "";
-    setup_reload(&site->setup, say_reloaded, site);
+    setup_reload(&site->setup, site->wires.hub, say_reloaded, site);
     if (site->tls == NULL)
         say(site, DUET_LOG_INFO, "cert_reloaded", "there is no certificate to read again");
     else if (duet_tls_reload(site->tls, why) < 0)

@@ -105,14 +105,22 @@ static int read_secret(char **out, const char *file, const char *variable, char 
     return rc;
 }
 
+static int first_secret(_Atomic(char *) *out, const char *file, const char *variable, char why[SETUP_WHY])
+{
+    char *text = NULL;
+    int rc = read_secret(&text, file, variable, why);
+    atomic_store(out, text);
+    return rc;
+}
+
 static int read_all(struct setup *s, char why[SETUP_WHY])
 {
     int rc = config_read(&s->config, s->given.config, getenv, why);
     if (rc == 0)
-        rc = s->given.api_key_file ? read_secret(&s->api_key, s->given.api_key_file, NULL, why)
-                                   : read_secret(&s->api_key, s->config.api.key_file, s->config.api.key_env, why);
+        rc = s->given.api_key_file ? first_secret(&s->api_key, s->given.api_key_file, NULL, why)
+                                   : first_secret(&s->api_key, s->config.api.key_file, s->config.api.key_env, why);
     if (rc == 0)
-        rc = read_secret(&s->admin_token, s->config.admin.token_file, s->config.admin.token_env, why);
+        rc = first_secret(&s->admin_token, s->config.admin.token_file, s->config.admin.token_env, why);
     if (rc < 0)
         return rc;
     rc = put_together(s);
@@ -148,12 +156,23 @@ int setup_begin(struct setup *s, int argc, char **argv)
     return complain(2, why);
 }
 
+static void wipe(char *secret)
+{
+    slurp_wipe(secret, secret ? strlen(secret) : 0);
+}
+
 void setup_fini(struct setup *s)
 {
     config_fini(&s->config);
     hub_doors_free(s->doors);
-    slurp_wipe(s->api_key, s->api_key ? strlen(s->api_key) : 0);
-    slurp_wipe(s->admin_token, s->admin_token ? strlen(s->admin_token) : 0);
+    wipe(s->api_key);
+    wipe(s->admin_token);
+    while (s->old_secrets != NULL) {
+        struct secret *next = s->old_secrets->next;
+        wipe(s->old_secrets->text);
+        mem_free(s->old_secrets);
+        s->old_secrets = next;
+    }
     mem_free(s->certs);
     mem_free(s->keys);
     options_fini(&s->given);
@@ -289,21 +308,80 @@ static void tell_difference(void *arg, const char *key, bool live)
     r->say(r->arg, true, live ? "config_changed" : "config_needs_restart", key);
 }
 
-void setup_reload(struct setup *s, void (*say)(void *arg, bool good, const char *event, const char *detail), void *arg)
+/* Whether a namespace begins or ends to keep a history, which a running hub does not do. */
+static void tell_history(const struct config *old, const struct config *fresh, struct reload *r)
+{
+    for (size_t i = 0; i < old->namespaces_count; i++)
+        for (size_t k = 0; k < fresh->namespaces_count; k++) {
+            const struct hub_options *a = &old->namespaces[i], *b = &fresh->namespaces[k];
+            bool had = a->history_size > 0 && a->history_ttl_ms > 0, has = b->history_size > 0 && b->history_ttl_ms > 0;
+            char what[HUB_NAMESPACE_MOST + 80];
+            if (strcmp(a->name, b->name) != 0 || had == has)
+                continue;
+            snprintf(what, sizeof(what), "%s%s: whether there is a history", b->name[0] ? "namespaces." : "channels",
+                     b->name);
+            r->say(r->arg, true, "config_needs_restart", what);
+        }
+}
+
+/* A secret that may be another by now; the old one stays for who is just looking at it. */
+static int renew_secret(struct setup *s, _Atomic(char *) *secret, const char *what, const char *file,
+                        const char *variable, struct reload *r, char why[SETUP_WHY])
+{
+    char *fresh = NULL;
+    int rc = read_secret(&fresh, file, variable, why);
+    const char *now = atomic_load(secret);
+    if (rc < 0 || fresh == NULL || now == NULL || strcmp(fresh, now) == 0) {
+        slurp_wipe(fresh, fresh ? strlen(fresh) : 0);
+        return rc;
+    }
+    struct secret *old = mem_alloc(sizeof(*old));
+    if (old == NULL) {
+        slurp_wipe(fresh, strlen(fresh));
+        snprintf(why, SETUP_WHY, "out of memory");
+        return DUET_ERR_NOMEM;
+    }
+    *old = (struct secret){ .next = s->old_secrets, .text = atomic_exchange(secret, fresh) };
+    s->old_secrets = old;
+    r->say(r->arg, true, "config_changed", what);
+    return 0;
+}
+
+static int take_over(struct setup *s, struct hub *hub, struct config *fresh, struct reload *r, char why[SETUP_WHY])
+{
+    const struct config *c = fresh;
+    bool by_option = s->given.api_key_file != NULL;
+    int rc = renew_secret(s, &s->api_key, "the API's key", by_option ? s->given.api_key_file : c->api.key_file,
+                          by_option ? NULL : c->api.key_env, r, why);
+    if (rc == 0)
+        rc = renew_secret(s, &s->admin_token, "the operators' token", c->admin.token_file, c->admin.token_env, r, why);
+    if (rc == 0)
+        rc = hub_doors_set(s->doors, fresh, why);
+    if (rc < 0)
+        return rc;
+    for (size_t i = 0; !s->config.clients.anonymous && i < fresh->namespaces_count; i++)
+        shut_out(&fresh->namespaces[i]);
+    rc = hub_reload(hub, fresh->namespaces, fresh->namespaces_count);
+    if (rc < 0)
+        snprintf(why, SETUP_WHY, "%s", duet_strerror(rc));
+    return rc;
+}
+
+void setup_reload(struct setup *s, struct hub *hub,
+                  void (*say)(void *arg, bool good, const char *event, const char *detail), void *arg)
 {
     struct reload r = { say, arg };
     struct config fresh;
     char why[SETUP_WHY];
-    if (s->given.config == NULL)
-        return;
     int rc = config_read(&fresh, s->given.config, getenv, why);
     if (rc == 0)
-        rc = hub_doors_set(s->doors, &fresh, why);
+        rc = take_over(s, hub, &fresh, &r, why);
     if (rc < 0) {
         say(arg, false, "config_reload_failed", why);
     } else {
         config_compare(&s->config, &fresh, tell_difference, &r);
-        say(arg, true, "config_reloaded", s->given.config);
+        tell_history(&s->config, &fresh, &r);
+        say(arg, true, "config_reloaded", s->given.config ? s->given.config : "there is no file; the environment");
     }
     config_fini(&fresh);
 }

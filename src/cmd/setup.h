@@ -11,6 +11,7 @@
 #include "hub/config.h"
 #include "hub/doors.h"
 #include "hub/hub.h"
+#include <stdatomic.h>
 
 enum { SETUP_WHY = CONFIG_WHY };
 
@@ -18,11 +19,15 @@ struct setup {
     struct options options; /* what holds; strings are the arguments' or the configuration's */
     struct config config;   /* what the file and the environment say; the options above go before it */
     struct hub_doors *doors;
-    char *api_key;     /* NULL: there is none */
-    char *admin_token; /* NULL: there is none */
+    _Atomic(char *) api_key;     /* NULL: there is none. Any thread may look; it may be another one later */
+    _Atomic(char *) admin_token; /* likewise */
     /* Its own. */
     struct options given; /* the command line alone */
     const char **certs, **keys;
+    struct secret {
+        struct secret *next;
+        char *text;
+    } * old_secrets;
 };
 
 /* Reads it all. 0; or the exit code, and then all is said. 0 with `options.help`: nothing else is there. Either way
@@ -42,6 +47,7 @@ unsigned setup_open_doors(const struct setup *s, void (*tell)(void *arg, const c
 
 /* Reads the file again, and takes over what a running server can. Tells what it did, as events of the log: what is
  * wrong with the file, and then nothing has changed; or what is in force now and what waits for a restart (OPS-2). */
-void setup_reload(struct setup *s, void (*say)(void *arg, bool good, const char *event, const char *detail), void *arg);
+void setup_reload(struct setup *s, struct hub *hub,
+                  void (*say)(void *arg, bool good, const char *event, const char *detail), void *arg);
 
 #endif

@@ -9,12 +9,12 @@ enum { UNUSED_MS = 60 * 1000 }; /* so long a channel that can be loaded again st
 
 bool channel_keeps(const struct channel *c)
 {
-    return c->options->history_size > 0 && c->options->history_ttl_ms > 0;
+    return channel_options(c)->history_size > 0 && channel_options(c)->history_ttl_ms > 0;
 }
 
 bool channel_streams(const struct channel *c)
 {
-    const struct hub_options *o = c->options;
+    const struct hub_options *o = channel_options(c);
     return channel_keeps(c) &&
            (o->cache || o->force_recovery || o->allow_recovery || o->force_positioning || o->allow_positioning);
 }
@@ -124,7 +124,7 @@ static int load(struct channel *c)
     loading->load.done = loaded;
     loading->load.name = c->name;
     loading->load.name_len = c->name_len;
-    loading->load.most = c->options->history_size;
+    loading->load.most = channel_options(c)->history_size;
     loading->channel = hub_ref(c);
     int rc = c->hub->config.engine->ops->load(c->hub->config.engine, &loading->load);
     if (rc == 0) {
@@ -186,7 +186,7 @@ void channel_tell_presence(struct channel *c, const struct subscription *sub, bo
     struct hub *h = c->hub;
     const char *info = sub->info ? sub->info : sub->session->info;
     size_t len = sub->info ? sub->info_len : sub->session->info_len;
-    if (!c->options->join_leave)
+    if (!channel_options(c)->join_leave)
         return;
     for (unsigned f = 0; f < h->form_count; f++)
         if (c->tellers[f] > 0 && h->forms[f].presence != NULL)
@@ -199,7 +199,7 @@ void channel_tell_presence(struct channel *c, const struct subscription *sub, bo
 void channel_tell_event(struct channel *c, enum hub_event_kind kind, const struct subscription *sub)
 {
     const struct hub_config *config = &c->hub->config;
-    if (config->tell == NULL || !c->options->occupancy_hook)
+    if (config->tell == NULL || !channel_options(c)->occupancy_hook)
         return;
     struct hub_event e = { .kind = kind, .channel = c->name, .channel_len = c->name_len, .time_ms = hub_now(c->hub) };
     if (sub != NULL) {
@@ -230,7 +230,7 @@ void channel_expire(struct channel *c, uint64_t now_ms)
 {
     size_t bytes = c->stream.bytes;
     retries_expire(&c->retries, now_ms);
-    stream_expire(&c->stream, c->options->history_ttl_ms, now_ms);
+    stream_expire(&c->stream, channel_options(c)->history_ttl_ms, now_ms);
     channel_account(c, bytes);
     if (c->lost != 0)
         heal(c);
@@ -246,7 +246,7 @@ bool channel_idle(struct channel *c, uint64_t now_ms)
     if (!retries_expire(&c->retries, now_ms) || c->stream.count > 0)
         return false;
     if (c->stream.top > 0 || c->version > 0)
-        return unused_ms >= c->options->history_meta_ttl_ms;
+        return unused_ms >= channel_options(c)->history_meta_ttl_ms;
     return !channel_streams(c) || unused_ms >= UNUSED_MS; /* somebody may hold a position, though at 0 */
 }
 

@@ -472,21 +472,50 @@ static bool equal(const struct confkey *keys, const void *a, const void *b)
     return true;
 }
 
+/* What is told, and to whom. */
+struct difference {
+    void (*differs)(void *arg, const char *key, bool live);
+    void *arg;
+};
+
 static void compare(const struct confkey *keys, const char *prefix, const void *a, const void *b,
-                    void (*differs)(void *arg, const char *key, bool live), void *arg)
+                    const struct difference *d);
+
+/* Of sections with a name those are compared that are called alike. */
+static void compare_named(const struct confkey *key, const char *prefix, const void *a, const void *b,
+                          const struct difference *d)
 {
-    char name[120];
+    size_t n = *count_of(key, (void *)a), m = *count_of(key, (void *)b), both = 0;
+    const char *left = *(char *const *)field(key, (void *)a), *right = *(char *const *)field(key, (void *)b);
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < m; k++)
+            if (strcmp(left + i * key->size + key->inner->at, right + k * key->size + key->inner->at) == 0) {
+                char name[100];
+                snprintf(name, sizeof(name), "%.30s.%.64s", prefix, left + i * key->size + key->inner->at);
+                compare(key->inner, name, left + i * key->size, right + k * key->size, d);
+                both++;
+            }
+    if (both < n || both < m)
+        d->differs(d->arg, prefix, false);
+}
+
+static void compare(const struct confkey *keys, const char *prefix, const void *a, const void *b,
+                    const struct difference *d)
+{
+    char name[140];
     for (; keys->name != NULL; keys++) {
         snprintf(name, sizeof(name), "%s%s%s", prefix, prefix[0] ? "." : "", keys->name);
         if (keys->kind == CONF_SECTION)
-            compare(keys->inner, name, (const char *)a + keys->at, (const char *)b + keys->at, differs, arg);
+            compare(keys->inner, name, (const char *)a + keys->at, (const char *)b + keys->at, d);
+        else if (keys->kind == CONF_SECTIONS && keys->inner->kind == CONF_NAME)
+            compare_named(keys, name, a, b, d);
         else if (keys->kind == CONF_SECTIONS ? !equal_sections(keys, a, b) : !confvalue_equal(keys, a, b))
-            differs(arg, name, keys->live);
+            d->differs(d->arg, name, keys->live);
     }
 }
 
 void config_compare(const struct config *old, const struct config *fresh,
                     void (*differs)(void *arg, const char *key, bool live), void *arg)
 {
-    compare(confkeys, "", old, fresh, differs, arg);
+    compare(confkeys, "", old, fresh, &(struct difference){ differs, arg });
 }

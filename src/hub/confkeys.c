@@ -10,7 +10,8 @@
 #define C(name, kind, ...) { #name, kind, FIELD(struct config, name), __VA_ARGS__ }
 #define IN(section, name, kind, ...) { #name, kind, FIELD(struct config, section.name), __VA_ARGS__ }
 #define O(name, kind, ...) { #name, kind, FIELD(struct hub_options, name), __VA_ARGS__ }
-#define O_BOOL(name, says) O(name, CONF_BOOL, .shown = "false", .fallback = true, .what = says)
+#define O_BOOL(name, says) O(name, CONF_BOOL, .live = true, .shown = "false", .fallback = true, .what = says)
+#define O_FIXED(name, says) O(name, CONF_BOOL, .shown = "false", .fallback = true, .what = says)
 #define L(name, kind, ...) { #name, kind, FIELD(struct config, limits.name), .fallback = true, \
     __VA_ARGS__ }
 #define T(name, example) { #name, CONF_TEXT, FIELD(struct config_tls, name), .shown = example }
@@ -18,14 +19,14 @@
 
 /* Of a namespace, and of channels without one. Names are Centrifugo's where it has the same. */
 #define NAMESPACE_KEYS \
-    O(history_size, CONF_COUNT, .most = 1000000, .shown = "0", .fallback = true, \
+    O(history_size, CONF_COUNT, .live = true, .most = 1000000, .shown = "0", .fallback = true, \
       .what = "How many publications a channel keeps, for who comes late or comes back; with history_ttl."), \
-    { "history_ttl", CONF_DURATION, FIELD(struct hub_options, history_ttl_ms), .most = DAYS(3650), \
+    { "history_ttl", CONF_DURATION, FIELD(struct hub_options, history_ttl_ms), .live = true, .most = DAYS(3650), \
       .shown = "0", .fallback = true, .what = "How long after the last publication they are kept, such as 10m." }, \
-    { "history_meta_ttl", CONF_DURATION, FIELD(struct hub_options, history_meta_ttl_ms), .least = 1000, \
+    { "history_meta_ttl", CONF_DURATION, FIELD(struct hub_options, history_meta_ttl_ms), .live = true, .least = 1000, \
       .most = DAYS(3650), .shown = "30d", .fallback = true, \
       .what = "How long a channel's position is known after its last use; clients from before start anew." }, \
-    { "force_recovery_mode", CONF_CHOICE, FIELD(struct hub_options, cache), .words = "stream cache", \
+    { "force_recovery_mode", CONF_CHOICE, FIELD(struct hub_options, cache), .live = true, .words = "stream cache", \
       .shown = "stream", .fallback = true, \
       .what = "What who comes back gets: all that was missed (stream), or the newest only (cache)." }, \
     O_BOOL(force_recovery, "Every subscriber gets what it missed."), \
@@ -49,19 +50,19 @@
     O_BOOL(allow_user_limited_channels, "A channel NAME#ann,bob is for the users ann and bob."), \
     O(channel_regex, CONF_TEXT, .shown = "'^[a-z0-9]+$'", \
       .what = "What channels are called behind the namespace: an extended regular expression (POSIX)."), \
-    O(kinds, CONF_WORDS, .words = "json text binary", .shown = "[json, text, binary]", .fallback = true, \
+    O(kinds, CONF_WORDS, .live = true, .words = "json text binary", .shown = "[json, text, binary]", .fallback = true, \
       .what = "What may be published."), \
     O(message_max, CONF_SIZE, .least = 1, .most = GIB(1), .shown = "64KiB", .fallback = true, \
       .what = "The largest publication."), \
-    O(publish_per_s, CONF_COUNT, .most = 1000000, .shown = "0", .fallback = true, \
+    O(publish_per_s, CONF_COUNT, .live = true, .most = 1000000, .shown = "0", .fallback = true, \
       .what = "What one connection may publish a second, twice that at once; 0: no limit."), \
     O_BOOL(delta_publish, "Publications go out as what changed since the one before, to who takes that."), \
-    { "allowed_delta_types", CONF_WORDS, FIELD(struct hub_options, allow_delta_fossil), .words = "fossil", \
+    { "allowed_delta_types", CONF_WORDS, FIELD(struct hub_options, allow_delta_fossil), .live = true, .words = "fossil", \
       .shown = "[]", .fallback = true, .what = "How, when a subscriber asks: fossil." }, \
     O_BOOL(allow_tags_filter, "Subscribers may ask for the publications with certain tags only."), \
-    O_BOOL(subscribe_hook, "The backend is asked about subscriptions (hooks.subscribe)."), \
-    O_BOOL(publish_hook, "The backend is asked about publications (hooks.publish)."), \
-    O_BOOL(occupancy_hook, "The backend hears when a channel gets its first subscriber and loses its last."), \
+    O_FIXED(subscribe_hook, "The backend is asked about subscriptions (hooks.subscribe)."), \
+    O_FIXED(publish_hook, "The backend is asked about publications (hooks.publish)."), \
+    O_FIXED(occupancy_hook, "The backend hears when a channel gets its first subscriber and loses its last."), \
     { NULL }
 /* clang-format on */
 

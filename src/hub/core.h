@@ -35,10 +35,18 @@ struct posting {
     void (*run)(duet_server *s, uint64_t id, void *posting); /* frees it */
 };
 
+/* Options that hold no more. */
+struct options_list {
+    struct options_list *next;
+    struct hub_options *options;
+};
+
 struct hub {
     struct hub_config config;
-    struct hub_options *namespaces;
-    struct hub_names *names; /* of them */
+    struct hub_options *namespaces;        /* as they were at the start, which the names lead to */
+    _Atomic(struct hub_options *) options; /* as they are now, in the same order */
+    struct options_list *replaced;         /* those that were before, for who still looks at them; under the lock */
+    struct hub_names *names;               /* of them */
     struct hub_form forms[HUB_FORMS];
     unsigned form_count;
     duet_server *servers[HUB_SERVERS];
@@ -73,7 +81,7 @@ struct waiter {
 
 struct channel {
     struct hub *hub;
-    const struct hub_options *options;
+    size_t space;    /* its namespace, a place among the hub's options */
     uint64_t serial; /* never reused: topics are named by it */
 
     unsigned refs; /* this and the next two under the hub's lock */
@@ -141,6 +149,12 @@ int hub_epoch(struct hub *h, char out[STREAM_EPOCH + 1]);
 
 /* Takes it; any thread. Without memory to post it, the next ticks try again, and hub_stop() is the last. */
 void hub_post(struct hub *h, struct posting *p);
+
+/* What holds for it now; good as long as the hub. */
+static inline const struct hub_options *channel_options(const struct channel *c)
+{
+    return atomic_load_explicit(&c->hub->options, memory_order_acquire) + c->space;
+}
 
 /* channel.c: all with the channel's lock held */
 enum channel_use { CHANNEL_USE, CHANNEL_WAIT, CHANNEL_FAIL };

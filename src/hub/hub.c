@@ -66,6 +66,7 @@ static int init(struct hub *h, const struct hub_config *config, char *why)
     h->namespaces = mem_dup(config->namespaces, config->count * sizeof(*config->namespaces));
     if (h->namespaces == NULL)
         return DUET_ERR_NOMEM;
+    atomic_init(&h->options, h->namespaces);
     int rc = hub_random(h, seed, sizeof(seed));
     if (rc == 0)
         rc = hub_uuid(h, h->node);
@@ -159,6 +160,15 @@ void hub_free(struct hub *h)
     map_fini(&h->channels);
     map_fini(&h->users);
     hub_names_free(h->names);
+    if (h->replaced != NULL)
+        mem_free(atomic_load(&h->options));
+    while (h->replaced != NULL) {
+        struct options_list *next = h->replaced->next;
+        if (h->replaced->options != h->namespaces)
+            mem_free(h->replaced->options);
+        mem_free(h->replaced);
+        h->replaced = next;
+    }
     mem_free(h->namespaces);
     pthread_mutex_destroy(&h->lock);
     pthread_mutex_destroy(&h->session_lock);
@@ -189,13 +199,63 @@ const struct hub_options *hub_judge(const struct hub *h, const char *channel, si
         options = h->namespaces;
     }
     *error = (enum hub_error)rc;
-    return rc == HUB_OK ? options : NULL;
+    return rc == HUB_OK ? atomic_load_explicit(&h->options, memory_order_acquire) + (options - h->namespaces) : NULL;
 }
 
 const struct hub_options *hub_options_of(const struct hub *h, const char *channel, size_t len, enum hub_error *error)
 {
     struct hub_name name;
     return hub_judge(h, channel, len, &name, error);
+}
+
+/* What a running hub takes over of `fresh`: all but what its names are, and whether there is a stream at all. */
+static struct hub_options merged(const struct hub_options *now, const struct hub_options *fresh)
+{
+    struct hub_options o = *fresh;
+    bool streams = now->history_size > 0 && now->history_ttl_ms > 0;
+    memcpy(o.name, now->name, sizeof(o.name));
+    o.channel_regex = now->channel_regex;
+    o.message_max = now->message_max;
+    o.subscribe_hook = now->subscribe_hook;
+    o.publish_hook = now->publish_hook;
+    o.occupancy_hook = now->occupancy_hook;
+    if (streams != (fresh->history_size > 0 && fresh->history_ttl_ms > 0)) {
+        o.history_size = now->history_size;
+        o.history_ttl_ms = now->history_ttl_ms;
+    }
+    return o;
+}
+
+static const struct hub_options *find_space(const struct hub_options *all, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(all[i].name, name) == 0)
+            return &all[i];
+    return NULL;
+}
+
+int hub_reload(struct hub *h, const struct hub_options *fresh, size_t count)
+{
+    size_t n = h->config.count;
+    struct hub_options *now = atomic_load_explicit(&h->options, memory_order_acquire);
+    struct hub_options *next = mem_dup(now, n * sizeof(*now));
+    struct options_list *old = mem_alloc(sizeof(*old));
+    if (next == NULL || old == NULL) {
+        mem_free(next);
+        mem_free(old);
+        return DUET_ERR_NOMEM;
+    }
+    for (size_t i = 0; i < n; i++) {
+        const struct hub_options *said = find_space(fresh, count, now[i].name);
+        if (said != NULL)
+            next[i] = merged(&now[i], said);
+    }
+    pthread_mutex_lock(&h->lock);
+    *old = (struct options_list){ .next = h->replaced, .options = now };
+    h->replaced = old;
+    atomic_store_explicit(&h->options, next, memory_order_release);
+    pthread_mutex_unlock(&h->lock);
+    return 0;
 }
 
 /* Names and references, under the hub's lock. */
@@ -246,7 +306,7 @@ static struct channel *make_channel(struct hub *h, const struct hub_options *opt
     }
     pthread_mutex_init(&c->lock, NULL);
     c->hub = h;
-    c->options = options;
+    c->space = (size_t)(options - atomic_load_explicit(&h->options, memory_order_acquire));
     c->serial = ++h->serials;
     c->waiting_last = &c->waiting;
     c->name_len = (uint8_t)len;

@@ -76,6 +76,12 @@ int hub_add_form(struct hub *h, const struct hub_form *form);
 void hub_attach(struct hub *h, duet_server *s);
 /* Once a second, one thread at a time: what is too old is forgotten. */
 void hub_tick(struct hub *h);
+/*
+ * Takes over the options of those namespaces that there are, found by name, at once for all that is done from now on;
+ * but not their channel_regex, message_max and hooks, nor whether they keep a history at all. Copied, strings too are
+ * not needed any more. One thread at a time. 0 or DUET_ERR_NOMEM.
+ */
+int hub_reload(struct hub *h, const struct hub_options *namespaces, size_t count);
 uint64_t hub_now(const struct hub *h);
 const char *hub_node(const struct hub *h); /* a UUID of this run */
 const struct hub_limits *hub_limits(const struct hub *h);

@@ -32,7 +32,7 @@ static enum hub_error bounds(const struct channel *c, const struct hub_history *
 static void fill(struct channel *c, const struct hub_history *what, struct hub_page *page, struct publication ***all)
 {
     uint64_t from;
-    stream_expire(&c->stream, c->options->history_ttl_ms, hub_now(c->hub));
+    stream_expire(&c->stream, channel_options(c)->history_ttl_ms, hub_now(c->hub));
     memcpy(page->epoch, c->stream.epoch, sizeof(page->epoch));
     page->top = c->stream.top;
     page->error = bounds(c, what, &from, &page->count);

@@ -87,7 +87,7 @@ static void flight_free(struct flight *f)
 static void arrive(struct channel *c, struct publication *p)
 {
     size_t bytes = c->stream.bytes;
-    stream_append(&c->stream, p, c->options->history_size, hub_now(c->hub));
+    stream_append(&c->stream, p, channel_options(c)->history_size, hub_now(c->hub));
     channel_account(c, bytes);
     channel_tell(c, p);
 }
@@ -141,9 +141,9 @@ static struct flight *flight_new(struct channel *c, struct publication *p, struc
         .name = c->name,
         .name_len = c->name_len,
         .publication = publication_ref(p),
-        .history_size = c->options->history_size,
-        .history_ttl_ms = c->options->history_ttl_ms,
-        .history_meta_ttl_ms = c->options->history_meta_ttl_ms,
+        .history_size = channel_options(c)->history_size,
+        .history_ttl_ms = channel_options(c)->history_ttl_ms,
+        .history_meta_ttl_ms = channel_options(c)->history_meta_ttl_ms,
     };
     memcpy(f->append.epoch, c->stream.epoch, sizeof(f->append.epoch));
     f->channel = hub_ref(c);
@@ -348,7 +348,7 @@ void hub_publish(struct hub *h, const struct hub_publish *what, const struct hub
     if (to == NULL)
         to = &nobody;
     if (c != NULL)
-        error = judge(c->options, &what->parts);
+        error = judge(channel_options(c), &what->parts);
     if (error == HUB_OK) {
         publish_to(c, &what->parts, what->skip_history, to);
     } else {
@@ -363,7 +363,7 @@ void session_publish(struct session *s, struct subscription *sub, const struct p
                      const struct hub_reply *to)
 {
     static const struct hub_reply nobody;
-    enum hub_error error = judge(sub->channel->options, parts);
+    enum hub_error error = judge(channel_options(sub->channel), parts);
     (void)s;
     if (to == NULL)
         to = &nobody;

@@ -285,7 +285,7 @@ const char *subscription_channel(const struct subscription *sub, size_t *len)
 
 const struct hub_options *subscription_options(const struct subscription *sub)
 {
-    return sub->channel->options;
+    return channel_options(sub->channel);
 }
 
 uint64_t subscription_tag(const struct subscription *sub)

@@ -30,7 +30,7 @@ static void recover(const struct channel *c, const struct session_subscribe *wha
 {
     const struct stream *s = &c->stream;
     r->was_recovering = true;
-    if (c->options->cache) {
+    if (channel_options(c)->cache) {
         recover_cache(c, &what->from, r);
         return;
     }
@@ -73,7 +73,7 @@ static struct publication **gather(const struct stream *s, uint64_t offset, uint
 static enum hub_error look_up(struct channel *c, const struct session_subscribe *what, struct session_subscribed *r,
                               struct publication ***all)
 {
-    const struct hub_options *o = c->options;
+    const struct hub_options *o = channel_options(c);
     r->channel = c->name;
     r->len = c->name_len;
     if (!channel_streams(c))
@@ -133,7 +133,7 @@ static struct subscription *make(struct session *s, struct channel *c, const str
         .form = (uint8_t)what->form,
         .direct = what->direct,
         .server_side = what->server_side,
-        .tells = (what->join_leave || c->options->force_push_join_leave) && c->options->join_leave,
+        .tells = (what->join_leave || channel_options(c)->force_push_join_leave) && channel_options(c)->join_leave,
     };
     if (what->chan_info_len == 0)
         return sub;

@@ -14,6 +14,7 @@
 #include "hub/session.h"
 #include "wire/wire.h"
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <strings.h>
 
@@ -683,13 +684,14 @@ static bool may_ask(duet_http *x, const duet_request *r)
     const char *key = duet_request_header(r, "x-api-key"), *given = duet_request_header(r, "authorization");
     if (key == NULL && given != NULL && strncasecmp(given, "apikey ", 7) == 0)
         key = given + 7;
-    if (site->api_key == NULL && wire_is_local(r))
+    const char *right = site->api_key ? atomic_load(site->api_key) : NULL;
+    if (right == NULL && wire_is_local(r))
         return true;
-    if (site->api_key == NULL)
+    if (right == NULL)
         say(x, 403, "without a key the API is for programs on this machine: see --api-key-file");
     else if (key == NULL)
         say(x, 401, "the API wants its key in the field X-API-Key");
-    else if (!wire_is_secret(key, site->api_key))
+    else if (!wire_is_secret(key, right))
         say(x, 401, "this is not the API's key");
     else
         return true;

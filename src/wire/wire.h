@@ -24,7 +24,7 @@ extern const duet_handler wire_handler;
 /* What the ways in stand on. A server's duet_server_arg() points to a struct that begins with this. */
 struct wire_site {
     struct hub *hub;
-    const char *api_key;      /* NULL: none */
+    const _Atomic(char *) *api_key; /* NULL, or what it points to is: none; may be another one later */
     int plain, envelope, sse; /* the numbers of their forms */
     int centrifugal[3][2];    /* by enum centrifugal_way; of those who speak, who only listen */
     char node[WIRE_NODE + 1]; /* this process, among others that serve the same address */

@@ -117,11 +117,55 @@ until_true 10 grep -q config_reload_failed $log
 verdict "a broken file changes nothing, and the log says where (OPS-2)" "$(grep -q 'c.yaml:[12]: this is no YAML' $log &&
     answers 404 / || cat $log)"
 sed 's/history_size: 3/history_size: 4/' a.yaml >c.yaml
-printf 'tokens:\n  secret_file: secret\n' >>c.yaml
+printf 'tokens:\n  secret_file: secret\nthreads: 2\n' >>c.yaml
 kill -HUP "$pid"
 until_true 10 grep -q '"config_reloaded"' $log
 verdict "what is in force, and what waits for a restart, is told (OPS-2)" "$(grep -q '"config_changed".*tokens.secret_file' $log &&
-    grep -q '"config_needs_restart".*channels.history_size' $log || cat $log)"
+    grep -q '"config_changed".*channels.history_size' $log && grep -q '"config_needs_restart".*threads' $log || cat $log)"
+kill "$pid"
+
+# again FILE: SIGHUP, and until it is read.
+again() {
+    local before
+    before=$(grep -c '"config_reloaded"' $log)
+    kill -HUP "$pid"
+    until_true 10 eval '[ "$(grep -c "\"config_reloaded\"" $log)" -gt '"$before"' ]'
+}
+cp secret key
+cat >live.yaml <<END
+listen: http://127.0.0.1:0
+pages: false
+api: { key_file: key }
+channels: { history_size: 3, history_ttl: 1m, allow_recovery: true, allow_subscribe_for_anonymous: true }
+namespaces:
+  - { name: news, allow_subscribe_for_anonymous: true }
+  - { name: shut }
+END
+start --config live.yaml
+key=$(cat key)
+for n in 1 2 3; do
+    answers 200 /api/publish -H "X-API-Key: $key" -d "{\"channel\":\"c\",\"data\":$n}"
+done >&2
+# comes CHANNEL: what there is of it.
+comes() {
+    curl -sN --max-time 1 "http://127.0.0.1:$port/events?channel=$1&last=9" | grep -c '^data: [0-9]'
+}
+verdict "what is kept is what the file says" "$([ "$(comes c)" = 3 ] && answers 401 '/events?channel=shut:a' || comes c)"
+sed -i 's/history_size: 3/history_size: 2/; s/name: news, allow_subscribe_for_anonymous: true/name: news, history_size: 9, history_ttl: 1m/
+    s/name: shut/name: shut, allow_subscribe_for_anonymous: true, message_max: 1MiB/' live.yaml
+echo '  - { name: late }' >>live.yaml
+openssl rand -hex 32 >key
+again
+verdict "SIGHUP takes over who may, how much is kept, and the API's key (OPS-2)" "$(
+    answers 401 /api/publish -X POST -H "X-API-Key: $key" -d '{"channel":"c","data":4}'
+    answers 200 /api/publish -X POST -H "X-API-Key: $(cat key)" -d '{"channel":"c","data":4}'
+    [ "$(comes c)" = 2 ] || echo "$(comes c) come"
+    answers 401 '/events?channel=news:a'
+    answers 200 '/events?channel=shut:a' --max-time 1
+    answers 404 '/events?channel=late:a')"
+verdict "and says what it does not" "$(for what in 'namespaces.shut.message_max' '"namespaces"' 'namespaces.news: whether there is a history'; do
+    grep -q "\"config_needs_restart\".*$what" $log || echo "$what is not told"; done
+    grep -q "\"config_changed\".*the API's key" $log || echo "the key is not told")"
 kill "$pid"
 
 # Operators (HUB-18).
