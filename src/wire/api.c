@@ -305,7 +305,7 @@ static int do_publish(struct node *n, struct json_slice params)
     struct message m;
     char channel[HUB_NAME_MOST];
     size_t len;
-    int error = read_message(&m, params);
+    int error = (int)read_message(&m, params);
     if (error == HUB_OK && !channel_of(params, channel, &len))
         error = HUB_ERROR_BAD_REQUEST;
     if (error == HUB_OK) {
@@ -352,7 +352,7 @@ static int do_broadcast(struct node *n, struct json_slice params)
     struct message m;
     struct json_slice channels = member(params, "channels");
     unsigned count = count_of(channels);
-    int error = read_message(&m, params);
+    int error = (int)read_message(&m, params);
     if (error == HUB_OK && count == 0)
         error = HUB_ERROR_BAD_REQUEST;
     if (error == HUB_OK) {
@@ -399,7 +399,7 @@ static int do_presence(struct node *n, struct json_slice params)
     struct presence p = { .b = &n->result };
     enum hub_error error = presence_channel(n, params, channel, &len);
     if (error != HUB_OK)
-        return error;
+        return (int)error;
     buf_puts(&n->result, "{\"presence\":{");
     hub_presence(n->call->hub, channel, len, &users, put_present, &p);
     buf_puts(&n->result, "}}");
@@ -412,7 +412,7 @@ static int do_presence_stats(struct node *n, struct json_slice params)
     size_t len, users;
     enum hub_error error = presence_channel(n, params, channel, &len);
     if (error != HUB_OK)
-        return error;
+        return (int)error;
     size_t clients = hub_presence(n->call->hub, channel, len, &users, NULL, NULL);
     buf_printf(&n->result, "{\"num_clients\":%zu,\"num_users\":%zu}", clients, users);
     return HUB_OK;
@@ -461,10 +461,10 @@ static int do_history_remove(struct node *n, struct json_slice params)
     size_t len;
     enum hub_error error = HUB_ERROR_BAD_REQUEST;
     if (!channel_of(params, channel, &len))
-        return error;
+        return (int)error;
     const struct hub_options *o = hub_options_of(n->call->hub, channel, len, &error);
     if (o == NULL)
-        return error;
+        return (int)error;
     if (o->history_size == 0)
         return HUB_ERROR_NOT_AVAILABLE;
     hub_remove_history(n->call->hub, channel, len);
@@ -529,9 +529,9 @@ static int do_subscribe(struct node *n, struct json_slice params)
     size_t len;
     enum hub_error error = HUB_ERROR_BAD_REQUEST;
     if (!channel_of(params, channel, &len) || !whom_of(params, &whom, user, client))
-        return error;
+        return (int)error;
     if (hub_options_of(n->call->hub, channel, len, &error) == NULL)
-        return error;
+        return (int)error;
     return hub_subscribe(n->call->hub, &whom, channel, len) < 0 ? HUB_ERROR_INTERNAL : HUB_OK;
 }
 
