@@ -16,7 +16,7 @@ SEED ?=
 NAMES ?=
 E2E ?=
 
-.PHONY: all deps run test coverage conformance interop prove faults fuzz sim mutants store bench soak install clean help
+.PHONY: all deps run test coverage conformance interop prove faults fuzz sim mutants store bench soak npm install clean help
 
 all:              ## build the release into build/release
 	@tools/deps build
@@ -84,6 +84,11 @@ bench:            ## measure the leaves (unmasking, UTF-8, compressing), the sto
 	@build/release/bench_deflate
 	@build/release/bench_store build
 	@build/release/bench_restart build/release/duet 9000
+
+npm:              ## web/duet.js as a package with types, in build/npm
+	@mkdir -p build/npm
+	@cp web/duet.js packaging/npm/duet.d.ts packaging/npm/package.json build/npm/
+	@echo "build/npm is the package: npm install ./build/npm"
 
 soak:             ## connections come and go for SECONDS=60 while memory is watched (PAUSE_MS=40: at less speed)
 	@tools/deps build

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The chat. A room is a channel. With the subprotocol duet.v1 each message comes with its offset, so a page that was cut
- * off comes back with the position it has and gets what was said meanwhile, once and in order; a new one gets the last
- * lines. The words between the pages are JSON texts with a random id for each window:
+ * The chat. A room is a channel (duet.js): a page that was cut off gets what was said meanwhile, once and in order; a new
+ * one gets the last lines. The words between the pages are JSON texts with a random id for each window:
  *
  *     hello  {k, id, name, ask}     I am here; with `ask`, tell me who you are
  *     said   {k, id, name, text}
@@ -12,6 +11,7 @@
  * A member may be any program, so nothing that comes is trusted: it is checked, cut, and shown as text. What is no
  * such JSON is shown as it came.
  */
+import { join } from "./duet.js";
 import { byId, make, randomHex, showState, socketURL } from "./wire.js";
 
 const HELLO_MS = 20000;
@@ -31,12 +31,8 @@ const LAST = ["Oboe", "Viola", "Flute", "Cello", "Harp", "Horn", "Lute", "Clarin
 const me = { id: randomHex(8), name: remembered("duet-name") || freshName() };
 const people = new Map();        /* id: { name, heard, typing } */
 let room = "";
-let socket = null;
-let position = null;             /* of the room: { epoch, offset }; null when nothing was seen yet */
-let client = "";                 /* this connection, as the server names it */
+let channel = null;              /* of the room, or none: of duet.js */
 let past = true;                 /* what comes was said before we came: nobody of then need be here */
-let attempt = 0;
-let retry = 0;
 let typingSent = 0;
 let lastSpeaker = "";
 let unread = 0;
@@ -83,12 +79,10 @@ function roomOfAddress() {
 }
 
 function enter(name) {
-    if (name === room && socket)
+    if (name === room && channel)
         return;
     leave();
     room = name;
-    position = null;
-    attempt = 0;
     people.clear();
     lastSpeaker = "";
     byId("log").replaceChildren();
@@ -111,71 +105,53 @@ function rememberRoom() {
 }
 
 function connect() {
-    clearTimeout(retry);
-    showState("opening");
-    const from = position ? `since=${position.epoch}:${position.offset}` : `last=${LINES_BEFORE}`;
-    const mine = new WebSocket(socketURL(`/channel/${encodeURIComponent(room)}?${from}`), "duet.v1");
-    socket = mine;
+    const mine = join(room, { last: LINES_BEFORE });
+    channel = mine;
     past = true;
-    mine.onopen = () => {
-        attempt = 0;
-        showState("open");
-        tell({ k: "hello", name: me.name, ask: true });
-    };
-    mine.onmessage = event => {
-        if (mine === socket)
-            received(JSON.parse(event.data));
-    };
-    mine.onclose = () => {
-        if (mine !== socket)
+    showState("connecting");
+    mine.on("state", state => {
+        if (mine !== channel)
             return;
-        socket = null;
-        showState("closed");
-        people.clear();
-        showPeople();
-        /* Spread out, so that a server that restarts is not met by everyone at once. */
-        const wait = Math.min(15000, 500 * 2 ** attempt++) * (0.5 + Math.random() / 2);
-        retry = setTimeout(connect, wait);
-    };
+        showState(state);
+        if (state === "connecting" || state === "offline") {
+            people.clear();
+            showPeople();
+        }
+    });
+    mine.on("welcome", () => {
+        past = true;
+        tell({ k: "hello", name: me.name, ask: true });
+    });
+    mine.on("lost", () => addNotice("Some of what was said meanwhile is not kept any more."));
+    mine.on("error", error => addNotice(`That was not sent: ${error.message}.`));
+    mine.on("message", message => {
+        if (mine === channel)
+            heard(message);
+    });
+    mine.on("end", why => {
+        if (mine === channel)
+            addNotice(`The server closed the room${why.reason ? `: ${why.reason}` : ""}.`);
+    });
 }
 
 function leave() {
-    clearTimeout(retry);
-    if (!socket)
+    if (!channel)
         return;
     tell({ k: "left" });
-    const old = socket;
-    socket = null;
-    old.close(1000);
+    const old = channel;
+    channel = null;
+    old.close();
 }
 
+/* What nobody could hear is not said later: a greeting is of its moment. */
 function tell(message) {
-    if (socket?.readyState !== WebSocket.OPEN)
-        return false;
-    socket.send(JSON.stringify({ ...message, id: me.id }));
-    return true;
-}
-
-/* The first message says where the stream stands, each other one is a publication with its place in it. */
-function received(item) {
-    if (item.channel !== undefined) {
-        if (item.recovered === false)
-            addNotice("Some of what was said meanwhile is not kept any more.");
-        client = item.client;
-        position = item.epoch ? { epoch: item.epoch, offset: item.offset } : null;
-    } else if (item.error) {
-        addNotice(`That was not sent: ${item.error.message}.`);
-    } else {
-        if (position && item.offset)
-            position.offset = item.offset;
-        heard(item);
-    }
+    return channel !== null && channel.open && channel.send({ ...message, id: me.id });
 }
 
 function heard(item) {
     const message = understood(item.data);
-    if (item.b64 !== undefined)
-        addLine("", "someone", `${Math.floor(item.b64.replace(/=+$/, "").length * 3 / 4)} bytes of binary data`, item.time);
+    if (item.bytes)
+        addLine("", "someone", `${item.bytes.length} bytes of binary data`, item.time);
     else if (!message)
         addLine("", "someone", (item.text ?? JSON.stringify(item.data)).slice(0, TEXT_LENGTH), item.time);
     else if (message.k === "said")
@@ -187,7 +163,7 @@ function heard(item) {
 
 /* It comes back behind all that was said before. */
 function isOwnHello(message, who) {
-    const own = message.k === "hello" && message.id === me.id && who?.client === client;
+    const own = message.k === "hello" && message.id === me.id && who?.client === channel.client;
     past = past && !own;
     return own;
 }
@@ -353,7 +329,7 @@ addEventListener("hashchange", () => enter(roomOfAddress()));
 addEventListener("pagehide", leave);
 /* A page that comes back from the browser's cache has lost its socket. */
 addEventListener("pageshow", event => {
-    if (event.persisted && !socket)
+    if (event.persisted && !channel)
         connect();
 });
 setInterval(() => tell({ k: "hello", name: me.name }), HELLO_MS);

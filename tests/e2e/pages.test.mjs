@@ -33,7 +33,7 @@ async function withWindow(url, options, body) {
 }
 
 const text = (page, selector) => page.locator(selector).textContent();
-const isOpen = page => page.locator("#state[data-state=open]").waitFor();
+const isOpen = page => page.locator("#state:is([data-state=open], [data-state=live])").waitFor();
 const heads = page => page.$$eval("#frames [data-head]",
                                   items => items.map(item => [item.dataset.dir, item.dataset.head]));
 
@@ -264,7 +264,7 @@ describe("chat", TIMEOUT, () => {
         try {
             await page.locator("#people", { hasText: "(you)" }).waitFor();
             assert.equal(await own.stop(), 0);
-            await page.locator("#state[data-state=closed]").waitFor();
+            await page.locator("#state[data-state=connecting]").waitFor();
             own = await startDuet({ port: own.port });
             await page.locator("#people", { hasText: "(you)" }).waitFor();
             await page.fill("#say", "here again");
@@ -290,7 +290,7 @@ describe("chat", TIMEOUT, () => {
                 await say(ada, "one");
                 await ben.locator("#log .text", { hasText: "one" }).waitFor();
                 proxy.cut();
-                await ben.locator("#state[data-state=closed]").waitFor();
+                await ben.locator("#state[data-state=connecting]").waitFor();
                 await say(ada, "two");
                 await say(ada, "three");
                 await ada.locator("#log .text", { hasText: "three" }).waitFor();
