@@ -402,8 +402,7 @@ static int write_out(duet_conn *c)
         if (sent < 0 && sent != -EAGAIN)
             return (int)sent;
         if (sent > 0) {
-            count_add(&conn_host(c)->bytes_out, (uint64_t)sent);
-            conn_count(c, COUNT_BYTES_OUT, (uint32_t)sent);
+            conn_count_written(c, (size_t)sent);
             if (c->state != CONN_LINGERING)
                 conn_busy(c)->since_ms =
                     conn_host(c)->loop->now_ms; /* slow is no reason to be cut off; standing still is */
@@ -432,6 +431,17 @@ bool conn_flush(duet_conn *c)
     if (conn_out_waits(c))
         conn_schedule(c);
     return c->state != CONN_DEAD;
+}
+
+void conn_stall(duet_conn *c)
+{
+    struct conn_busy *b = conn_busy(c);
+    b->out_waits = true;
+    b->since_ms = conn_host(c)->loop->now_ms;
+    if (conn_queued(c) > conn_host(c)->queue_soft)
+        b->congested = true;
+    watch_for(c);
+    conn_schedule(c);
 }
 
 /* Puts bytes behind those that wait already; grows by doubling, so that a head in single bytes costs no more. */

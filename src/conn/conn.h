@@ -245,6 +245,13 @@ static inline void conn_count(duet_conn *c, enum conn_count which, uint32_t n)
 
 uint64_t conn_counted(const duet_conn *c, enum conn_count which);
 
+/* The stream took so many bytes. */
+static inline void conn_count_written(duet_conn *c, size_t n)
+{
+    count_add(&conn_host(c)->bytes_out, n);
+    conn_count(c, COUNT_BYTES_OUT, (uint32_t)n);
+}
+
 /* Something was queued: written at the end of the turn, or of the reading that goes on. */
 static inline void conn_wrote(duet_conn *c)
 {
@@ -254,6 +261,8 @@ static inline void conn_wrote(duet_conn *c)
 }
 /* Writes now. False: it is dead or over. */
 bool conn_flush(duet_conn *c);
+/* The stream took not all of what it was given: what it left is in the queue, and waits for it. */
+void conn_stall(duet_conn *c);
 /* The phase is over: what is queued is written, then the stream is shut down and lingers. */
 void conn_finish(duet_conn *c, int error);
 /* The reader is too slow: all but the frame that is half written is given up, and the application hears of it now. */
@@ -290,6 +299,9 @@ void websocket_opened(duet_conn *c);
 /* Queues a message, without a look at limits and not yet to be written: conn_flush() or conn_queued_more() is next.
  * 0 or a negative error. */
 int websocket_deliver(duet_conn *c, duet_shared *message);
+/* The same for a server's that is idle, and written at once from where it lies: it becomes busy only for what the socket
+ * does not take. False: it is not idle, and nothing was done. Else it may be dead, which nobody was told of yet. */
+bool websocket_pass(duet_conn *c, duet_shared *message);
 /* `n` bytes were read to where duet_proto_room() said. */
 void websocket_filled(duet_conn *c, size_t n);
 

@@ -3,6 +3,8 @@
 #include "conn/conn.h"
 #include "base/mem.h"
 #include "net/stream_tls.h"
+#include <assert.h>
+#include <errno.h>
 #include <string.h>
 
 enum { MESSAGES_A_TURN = 1024, LARGE = 128 * 1024, BUDGET_US = 2000000 };
@@ -360,6 +362,37 @@ int websocket_deliver(duet_conn *c, duet_shared *message)
         return rc;
     count_sent(c);
     return 0;
+}
+
+/* The stream took `n` bytes of it, or none for now, or it is dead. */
+static void pass_rest(duet_conn *c, duet_shared *form, ssize_t n)
+{
+    int rc = n < 0 && n != -EAGAIN ? (int)n : proto_send_form(&c->proto, form);
+    if (rc < 0) {
+        conn_kill(c, rc); /* without memory, too: it would miss one without knowing, or half of it */
+        return;
+    }
+    if (n > 0) {
+        conn_count_written(c, (size_t)n);
+        duet_proto_sent(&c->proto, (size_t)n);
+    }
+    conn_stall(c);
+}
+
+bool websocket_pass(duet_conn *c, duet_shared *message)
+{
+    if (c->proto.busy != NULL || c->state != CONN_ACTIVE || c->traced)
+        return false;
+    assert(c->proto.state == OPEN && !proto_masks(&c->proto));
+    duet_shared *form = proto_form(&c->proto, message);
+    struct iovec whole = { .iov_base = (void *)(uintptr_t)shared_wire(form), .iov_len = shared_wire_len(form) };
+    ssize_t n = c->stream.as->ops->write(&c->stream, &whole, 1);
+    count_sent(c);
+    if (n == (ssize_t)whole.iov_len && !stream_pending(&c->stream))
+        conn_count_written(c, whole.iov_len);
+    else
+        pass_rest(c, form, n);
+    return true;
 }
 
 int duet_send_begin(duet_conn *c, duet_type type)

@@ -176,9 +176,18 @@ void message_release(duet_proto *p); /* lets go what was delivered */
 void message_drop(duet_proto *p);    /* and what was not */
 
 /* send.c */
+/* Queues what is encoded for this one already (proto_form()). 0 or a negative error. */
+int proto_send_form(duet_proto *p, duet_shared *form);
 int send_pong(duet_proto *p, const uint8_t *data, size_t len);
 int send_close(duet_proto *p, unsigned code, const char *reason, size_t len);
 void send_trace(duet_proto *p, bool sent, const uint8_t *head, size_t head_len);
+
+/* How a message goes out here, where nothing is masked: as it is, or compressed. Borrowed from the message. */
+static inline duet_shared *proto_form(duet_proto *p, duet_shared *s)
+{
+    struct deflate *d = proto_deflater(p);
+    return d != NULL && !p->plain ? deflate_shared(d, s) : s;
+}
 
 static inline bool proto_masks(const duet_proto *p)
 {

@@ -291,8 +291,13 @@ int duet_proto_send_shared(duet_proto *p, duet_shared *s)
     if (p->busy->out_type != 0)
         return DUET_ERR_STATE;
     p->busy->plain_length = (uint32_t)s->len;
-    struct deflate *d = p->plain ? NULL : proto_deflater(p);
-    return send_encoded(p, d ? deflate_shared(d, s) : s);
+    return send_encoded(p, proto_form(p, s));
+}
+
+int proto_send_form(duet_proto *p, duet_shared *form)
+{
+    int rc = may_send(p);
+    return rc < 0 ? rc : send_encoded(p, form);
 }
 
 int duet_proto_send_begin(duet_proto *p, duet_type type)
