@@ -410,6 +410,9 @@ static int write_out(duet_conn *c)
         }
         full = sent < 0 || (size_t)sent < want || stream_pending(&c->stream);
     } while (!full && conn_queued(c) > 0);
+    /* Its time to read begins now: if nothing was sent, the busy part says when somebody else's began. */
+    if (full && !conn_busy(c)->out_waits && c->state != CONN_LINGERING)
+        conn_busy(c)->since_ms = conn_host(c)->loop->now_ms;
     conn_busy(c)->out_waits = full;
     return 0;
 }
