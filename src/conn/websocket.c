@@ -76,31 +76,26 @@ static void hold_back(duet_conn *c)
     conn_wrote(c);
 }
 
-static void take_message(duet_conn *c, const duet_event *ev)
+/* A message, or part of one. */
+static void take_message(duet_conn *c, const duet_msg *m)
 {
-    bool whole = ev->kind == DUET_EVENT_MESSAGE;
-    if (whole || ev->last) {
+    struct conn_host *host = conn_host(c);
+    if (m->last) {
         if (over_rate(c)) {
             fail_rate(c);
             return;
         }
         conn_busy(c)->messages++;
         conn_count(c, COUNT_MESSAGES_IN, 1);
-        c->large = ev->len >= LARGE;
-        count_add(&conn_host(c)->messages_in, 1);
+        c->large = m->len >= LARGE;
+        count_add(&host->messages_in, 1);
     }
-    duet_msg m = { .type = ev->type,
-                   .data = ev->data,
-                   .len = ev->len,
-                   .first = whole || ev->first,
-                   .last = whole || ev->last,
-                   .owner = ev->owner };
-    size_t before = conn_queued(c);
-    if (conn_host(c)->on.message)
-        conn_host(c)->on.message(c, &m);
     /* A client's queue may be full of what it came to send: if it read no more, a server that does the same when it
      * cannot write would wait for it for ever. So only its answers hold it back. */
-    if (c->state == CONN_ACTIVE && (conn_host(c)->server != NULL || conn_queued(c) > before))
+    size_t before = host->server == NULL ? conn_queued(c) : 0;
+    if (host->on.message)
+        host->on.message(c, m);
+    if (c->state == CONN_ACTIVE && conn_queued(c) > before)
         hold_back(c);
 }
 
@@ -122,7 +117,12 @@ static void take_event(duet_conn *c, const duet_event *ev)
     switch (ev->kind) {
     case DUET_EVENT_MESSAGE:
     case DUET_EVENT_PIECE:
-        take_message(c, ev);
+        take_message(c, &(duet_msg){ .type = ev->type,
+                                     .data = ev->data,
+                                     .len = ev->len,
+                                     .first = ev->kind == DUET_EVENT_MESSAGE || ev->first,
+                                     .last = ev->kind == DUET_EVENT_MESSAGE || ev->last,
+                                     .owner = ev->owner });
         break;
     case DUET_EVENT_PING:
         conn_busy(c)->messages++;
@@ -140,20 +140,38 @@ static void take_event(duet_conn *c, const duet_event *ev)
     }
 }
 
-/* Events until the input is used up, the application or its queue says stop, or the turn's share is taken. */
+/* The next thing that the input says: 1; 0: it must go on first; or an error. */
+static int take_next(duet_conn *c, duet_input *in)
+{
+    uint64_t now = conn_host(c)->loop->now_ms;
+    struct short_message m;
+    int rc = c->proto.takes_short ? proto_recv_short(&c->proto, in, now, &m) : 0;
+    if (rc == 1)
+        take_message(
+            c, &(duet_msg){ .type = (duet_type)m.type, .data = m.data, .len = m.len, .first = true, .last = true });
+    if (rc != 0)
+        return rc;
+    duet_event ev;
+    rc = proto_recv_long(&c->proto, in, now, &ev);
+    if (rc == 1)
+        take_event(c, &ev);
+    return rc;
+}
+
+/* Until the input is used up, the application or its queue says stop, or the turn's share is taken. */
 static void take_input(duet_conn *c, duet_input *in)
 {
-    duet_event ev;
     int rc;
-    while ((rc = duet_proto_recv(&c->proto, in, conn_host(c)->loop->now_ms, &ev)) == 1) {
-        take_event(c, &ev);
+    while ((rc = take_next(c, in)) == 1) {
         if (c->state != CONN_ACTIVE)
             return;
         if (c->paused || c->choked)
             break;
-        if (in->len == 0 && !c->proto.busy->delivered)
+        if (in->len == 0) {
+            message_release(&c->proto);
             return;
-        if (conn_busy(c)->messages >= MESSAGES_A_TURN && in->len > 0) {
+        }
+        if (conn_busy(c)->messages >= MESSAGES_A_TURN) {
             conn_again(c);
             break;
         }
@@ -165,7 +183,6 @@ static void take_input(duet_conn *c, duet_input *in)
 void websocket_filled(duet_conn *c, size_t n)
 {
     duet_event ev;
-    duet_input none = { NULL, 0 };
     int rc = duet_proto_filled(&c->proto, n, conn_host(c)->loop->now_ms, &ev);
     if (rc < 0) {
         failed(c, rc);
@@ -174,8 +191,7 @@ void websocket_filled(duet_conn *c, size_t n)
     if (rc == 0)
         return;
     take_event(c, &ev);
-    if (c->state == CONN_ACTIVE)
-        take_input(c, &none); /* lets go what was delivered */
+    message_release(&c->proto);
 }
 
 static void at_eof(duet_conn *c)
@@ -277,14 +293,17 @@ static bool is_open(const duet_conn *c)
     return conn_phase(c) == &conn_websocket && c->state == CONN_ACTIVE;
 }
 
-/* After something was queued. Bytes borrowed from the input wait for the end of the reading, others go now. */
-static void sent(duet_conn *c, const void *data)
+/* Another connection's turn to write comes after the buffer is used again. */
+static bool from_own_input(const duet_conn *c, const uint8_t *at)
 {
-    const uint8_t *at = data;
-    /* Another connection's turn to write comes after the buffer is used again. */
-    bool from_input =
-        conn_host(c)->reading == c && at != NULL && at >= conn_host(c)->input && at < conn_host(c)->input_end;
-    if (c->proto.busy->out.borrowed && !from_input)
+    const struct conn_host *host = conn_host(c);
+    return host->reading == c && at != NULL && at >= host->input && at < host->input_end;
+}
+
+/* After something was queued. Bytes borrowed from the input wait for the end of the reading, others go now. */
+static inline void sent(duet_conn *c, const void *data)
+{
+    if (c->proto.busy->out.borrowed && !from_own_input(c, data))
         conn_flush(c);
     conn_queued_more(c);
 }
@@ -312,15 +331,25 @@ static void catch_up(duet_conn *c)
         conn_host(c)->catch_up(c);
 }
 
-/* What every send begins with: 1 to go on, else the result. */
-static int may_queue(duet_conn *c)
+static bool is_full(const duet_conn *c)
 {
+    const struct conn_host *host = conn_host(c);
+    return host->queue_max != 0 && conn_queued(c) > host->queue_max && duet_proto_is_open(&c->proto);
+}
+
+static __attribute__((noinline)) int may_queue_behind(duet_conn *c)
+{
+    if (is_open(c))
+        catch_up(c);
     if (!is_open(c))
         return DUET_ERR_CLOSED;
-    catch_up(c);
-    if (conn_host(c)->queue_max != 0 && conn_queued(c) > conn_host(c)->queue_max && duet_proto_is_open(&c->proto))
-        return when_full(c);
-    return is_open(c) ? 1 : DUET_ERR_CLOSED;
+    return is_full(c) ? when_full(c) : 1;
+}
+
+/* What every send begins with: 1 to go on, else the result. */
+static inline int may_queue(duet_conn *c)
+{
+    return c->topic == NULL && is_open(c) && !is_full(c) ? 1 : may_queue_behind(c);
 }
 
 static void count_sent(duet_conn *c)
@@ -407,7 +436,7 @@ int duet_send_part(duet_conn *c, const void *data, size_t len, bool last)
 {
     if (!is_open(c))
         return DUET_ERR_CLOSED;
-    if (conn_host(c)->queue_max != 0 && conn_queued(c) > conn_host(c)->queue_max && duet_proto_is_open(&c->proto)) {
+    if (is_full(c)) {
         int rc = when_full(c);
         return rc == 0 ? DUET_ERR_FULL : rc; /* a part cannot be dropped */
     }

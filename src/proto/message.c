@@ -16,11 +16,8 @@ enum {
     PACKED_MORE = 256 /* a compressed message may be so much longer than its limit, and an eighth */
 };
 
-void message_release(duet_proto *p)
+void message_let_go(duet_proto *p)
 {
-    p->busy->checked = NULL;
-    if (!p->busy->delivered)
-        return;
     pool_unref(p->busy->out.pool, p->busy->gather);
     p->busy->gather = NULL;
     p->busy->delivered = false;
@@ -347,9 +344,9 @@ static int recv_piece(duet_proto *p, uint8_t *data, size_t n, duet_event *ev)
 
 static int fail_deflated(duet_proto *p, int error)
 {
-    unsigned code = error == DUET_ERR_TOO_BIG ? DUET_CODE_TOO_BIG :
-                    error == DUET_ERR_NOMEM   ? DUET_CODE_INTERNAL :
-                                                DUET_CODE_INVALID;
+    unsigned code = error == DUET_ERR_TOO_BIG ? DUET_CODE_TOO_BIG
+                    : error == DUET_ERR_NOMEM ? DUET_CODE_INTERNAL
+                                              : DUET_CODE_INVALID;
     return proto_fail(p, error, code);
 }
 
@@ -405,60 +402,68 @@ static inline bool is_midway(const struct proto_busy *b)
     return b->in_frame || (b->head_have | b->type) != 0;
 }
 
-/* The commonest frame by far, a short message that lies whole in a server's input: every check that follows elsewhere
- * step by step, at once. 0: it is something else. */
-static int recv_short(duet_proto *p, duet_input *in, duet_event *ev)
+/* Of a message that is whole and not compressed. */
+static inline bool is_whole_data(uint8_t first)
 {
-    enum { HEAD = 6, FINAL_TEXT = 0x80 | FRAME_TEXT, FINAL_BINARY = 0x80 | FRAME_BINARY, MASKED = 0x80 };
+    enum { FINAL_TEXT = 0x80 | FRAME_TEXT, FINAL_BINARY = 0x80 | FRAME_BINARY };
+    return first == FINAL_TEXT || first == FINAL_BINARY;
+}
+
+/* The text of a short message is looked at when it is whole. 1, or an error. */
+static int take_short(duet_proto *p, unsigned type, const uint8_t *data, size_t n)
+{
+    if (type != FRAME_TEXT)
+        return 1;
+    if (!utf8_valid(data, n))
+        return proto_fail(p, DUET_ERR_UTF8, DUET_CODE_INVALID);
+    p->busy->checked = data;
+    p->busy->checked_len = n;
+    return 1;
+}
+
+/* Every check that follows elsewhere step by step, at once. */
+int proto_recv_short(duet_proto *p, duet_input *in, uint64_t now_ms, struct short_message *m)
+{
+    enum { HEAD = 6, MASKED = 0x80 };
     struct proto_busy *b = p->busy;
-    if (in->len < HEAD || !p->takes_short || is_midway(b) || p->state != OPEN)
-        return 0;
     uint8_t *h = in->data;
-    size_t n = h[1] ^ MASKED;
-    if ((h[0] != FINAL_TEXT && h[0] != FINAL_BINARY) || n > SHORT_MOST || in->len - HEAD < n)
+    if (in->len < HEAD || p->state != OPEN || is_midway(b))
         return 0;
+    size_t n = h[1] ^ MASKED;
+    if (!is_whole_data(h[0]) || n > SHORT_MOST || in->len - HEAD < n)
+        return 0;
+    b->now_ms = now_ms;
+    proto_heard(p, now_ms);
     uint32_t key;
     memcpy(&key, h + 2, sizeof(key));
-    uint8_t *data = h + HEAD;
-    mask_short(data, n, key);
+    m->data = h + HEAD;
+    m->len = n;
+    m->type = h[0] & 0x0f;
     in->data += HEAD + n;
     in->len -= HEAD + n;
-    if (h[0] == FINAL_TEXT) {
-        if (!utf8_valid(data, n))
-            return proto_fail(p, DUET_ERR_UTF8, DUET_CODE_INVALID);
-        b->checked = data;
-        b->checked_len = n;
-    }
-    *ev = (duet_event){ .kind = DUET_EVENT_MESSAGE, .type = (duet_type)(h[0] & 0x0f), .data = data, .len = n };
-    return 1;
+    mask_short(h + HEAD, n, key);
+    return take_short(p, m->type, m->data, n);
 }
 
 /* The same in a client's input, where nothing is masked. */
 static int recv_bare(duet_proto *p, duet_input *in, duet_event *ev)
 {
-    enum { HEAD = 2, FINAL_TEXT = 0x80 | FRAME_TEXT, FINAL_BINARY = 0x80 | FRAME_BINARY };
-    struct proto_busy *b = p->busy;
-    if (in->len < HEAD || is_midway(b) || p->state != OPEN)
-        return 0;
+    enum { HEAD = 2 };
     uint8_t *h = in->data, *data = h + HEAD;
+    if (in->len < HEAD || is_midway(p->busy) || p->state != OPEN)
+        return 0;
     size_t n = h[1];
-    if ((h[0] != FINAL_TEXT && h[0] != FINAL_BINARY) || n > SHORT_MOST || in->len - HEAD < n)
+    if (!is_whole_data(h[0]) || n > SHORT_MOST || in->len - HEAD < n)
         return 0;
     in->data += HEAD + n;
     in->len -= HEAD + n;
-    if (h[0] == FINAL_TEXT) {
-        if (!utf8_valid(data, n))
-            return proto_fail(p, DUET_ERR_UTF8, DUET_CODE_INVALID);
-        b->checked = data;
-        b->checked_len = n;
-    }
     *ev = (duet_event){ .kind = DUET_EVENT_MESSAGE, .type = (duet_type)(h[0] & 0x0f), .data = data, .len = n };
-    return 1;
+    return take_short(p, ev->type, data, n);
 }
 
 int message_recv(duet_proto *p, duet_input *in, duet_event *ev)
 {
-    int taken = p->takes_bare ? recv_bare(p, in, ev) : recv_short(p, in, ev);
+    int taken = p->takes_bare ? recv_bare(p, in, ev) : 0;
     if (taken != 0)
         return taken;
     do {

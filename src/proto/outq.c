@@ -206,33 +206,43 @@ int outq_prepare(struct outq *q, unsigned n)
     return q->last->next ? 0 : DUET_ERR_NOMEM;
 }
 
-uint8_t *outq_extend(struct outq *q, uint32_t n)
+/* The last record, if it is a run of bytes, which can grow. */
+static struct record *last_run(const struct outq *q)
 {
     if (q->last_at == NONE)
         return NULL;
     struct record *r = record_at(q->last, q->last_at);
-    uint32_t begin = q->last_at + RECORD;
-    if (r->kind != BYTES || sizeof(q->last->data) - begin - r->len < n)
+    return r->kind == BYTES ? r : NULL;
+}
+
+uint8_t *outq_extend(struct outq *q, uint32_t n)
+{
+    struct record *r = last_run(q);
+    if (r == NULL || sizeof(q->last->data) - RECORD - q->last_at - r->len < n)
         return NULL;
-    uint8_t *to = q->last->data + begin + r->len;
+    uint8_t *to = (uint8_t *)(r + 1) + r->len;
     r->len += n;
-    q->last->used = begin + ((r->len + 7) & ~7u);
+    q->last->used = q->last_at + RECORD + ((r->len + 7) & ~7u);
     q->bytes += n;
     return to;
 }
 
-uint8_t *outq_place(struct outq *q, uint32_t n)
+/* Not inlined, so that the extension of a run has no registers to save for it. */
+static __attribute__((noinline)) uint8_t *begin_run(struct outq *q, uint32_t n)
 {
-    assert(n <= OUTQ_COPY_MOST);
-    uint8_t *to = outq_extend(q, n);
-    if (to != NULL)
-        return to;
     struct record *r = record_new(q, RECORD + ((n + 7) & ~7u));
     if (r == NULL)
         return NULL;
     *r = (struct record){ .len = n, .kind = BYTES };
     q->bytes += n;
     return (uint8_t *)(r + 1);
+}
+
+uint8_t *outq_place(struct outq *q, uint32_t n)
+{
+    assert(n <= OUTQ_COPY_MOST);
+    uint8_t *to = outq_extend(q, n);
+    return to != NULL ? to : begin_run(q, n);
 }
 
 int outq_copy(struct outq *q, const void *a, size_t an, const void *b, size_t bn)

@@ -229,8 +229,13 @@ static int error_of(const duet_proto *p)
     return p->busy ? p->busy->error : DUET_ERR_NOMEM;
 }
 
-static int receive(duet_proto *p, duet_input *in, duet_event *ev)
+int proto_recv_long(duet_proto *p, duet_input *in, uint64_t now_ms, duet_event *ev)
 {
+    assert(p->busy != NULL);
+    message_release(p);
+    p->busy->now_ms = now_ms;
+    if (in->len > 0)
+        proto_heard(p, now_ms);
     switch (p->state) {
     case HANDSHAKE:
         return opening_recv(p, in, ev);
@@ -248,12 +253,16 @@ static int receive(duet_proto *p, duet_input *in, duet_event *ev)
 
 int duet_proto_recv(duet_proto *p, duet_input *in, uint64_t now_ms, duet_event *ev)
 {
-    assert(p->busy != NULL);
-    message_release(p);
-    p->busy->now_ms = now_ms;
-    if (in->len > 0)
-        proto_heard(p, now_ms);
-    return receive(p, in, ev);
+    if (p->takes_short) {
+        struct short_message m;
+        message_release(p);
+        int rc = proto_recv_short(p, in, now_ms, &m);
+        if (rc == 1)
+            *ev = (duet_event){ .kind = DUET_EVENT_MESSAGE, .type = (duet_type)m.type, .data = m.data, .len = m.len };
+        if (rc != 0)
+            return rc;
+    }
+    return proto_recv_long(p, in, now_ms, ev);
 }
 
 bool duet_proto_is_open(const duet_proto *p)

@@ -171,9 +171,29 @@ int opening_recv(duet_proto *p, duet_input *in, duet_event *ev);
 void opening_free(duet_proto *p);
 
 /* message.c */
+struct short_message {
+    uint8_t *data;
+    size_t len;
+    unsigned type; /* FRAME_TEXT or FRAME_BINARY */
+};
+
+/* The commonest frame by far, a short message that lies whole at the front of a server's input: what duet_proto_recv()
+ * does, without an event; but what was delivered before stays until message_release(). Only where `takes_short`. 1, an
+ * error, or 0: it is something else, and nothing was done. */
+int proto_recv_short(duet_proto *p, duet_input *in, uint64_t now_ms, struct short_message *m);
+/* And what it does for all else. */
+int proto_recv_long(duet_proto *p, duet_input *in, uint64_t now_ms, duet_event *ev);
 int message_recv(duet_proto *p, duet_input *in, duet_event *ev);
-void message_release(duet_proto *p); /* lets go what was delivered */
-void message_drop(duet_proto *p);    /* and what was not */
+void message_let_go(duet_proto *p); /* what was delivered, and is in a buffer of its own */
+void message_drop(duet_proto *p);   /* that, and what was not */
+
+/* What was delivered is over. */
+static inline void message_release(duet_proto *p)
+{
+    p->busy->checked = NULL;
+    if (p->busy->delivered)
+        message_let_go(p);
+}
 
 /* send.c */
 /* Queues what is encoded for this one already (proto_form()). 0 or a negative error. */
@@ -182,11 +202,16 @@ int send_pong(duet_proto *p, const uint8_t *data, size_t len);
 int send_close(duet_proto *p, unsigned code, const char *reason, size_t len);
 void send_trace(duet_proto *p, bool sent, const uint8_t *head, size_t head_len);
 
+/* Whether it compresses what it sends. */
+static inline bool proto_packs(const duet_proto *p)
+{
+    return proto_deflater(p) != NULL && !p->plain;
+}
+
 /* How a message goes out here, where nothing is masked: as it is, or compressed. Borrowed from the message. */
 static inline duet_shared *proto_form(duet_proto *p, duet_shared *s)
 {
-    struct deflate *d = proto_deflater(p);
-    return d != NULL && !p->plain ? deflate_shared(d, s) : s;
+    return proto_packs(p) ? deflate_shared(p->rare->deflate, s) : s;
 }
 
 static inline bool proto_masks(const duet_proto *p)

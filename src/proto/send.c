@@ -233,20 +233,23 @@ static int send_packed(duet_proto *p, unsigned type, const void *data, size_t le
     return rc;
 }
 
-static int send_message(duet_proto *p, unsigned type, const void *data, size_t len)
+/* What was handed out last was looked at when it came. */
+static bool text_valid(const duet_proto *p, const void *data, size_t len)
 {
-    if (p->busy->out_type != 0)
-        return DUET_ERR_STATE;
     bool checked = data != NULL && data == p->busy->checked && len == p->busy->checked_len;
-    if (type == FRAME_TEXT && !p->home->config.trust_text && !checked && !utf8_valid(data, len))
-        return DUET_ERR_UTF8;
-    if (proto_deflater(p) != NULL && !p->plain) {
+    return checked || p->home->config.trust_text || utf8_valid(data, len);
+}
+
+/* Not inlined, so that a short message has no registers to save for it. */
+static __attribute__((noinline)) int send_long(duet_proto *p, unsigned type, const void *data, size_t len)
+{
+    if (proto_packs(p)) {
         int rc = send_packed(p, type, data, len);
         if (rc <= 0)
             return rc;
+        if (len <= FRAME_CONTROL_MOST && p->takes_short)
+            return send_short(p, type, data, len);
     }
-    if (len <= FRAME_CONTROL_MOST && p->takes_short)
-        return send_short(p, type, data, len);
     if (len <= FRAME_CONTROL_MOST && p->takes_bare)
         return send_short_masked(p, type, data, len);
     duet_shared *s = p->busy->gather;
@@ -256,31 +259,40 @@ static int send_message(duet_proto *p, unsigned type, const void *data, size_t l
     return send_data(p, type, true, data, len);
 }
 
+static int send_message(duet_proto *p, unsigned type, const void *data, size_t len)
+{
+    if (p->busy->out_type != 0)
+        return DUET_ERR_STATE;
+    if (type == FRAME_TEXT && !text_valid(p, data, len))
+        return DUET_ERR_UTF8;
+    if (len <= FRAME_CONTROL_MOST && p->takes_short && !proto_packs(p))
+        return send_short(p, type, data, len);
+    return send_long(p, type, data, len);
+}
+
+static __attribute__((noinline)) int send_else(duet_proto *p, unsigned type, const void *data, size_t len)
+{
+    int rc;
+    if ((type != DUET_PING && type != DUET_PONG) || len > FRAME_CONTROL_MOST)
+        return DUET_ERR_INVALID;
+    if (type == DUET_PONG)
+        return send_pong(p, data, len);
+    rc = send_control(p, FRAME_PING, data, len);
+    if (rc == 0 && len == sizeof(p->busy->ping)) {
+        memcpy(&p->busy->ping, data, len);
+        p->pings++;
+        p->busy->pinged = true;
+        p->busy->since_ms = p->busy->now_ms;
+    }
+    return rc;
+}
+
 int duet_proto_send(duet_proto *p, duet_type type, const void *data, size_t len)
 {
     int rc = may_send(p);
     if (rc < 0)
         return rc;
-    switch (type) {
-    case DUET_TEXT:
-    case DUET_BINARY:
-        return send_message(p, type, data, len);
-    case DUET_PING:
-        if (len > FRAME_CONTROL_MOST)
-            return DUET_ERR_INVALID;
-        rc = send_control(p, FRAME_PING, data, len);
-        if (rc == 0 && len == sizeof(p->busy->ping)) {
-            memcpy(&p->busy->ping, data, len);
-            p->pings++;
-            p->busy->pinged = true;
-            p->busy->since_ms = p->busy->now_ms;
-        }
-        return rc;
-    case DUET_PONG:
-        return len > FRAME_CONTROL_MOST ? DUET_ERR_INVALID : send_pong(p, data, len);
-    default:
-        return DUET_ERR_INVALID;
-    }
+    return type == DUET_TEXT || type == DUET_BINARY ? send_message(p, type, data, len) : send_else(p, type, data, len);
 }
 
 int duet_proto_send_shared(duet_proto *p, duet_shared *s)

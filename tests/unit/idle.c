@@ -314,3 +314,38 @@ TEST(idle, slots_are_used_again_and_ids_are_not)
     assert_int_equal(server_slots(l), 1);
     detach();
 }
+
+static void no_trace(duet_conn *c, const duet_trace *frame)
+{
+    (void)c;
+    (void)frame;
+}
+
+/* What has its own buffer is let go behind its callback, also where the connection does not rest, since it is traced.
+ */
+TEST(idle, msg_3_a_message_in_its_own_buffer_is_let_go_at_once)
+{
+    static const size_t lens[] = { 300, 30000, 200000 }; /* gathered, and read straight into its place */
+    static uint8_t wire[200020], answer[200020];
+    attach((duet_server_config){ .on = { .message = echo }, .trace = no_trace });
+    duet_conn *c;
+    int fd = dial_websocket(&c, 0);
+    duet_conn_trace(c);
+    for (size_t i = 0; i < sizeof(lens) / sizeof(*lens); i++) {
+        uint32_t key = 0;
+        size_t n = frame_encode(wire, FRAME_BINARY, true, lens[i], &key), back = n - 4 + lens[i];
+        assert_int_equal(send(fd, wire, 100, 0), 100);
+        for (int k = 0; k < 50 && (c->proto.busy == NULL || c->proto.busy->gather == NULL); k++)
+            duet_loop_turn(loop, 1);
+        assert_non_null(c->proto.busy->gather);
+        for (size_t sent = 100; sent < n + lens[i];) {
+            ssize_t more = send(fd, wire + sent, n + lens[i] - sent, MSG_DONTWAIT);
+            sent += more > 0 ? (size_t)more : 0;
+            duet_loop_turn(loop, 0);
+        }
+        receive(fd, answer, back);
+        assert_null(c->proto.busy->gather);
+    }
+    close(fd);
+    detach();
+}
