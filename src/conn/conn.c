@@ -200,7 +200,7 @@ void conn_kill(duet_conn *c, int error)
 }
 
 /* Bytes wait for their phase, and it needs no more of them. */
-static bool waits(const duet_conn *c)
+static bool bytes_wait(const duet_conn *c)
 {
     const struct conn_busy *b = conn_busy(c);
     return b != NULL && b->stash != NULL && !b->wants_more;
@@ -214,14 +214,14 @@ static bool at_end(const duet_conn *c)
 /* Bytes wait that the phase will take in the next turn. */
 static bool has_more(const duet_conn *c)
 {
-    return waits(c) && !c->paused && !c->choked;
+    return bytes_wait(c) && !c->paused && !c->choked;
 }
 
 static bool holds_reading(const duet_conn *c)
 {
     if (c->state != CONN_ACTIVE)
         return at_end(c) && c->state == CONN_FINISHING;
-    return at_end(c) || c->paused || c->choked || waits(c);
+    return at_end(c) || c->paused || c->choked || bytes_wait(c);
 }
 
 static void watch_for(duet_conn *c)
@@ -240,7 +240,7 @@ void conn_set_reading(duet_conn *c)
 {
     if (c->state == CONN_DEAD)
         return;
-    if (!c->paused && !c->choked && (waits(c) || stream_buffered(&c->stream)))
+    if (!c->paused && !c->choked && (bytes_wait(c) || stream_buffered(&c->stream)))
         conn_again(c);
     watch_for(c);
 }
@@ -386,63 +386,77 @@ static void relieved(duet_conn *c)
     }
 }
 
+static size_t total(const struct iovec *iov, int count)
+{
+    size_t len = iov[0].iov_len;
+    for (int i = 1; i < count; i++)
+        len += iov[i].iov_len;
+    return len;
+}
+
+/* The socket took something, or else nothing for the first time, and something waits. Slow is no reason to be cut off;
+ * standing still is. Before, the busy part says when somebody else's time began. */
+static void still_waits(duet_conn *c)
+{
+    if (c->state != CONN_LINGERING)
+        conn_busy(c)->since_ms = conn_host(c)->loop->now_ms;
+    conn_busy(c)->out_waits = true;
+}
+
 /* Writes what the socket takes. 0, or a negative error. */
 static int write_out(duet_conn *c)
 {
+    struct conn_busy *b = conn_busy(c);
     struct iovec iov[IOV];
-    bool full = false;
+    bool moved = false;
     do {
-        int n = outq_output(&c->proto.busy->out, iov, IOV);
+        int n = outq_output(&b->proto.out, iov, IOV);
         if (n == 0 && !stream_pending(&c->stream))
             break;
-        size_t want = 0;
-        for (int i = 0; i < n; i++)
-            want += iov[i].iov_len;
         ssize_t sent = c->stream.as->ops->write(&c->stream, iov, n);
         if (sent < 0 && sent != -EAGAIN)
             return (int)sent;
+        size_t want = n > 0 ? total(iov, n) : 0;
         if (sent > 0) {
+            moved = true;
             conn_count_written(c, (size_t)sent);
-            if (c->state != CONN_LINGERING)
-                conn_busy(c)->since_ms =
-                    conn_host(c)->loop->now_ms; /* slow is no reason to be cut off; standing still is */
-            duet_proto_sent(&c->proto, (size_t)sent);
+            proto_sent(&c->proto, (size_t)sent);
         }
-        full = sent < 0 || (size_t)sent < want || stream_pending(&c->stream);
-    } while (!full && conn_queued(c) > 0);
-    /* Its time to read begins now: if nothing was sent, the busy part says when somebody else's began. */
-    if (full && !conn_busy(c)->out_waits && c->state != CONN_LINGERING)
-        conn_busy(c)->since_ms = conn_host(c)->loop->now_ms;
-    conn_busy(c)->out_waits = full;
+        if (sent < 0 || (size_t)sent < want || stream_pending(&c->stream)) {
+            if (moved || !b->out_waits)
+                still_waits(c);
+            return 0;
+        }
+    } while (b->proto.out.bytes > 0);
+    b->out_waits = false;
     return 0;
 }
 
 bool conn_flush(duet_conn *c)
 {
-    if (c->state != CONN_ACTIVE && c->state != CONN_FINISHING && c->state != CONN_LINGERING)
+    struct conn_busy *b = conn_busy(c);
+    if (c->state == CONN_OPENING || c->state == CONN_DEAD)
         return false;
-    size_t before = conn_queued(c);
-    int rc = before > 0 || conn_out_waits(c) ? write_out(c) : 0;
-    if (rc == 0 && c->proto.busy != NULL && c->proto.busy->out.borrowed)
+    int rc = b != NULL && (b->proto.out.bytes > 0 || b->out_waits) ? write_out(c) : 0;
+    if (rc == 0 && b != NULL && b->proto.out.borrowed)
         rc = duet_proto_settle(&c->proto);
     if (rc < 0) {
         conn_kill(c, rc);
         return false;
     }
-    if (conn_out_waits(c) || (c->stream.watch.events & LOOP_OUT))
+    bool waits = b != NULL && b->out_waits;
+    if (waits || (c->stream.watch.events & LOOP_OUT))
         watch_for(c);
-    if (conn_out_waits(c))
+    if (waits)
         conn_schedule(c);
     return c->state != CONN_DEAD;
 }
 
 void conn_stall(duet_conn *c)
 {
-    struct conn_busy *b = conn_busy(c);
-    b->out_waits = true;
-    b->since_ms = conn_host(c)->loop->now_ms;
+    still_waits(c);
     if (conn_queued(c) > conn_host(c)->queue_soft)
-        b->congested = true;
+        conn_busy(c)->congested = true;
     watch_for(c);
     conn_schedule(c);
 }

@@ -403,7 +403,7 @@ static void pass_rest(duet_conn *c, duet_shared *form, ssize_t n)
     }
     if (n > 0) {
         conn_count_written(c, (size_t)n);
-        duet_proto_sent(&c->proto, (size_t)n);
+        proto_sent(&c->proto, (size_t)n);
     }
     conn_stall(c);
 }

@@ -86,35 +86,6 @@ static void chunk_free(struct chunk_pool *pool, struct chunk *c)
     pool->count++;
 }
 
-struct part {
-    struct part *next;
-};
-
-void *part_take(struct chunk_pool *pool, size_t size)
-{
-    struct part *p = pool->parts;
-    if (p == NULL)
-        return mem_zalloc(size);
-    mem_show(p, size);
-    pool->parts = p->next;
-    pool->part_count--;
-    p->next = NULL;
-    return p;
-}
-
-void part_give(struct chunk_pool *pool, void *part, size_t size)
-{
-    struct part *p = part;
-    if (pool->part_count == POOL_PARTS) {
-        mem_free(p);
-        return;
-    }
-    p->next = pool->parts;
-    pool->parts = p;
-    pool->part_count++;
-    mem_hide(p + 1, size - sizeof(*p));
-}
-
 void chunk_pool_fini(struct chunk_pool *pool)
 {
     while (pool->parts != NULL) {
@@ -310,7 +281,7 @@ int outq_static(struct outq *q, const void *at, size_t len)
 /* The commonest queue by far: the one record that is there is a run of bytes. NULL: it is another. */
 static struct record *only_run(const struct outq *q)
 {
-    if (q->first == NULL || q->first != q->last || q->at != q->last_at)
+    if (q->at != q->last_at || q->first != q->last) /* without records the last is NONE */
         return NULL;
     struct record *r = record_at(q->first, q->at);
     return r->kind == BYTES ? r : NULL;

@@ -11,13 +11,16 @@
 #ifndef PROTO_OUTQ_H
 #define PROTO_OUTQ_H
 
+#include "base/mem.h"
 #include "proto/shared.h"
 #include <sys/uio.h>
 
 enum { OUTQ_CHUNK = 4096, OUTQ_COPY_MOST = OUTQ_CHUNK - 64, OUTQ_PONGS_MOST = 16 };
 
 struct chunk;
-struct part;
+struct part {
+    struct part *next;
+};
 
 enum { POOL_PARTS = 64, POOL_BLOCKS = 8, POOL_BLOCK_LEAST = 64 * 1024, POOL_BYTES = 16 * 1024 * 1024 };
 
@@ -39,8 +42,30 @@ duet_shared *pool_take(struct chunk_pool *pool, size_t cap);
 void pool_unref(struct chunk_pool *pool, duet_shared *s);
 
 /* A part of `size` bytes: zeros, or as whoever had it left it but for the first pointer; NULL without memory. */
-void *part_take(struct chunk_pool *pool, size_t size);
-void part_give(struct chunk_pool *pool, void *part, size_t size);
+static inline void *part_take(struct chunk_pool *pool, size_t size)
+{
+    struct part *p = pool->parts;
+    if (p == NULL)
+        return mem_zalloc(size);
+    mem_show(p, size);
+    pool->parts = p->next;
+    pool->part_count--;
+    p->next = NULL;
+    return p;
+}
+
+static inline void part_give(struct chunk_pool *pool, void *part, size_t size)
+{
+    struct part *p = part;
+    if (pool->part_count == POOL_PARTS) {
+        mem_free(p);
+        return;
+    }
+    p->next = pool->parts;
+    pool->parts = p;
+    pool->part_count++;
+    mem_hide(p + 1, size - sizeof(*p));
+}
 
 void chunk_pool_fini(struct chunk_pool *pool);
 

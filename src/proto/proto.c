@@ -87,8 +87,10 @@ bool proto_rests(duet_proto *p)
 void proto_sleep(duet_proto *p)
 {
     struct proto_busy *b = p->busy;
-    mem_free(b->control);
-    b->control = NULL;
+    if (b->control != NULL) {
+        mem_free(b->control);
+        b->control = NULL;
+    }
     p->busy = NULL;
     part_give(p->home->chunks, b, p->home->busy_size);
 }
@@ -318,17 +320,20 @@ int duet_proto_output(const duet_proto *p, struct iovec *iov, int max)
     return p->busy ? outq_output(&p->busy->out, iov, max) : 0;
 }
 
-void duet_proto_sent(duet_proto *p, size_t n)
+void proto_send_late_pong(duet_proto *p)
 {
-    if (p->busy == NULL)
-        return;
-    outq_sent(&p->busy->out, n);
-    if (p->busy->late_pong == NULL || p->busy->out.pongs >= OUTQ_PONGS_MOST || p->state != OPEN)
+    if (p->busy->out.pongs >= OUTQ_PONGS_MOST || p->state != OPEN)
         return;
     uint8_t *late = p->busy->late_pong;
     p->busy->late_pong = NULL;
     send_pong(p, late + 1, late[0]);
     mem_free(late);
+}
+
+void duet_proto_sent(duet_proto *p, size_t n)
+{
+    if (p->busy != NULL)
+        proto_sent(p, n);
 }
 
 size_t duet_proto_queued(const duet_proto *p)

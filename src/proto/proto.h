@@ -86,10 +86,10 @@ struct proto_rare {
 
 /* What the objects of one owner share. */
 struct proto_home {
-    duet_proto_config config;  /* resolved */
-    struct chunk_pool *chunks; /* where busy parts come from, too; NULL: an object alone, whose parts are its own */
+    duet_proto_config config;      /* resolved */
+    struct chunk_pool *chunks;     /* where busy parts come from, too; NULL: an object alone, whose parts are its own */
     uint32_t busy_size, rare_size; /* the owner's own parts begin with ours */
-    bool embedded; /* `arg` is not the config's, but what holds the object, `arg_offset` before it */
+    bool embedded;                 /* `arg` is not the config's, but what holds the object, `arg_offset` before it */
     size_t arg_offset;
 };
 
@@ -106,9 +106,9 @@ struct duet_proto {
     uint32_t window_ms; /* when `controls` began to count; its low bits */
     uint32_t user;      /* the owner's, for whatever it wants to keep */
     uint8_t state;
-    bool plain : 1;     /* nothing is to be compressed */
+    bool plain : 1;                       /* nothing is to be compressed */
     bool takes_short : 1, takes_bare : 1; /* short frames the short way: as a server, as a client */
-    uint16_t place; /* the same */
+    uint16_t place;                       /* the same */
 };
 
 /* Takes a busy part, if there is none. 0 or DUET_ERR_NOMEM. */
@@ -145,6 +145,17 @@ static inline void proto_heard(duet_proto *p, uint64_t now_ms)
 static inline size_t proto_queued(const duet_proto *p)
 {
     return p->busy ? p->busy->out.bytes : 0;
+}
+
+/* When there is a late pong, and perhaps room for it now. */
+void proto_send_late_pong(duet_proto *p);
+
+/* duet_proto_sent() for one that is busy. */
+static inline void proto_sent(duet_proto *p, size_t n)
+{
+    outq_sent(&p->busy->out, n);
+    if (p->busy->late_pong != NULL)
+        proto_send_late_pong(p);
 }
 
 /* Fills every default in. */

@@ -323,6 +323,11 @@ TEST(straight, mem_4_who_could_not_be_written_to_at_once_has_stall_ms_from_then_
         uint64_t since = conn_busy(c)->since_ms;
         assert_in_range(since, before, loop->now_ms);
         assert_int_equal(c->timer.at_ms, since + 5000);
+        usleep(5000);
+        assert_int_equal(duet_send(c, DUET_BINARY, payload_of(9), 9), 0); /* more for it is no progress of its own */
+        duet_loop_turn(loop, 0);
+        assert_true(loop->now_ms > since);
+        assert_int_equal(conn_busy(c)->since_ms, since);
         assert_int_equal(closes, 0);
         end(fd);
     }
