@@ -5,20 +5,35 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SOCKET_FILE_MOST = 107 }; /* sun_path with its terminating zero is 108 */
+enum {
+    SOCKET_FILE_MOST = 107, /* sun_path with its terminating zero is 108 */
+    DESCRIPTOR_DIGITS = 7,
+    LISTEN = 1 << HTTP_URL_LISTEN,
+    CONNECT = 1 << HTTP_URL_CONNECT,
+    PROXY = 1 << HTTP_URL_PROXY,
+};
 
 static const struct {
     const char *name;
     enum http_scheme scheme;
-    bool secure, proxy, other; /* other: what is no proxy */
+    bool secure;
+    int uses;
 } schemes[] = {
-    { "ws", HTTP_SCHEME_WS, false, false, true },
-    { "wss", HTTP_SCHEME_WSS, true, false, true },
-    { "http", HTTP_SCHEME_HTTP, false, true, true },
-    { "https", HTTP_SCHEME_HTTPS, true, false, true },
-    { "unix", HTTP_SCHEME_UNIX, false, false, true },
-    { "socks5", HTTP_SCHEME_SOCKS5, false, true, false },
-    { "socks5h", HTTP_SCHEME_SOCKS5, false, true, false },
+    { "ws", HTTP_SCHEME_WS, false, LISTEN | CONNECT },
+    { "wss", HTTP_SCHEME_WSS, true, LISTEN | CONNECT },
+    { "http", HTTP_SCHEME_HTTP, false, LISTEN | CONNECT | PROXY },
+    { "https", HTTP_SCHEME_HTTPS, true, LISTEN | CONNECT },
+    { "unix", HTTP_SCHEME_UNIX, false, LISTEN | CONNECT },
+    { "socks5", HTTP_SCHEME_SOCKS5, false, PROXY },
+    { "socks5h", HTTP_SCHEME_SOCKS5, false, PROXY },
+    { "fd", HTTP_SCHEME_FD, false, LISTEN },
+    { "fd+tls", HTTP_SCHEME_FD, true, LISTEN },
+};
+
+static const char *const no_scheme[] = {
+    [HTTP_URL_LISTEN] = "the URL begins with none of ws: wss: http: https: unix: fd: fd+tls:",
+    [HTTP_URL_CONNECT] = "the URL begins with none of ws: wss: http: https: unix:",
+    [HTTP_URL_PROXY] = "the URL of a proxy begins with none of http: socks5: socks5h:",
 };
 
 static bool refuse(const char **why, const char *sentence)
@@ -30,8 +45,7 @@ static bool refuse(const char **why, const char *sentence)
 static bool parse_scheme(struct http_text name, enum http_url_use use, struct http_url *url)
 {
     for (size_t i = 0; i < sizeof(schemes) / sizeof(*schemes); i++)
-        if (http_text_is(name, schemes[i].name) &&
-            (use == HTTP_URL_PROXY ? schemes[i].proxy : schemes[i].other)) {
+        if (http_text_is(name, schemes[i].name) && (schemes[i].uses & 1 << use) != 0) {
             url->scheme = schemes[i].scheme;
             url->secure = schemes[i].secure;
             return true;
@@ -49,6 +63,16 @@ static bool parse_file(struct http_text rest, struct http_url *url, const char *
     if (rest.len > SOCKET_FILE_MOST)
         return refuse(why, "the path of a socket file is longer than 107 bytes");
     return true;
+}
+
+static bool parse_descriptor(struct http_text rest, struct http_url *url, const char **why)
+{
+    bool good = rest.len > 0 && rest.len <= DESCRIPTOR_DIGITS;
+    for (size_t i = 0; good && i < rest.len; i++) {
+        good = rest.at[i] >= '0' && rest.at[i] <= '9';
+        url->descriptor = url->descriptor * 10 + (rest.at[i] - '0');
+    }
+    return good || refuse(why, "a descriptor is written fd:3, with its number");
 }
 
 /* A character of a path or query, percent-encoded ones apart. */
@@ -139,11 +163,12 @@ bool http_url_parse(const char *s, size_t len, enum http_url_use use, struct htt
     const char *colon = len > 0 ? memchr(s, ':', len) : NULL;
     size_t n = colon != NULL ? (size_t)(colon - s) : 0;
     if (!parse_scheme((struct http_text){ s, n }, use, url))
-        return refuse(why, use == HTTP_URL_PROXY ? "the URL of a proxy begins with none of http: socks5: socks5h:"
-                                                 : "the URL begins with none of ws: wss: http: https: unix:");
+        return refuse(why, no_scheme[use]);
     struct http_text rest = { s + n + 1, len - n - 1 };
     if (url->scheme == HTTP_SCHEME_UNIX)
         return parse_file(rest, url, why);
+    if (url->scheme == HTTP_SCHEME_FD)
+        return parse_descriptor(rest, url, why);
     if (rest.len < 2 || memcmp(rest.at, "//", 2) != 0)
         return refuse(why, "the scheme is not followed by ://");
     rest = (struct http_text){ rest.at + 2, rest.len - 2 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * URLs that a server listens on or a client connects to: ws, wss, http and https (RFC 3986, RFC 6455 3), and
- * unix:/path for a socket file; and those of proxies: http, socks5 and socks5h. Strict: what would have to be
- * percent-encoded is an error, and so are user names, but for a proxy's.
+ * unix:/path for a socket file; to listen, fd:3 for a descriptor, fd+tls:3 with TLS; and those of proxies: http, socks5
+ * and socks5h. Strict: what would have to be percent-encoded is an error, and so are user names, but for a proxy's.
  */
 #ifndef HTTP_URL_H
 #define HTTP_URL_H
@@ -20,6 +20,7 @@ enum http_scheme {
     HTTP_SCHEME_HTTPS,
     HTTP_SCHEME_UNIX,
     HTTP_SCHEME_SOCKS5, /* socks5h, too */
+    HTTP_SCHEME_FD,     /* fd+tls, too */
 };
 
 /* Listening: the host may be missing (all addresses), the port 0 (any), and there is no path but "/". Connecting:
@@ -28,7 +29,7 @@ enum http_url_use { HTTP_URL_LISTEN, HTTP_URL_CONNECT, HTTP_URL_PROXY };
 
 struct http_url { /* the texts are borrowed from the URL */
     enum http_scheme scheme;
-    bool secure;       /* wss, https */
+    bool secure;       /* wss, https, fd+tls */
     bool ipv6;         /* the host is an IPv6 address, here without its brackets */
     uint16_t port;     /* the scheme's own when none is given: 80, 443 or 1080 */
     bool default_port; /* port is the scheme's own, given or not */
@@ -36,6 +37,7 @@ struct http_url { /* the texts are borrowed from the URL */
     struct http_text target; /* path and query as they are to be sent, with `root` before them */
     const char *root;        /* "/" when the path is empty, else "" */
     struct http_text file;   /* unix: the socket's path, 1 to 107 bytes */
+    int descriptor;          /* fd: its number, below 10^7 */
     bool has_user;           /* a proxy's: there is a user name, perhaps an empty one */
     struct http_text user, password; /* still percent-encoded: http_url_decode() */
 };

@@ -234,13 +234,46 @@ int listen_open(int *fds, int max, const char *host, unsigned port, const char *
     return open_named(fds, max, host, port, shared, why);
 }
 
+static int refuse_passed(char why[WHY], int fd, const char *what)
+{
+    snprintf(why, WHY, "descriptor %d %s", fd, what);
+    return DUET_ERR_INVALID;
+}
+
+int listen_passed(int fd, char why[WHY])
+{
+    int type = 0, listens = 0;
+    socklen_t len = sizeof(int);
+    struct address a = own_address(fd);
+    if (fcntl(fd, F_GETFD) < 0)
+        return refuse_passed(why, fd, "is not open; whoever starts this has to pass a listening socket there");
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0 || type != SOCK_STREAM ||
+        (a.at.ss_family != AF_INET && a.at.ss_family != AF_INET6 && a.at.ss_family != AF_UNIX))
+        return refuse_passed(why, fd, "is no stream socket of TCP or unix; a listening one is needed");
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) < 0 || !listens)
+        return refuse_passed(why, fd, "does not listen; pass the listening socket (systemd: Accept=no)");
+    int copy = listen_same(fd);
+    if (copy < 0) {
+        snprintf(why, WHY, "cannot listen on descriptor %d: %s", fd, duet_strerror(copy));
+        return copy;
+    }
+    fcntl(copy, F_SETFL, fcntl(copy, F_GETFL) | O_NONBLOCK);
+    if (a.at.ss_family != AF_UNIX)
+        set(copy, IPPROTO_TCP, TCP_NODELAY, 1); /* what is accepted inherits it */
+    return copy;
+}
+
+int listen_same(int fd)
+{
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    return copy < 0 ? -errno : copy;
+}
+
 int listen_again(int fd)
 {
     struct address a = own_address(fd);
-    if (a.at.ss_family != AF_INET && a.at.ss_family != AF_INET6) {
-        int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-        return copy < 0 ? -errno : copy;
-    }
+    if (a.at.ss_family == AF_UNSPEC)
+        return -EBADF;
     int six_only = 0;
     socklen_t len = sizeof(six_only);
     if (a.at.ss_family == AF_INET6)

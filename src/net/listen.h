@@ -20,9 +20,16 @@ struct address {
  * (NET-12). With `shared`, SO_REUSEPORT is set after the bind proved the port free, for listen_again(). At most `max`
  * descriptors in `fds`. Returns their number, or a negative error with one line of remedy in `why`.
  */
-int listen_open(int *fds, int max, const char *host, unsigned port, const char *unix_path, bool shared,
-                char why[200]);
-/* One more listener on the address of `fd`, for another loop (SO_REUSEPORT); unix: a dup. */
+int listen_open(int *fds, int max, const char *host, unsigned port, const char *unix_path, bool shared, char why[200]);
+/* The same socket again, of which there can be but one: of a file, or passed. A descriptor or -errno. */
+int listen_same(int fd);
+/*
+ * A socket that somebody else opened and passed: a copy of `fd`, which stays the caller's. It must be a listening
+ * stream socket of TCP or unix; it is made non-blocking, for all who have it. A descriptor; DUET_ERR_INVALID or -errno
+ * with one line of remedy in `why`.
+ */
+int listen_passed(int fd, char why[200]);
+/* One more listener on the address of `fd`, of TCP and shared, for another loop (SO_REUSEPORT). */
 int listen_again(int fd);
 unsigned listen_port(int fd); /* 0: unix */
 

@@ -153,11 +153,28 @@ int config_take(duet_server *s, const duet_server_config *config, char *why)
     return rc < 0 ? rc : check_roots(&s->config, why);
 }
 
+/* The sockets of one URL, at `fds`: their number, or a negative error. */
+static int open_sockets(const duet_server *s, const struct http_url *url, int *fds, int max, char *why)
+{
+    char host[256], file[128];
+    if (max < 1) {
+        snprintf(why, SERVER_WHY, "cannot listen on more than %d sockets", SERVER_LISTENERS);
+        return DUET_ERR_INVALID;
+    }
+    if (url->scheme == HTTP_SCHEME_FD) {
+        fds[0] = listen_passed(url->descriptor, why);
+        return fds[0] < 0 ? fds[0] : 1;
+    }
+    snprintf(host, sizeof(host), "%.*s", (int)url->host.len, url->host.at ? url->host.at : "");
+    snprintf(file, sizeof(file), "%.*s", (int)url->file.len, url->file.at ? url->file.at : "");
+    bool is_unix = url->scheme == HTTP_SCHEME_UNIX;
+    return listen_open(fds, max, host, url->port, is_unix ? file : NULL, s->config.threads > 1 && !is_unix, why);
+}
+
 static int open_url(duet_server *s, const char *text, char *why)
 {
     struct http_url url;
     const char *wrong = "";
-    char host[256], file[128];
     if (!http_url_parse(text, strlen(text), HTTP_URL_LISTEN, &url, &wrong)) {
         snprintf(why, SERVER_WHY, "cannot listen on \"%.80s\": %s", text, wrong);
         return DUET_ERR_URL;
@@ -166,15 +183,12 @@ static int open_url(duet_server *s, const char *text, char *why)
         snprintf(why, SERVER_WHY, "cannot listen on \"%.80s\": TLS needs a certificate and its key", text);
         return DUET_ERR_TLS;
     }
-    bool is_unix = url.scheme == HTTP_SCHEME_UNIX;
-    snprintf(host, sizeof(host), "%.*s", (int)url.host.len, url.host.at ? url.host.at : "");
-    snprintf(file, sizeof(file), "%.*s", (int)url.file.len, url.file.at ? url.file.at : "");
-    int n = listen_open(s->fds + s->fd_count, SERVER_LISTENERS - s->fd_count, host, url.port, is_unix ? file : NULL,
-                        s->config.threads > 1 && !is_unix, why);
+    int n = open_sockets(s, &url, s->fds + s->fd_count, SERVER_LISTENERS - s->fd_count, why);
     for (int i = 0; i < n; i++) {
         int k = s->fd_count++;
         s->fd_secure[k] = url.secure;
-        s->fd_unix[k] = is_unix;
+        s->fd_passed[k] = url.scheme == HTTP_SCHEME_FD;
+        s->fd_single[k] = url.scheme == HTTP_SCHEME_UNIX || s->fd_passed[k];
         s->ports[k] = listen_port(s->fds[k]);
     }
     return n < 0 ? n : 0;

@@ -63,7 +63,7 @@ void drain_begin(struct server_loop *l)
     l->draining = true;
     for (unsigned i = 0; i < SERVER_LISTENERS; i++)
         if (l->listeners[i].started) {
-            listener_stop(&l->listeners[i].listener, true);
+            listener_stop(&l->listeners[i].listener, !l->listeners[i].passed);
             l->listeners[i].started = false;
         }
     l->drain_next = 0;

@@ -139,15 +139,16 @@ static int start_listeners(struct server_loop *l)
     duet_server *s = l->server;
     for (int i = 0; i < s->fd_count; i++) {
         struct server_listener *sl = &l->listeners[i];
-        int fd = l->index == 0 ? s->fds[i] : listen_again(s->fds[i]);
+        int fd = l->index == 0 ? s->fds[i] : s->fd_single[i] ? listen_same(s->fds[i]) : listen_again(s->fds[i]);
         if (fd < 0)
             return fd;
         sl->loop = l;
         limit_silence(s, fd);
         sl->secure = s->fd_secure[i];
+        sl->passed = s->fd_passed[i];
         sl->listener.accepted = accept_newcomer;
         sl->listener.refused = accept_refused;
-        sl->listener.exclusive = s->fd_unix[i] && s->count > 1;
+        sl->listener.exclusive = s->fd_single[i] && s->count > 1;
         int rc = listener_start(&sl->listener, l->loop, fd);
         if (rc < 0) {
             if (l->index != 0)

@@ -28,6 +28,7 @@ struct server_listener {
     struct listener listener; /* first */
     struct server_loop *loop;
     bool secure;
+    bool passed; /* what waits there in a drain is for who has the socket next */
     bool started;
 };
 
@@ -63,7 +64,9 @@ struct duet_server {
     struct server_loop *loops;
     unsigned count;
     int fds[SERVER_LISTENERS];
-    bool fd_secure[SERVER_LISTENERS], fd_unix[SERVER_LISTENERS];
+    bool fd_secure[SERVER_LISTENERS];
+    bool fd_single[SERVER_LISTENERS]; /* one socket in all loops */
+    bool fd_passed[SERVER_LISTENERS]; /* by somebody who has it, too */
     unsigned ports[SERVER_LISTENERS];
     int fd_count;
     struct http_network *trusted; /* one more than `trusted_count`: "no address" */

@@ -13,7 +13,9 @@ static void written_again(const struct http_url *url, enum http_url_use use, siz
     struct http_url again;
     size_t n = http_url_host_field(url, field, sizeof(field));
     CHECK(whole != NULL && (n > 0 || url->host.len == 0 || url->host.len > 500));
-    if (url->scheme == HTTP_SCHEME_UNIX)
+    if (url->scheme == HTTP_SCHEME_FD)
+        n = (size_t)sprintf(whole, "%s:%d", url->secure ? "fd+tls" : "fd", url->descriptor);
+    else if (url->scheme == HTTP_SCHEME_UNIX)
         n = (size_t)sprintf(whole, "unix:%.*s", (int)url->file.len, url->file.at);
     else
         n = (size_t)sprintf(whole, "%s://%.*s%s%.*s%s%s%.*s%s:%u%s%.*s", names[url->scheme], (int)url->user.len,
@@ -22,7 +24,7 @@ static void written_again(const struct http_url *url, enum http_url_use use, siz
                             url->ipv6 ? "]" : "", url->port, url->root, (int)url->target.len, url->target.at);
     CHECK(http_url_parse(whole, n, use, &again, &why));
     CHECK(again.scheme == url->scheme && again.port == url->port && again.secure == url->secure);
-    CHECK(again.host.len == url->host.len);
+    CHECK(again.host.len == url->host.len && again.descriptor == url->descriptor);
     CHECK(url->host.len == 0 || memcmp(again.host.at, url->host.at, url->host.len) == 0);
     CHECK(again.target.len == url->target.len + strlen(url->root) && again.file.len == url->file.len);
     CHECK(again.ipv6 == url->ipv6 && again.default_port == url->default_port && again.has_user == url->has_user);
@@ -46,7 +48,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         }
         CHECK(url.host.len + url.target.len + url.file.len + url.user.len + url.password.len <= size);
         CHECK(memchr(s, 0, size) == NULL);
-        CHECK(url.scheme == HTTP_SCHEME_UNIX || (url.root[0] ? url.root[0] : url.target.at[0]) == '/');
+        CHECK(url.scheme != HTTP_SCHEME_FD || (use == HTTP_URL_LISTEN && url.descriptor >= 0));
+        CHECK(url.scheme == HTTP_SCHEME_UNIX || url.scheme == HTTP_SCHEME_FD || (url.root[0] ? url.root[0] : url.target.at[0]) == '/');
         CHECK(url.target.len == 0 || url.target.at + url.target.len == s + size);
         CHECK(use == HTTP_URL_LISTEN || url.scheme == HTTP_SCHEME_UNIX || (url.host.len > 0 && url.port > 0));
         written_again(&url, (enum http_url_use)use, size);

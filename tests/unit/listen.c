@@ -3,6 +3,7 @@
 #include "net/listen.h"
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <netinet/in.h>
@@ -195,6 +196,7 @@ TEST(listen, a_port_or_a_place_for_it_that_cannot_be_is_refused)
     assert_true(fd >= 0);
     close(fd);
     assert_int_equal(listen_again(-1), -EBADF);
+    assert_int_equal(listen_same(-1), -EBADF);
 }
 
 TEST(listen, net_12_without_ipv6_it_listens_on_ipv4)
@@ -262,7 +264,7 @@ TEST(listen, net_12_a_unix_socket_is_taken_over_only_when_nobody_listens)
     assert_true(fd >= 0);
     assert_int_equal(open_one(NULL, 0, path), -EADDRINUSE);
     assert_non_null(strstr(why, path));
-    int copy = listen_again(fd);
+    int copy = listen_same(fd);
     close(fd);
     assert_int_equal(open_one(NULL, 0, path), -EADDRINUSE); /* the copy listens */
     close(copy);
@@ -281,6 +283,70 @@ TEST(listen, net_12_a_file_that_is_no_socket_is_left_alone)
     struct stat st;
     assert_int_equal(stat(path, &st), 0);
     drop_path();
+}
+
+/* What systemd hands over is still its own, and goes on as it was when the server's copy is closed. */
+TEST(listen, a_passed_socket_is_copied_and_never_waits)
+{
+    int fd = socket(AF_INET, SOCK_STREAM, 0), nodelay = 0;
+    struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+    assert_int_equal(listen(fd, 5), 0);
+    int copy = listen_passed(fd, why);
+    assert_true(copy >= 0 && copy != fd);
+    assert_int_equal(listen_port(copy), listen_port(fd));
+    assert_true(fcntl(copy, F_GETFL) & O_NONBLOCK);
+    assert_int_equal(fcntl(copy, F_GETFD), FD_CLOEXEC);
+    int client = connect_to(AF_INET, "127.0.0.1", listen_port(fd));
+    int got = accept(copy, NULL, NULL);
+    socklen_t len = sizeof(nodelay);
+    getsockopt(got, IPPROTO_TCP, TCP_NODELAY, &nodelay, &len);
+    assert_true(nodelay);
+    close(got);
+    close(client);
+    close(copy);
+    client = connect_to(AF_INET, "127.0.0.1", listen_port(fd));
+    assert_true(client >= 0);
+    close(client);
+    close(fd);
+}
+
+static void refused(int fd, const char *what)
+{
+    assert_int_equal(listen_passed(fd, why), DUET_ERR_INVALID);
+    if (strstr(why, what) == NULL)
+        assert_string_equal(why, what);
+    close(fd);
+}
+
+TEST(listen, a_passed_descriptor_that_is_no_listening_stream_socket_is_refused)
+{
+    int pair[2];
+    assert_int_equal(listen_passed(99999, why), DUET_ERR_INVALID);
+    assert_non_null(strstr(why, "descriptor 99999 is not open"));
+    refused(open("/dev/null", O_RDONLY), "is no stream socket");
+    refused(socket(AF_INET, SOCK_DGRAM, 0), "is no stream socket");
+    refused(socket(AF_NETLINK, SOCK_RAW, 0), "is no stream socket");
+    refused(socket(AF_INET, SOCK_STREAM, 0), "does not listen");
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    refused(pair[0], "does not listen");
+    refused(pair[1], "does not listen");
+    make_path(40);
+    int fd = open_one(NULL, 0, path), copy = listen_passed(fd, why);
+    assert_true(copy >= 0);
+    close(copy);
+    close(fd);
+    drop_path();
+    fd = open_one("127.0.0.1", 0, NULL);
+    struct rlimit old, none;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+    none = old;
+    none.rlim_cur = (rlim_t)fd + 1;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    assert_int_equal(listen_passed(fd, why), -EMFILE);
+    setrlimit(RLIMIT_NOFILE, &old);
+    assert_non_null(strstr(why, "cannot listen on descriptor"));
+    close(fd);
 }
 
 static duet_loop *loop;

@@ -24,6 +24,7 @@ static const char *trace(const char *s, enum http_url_use use)
 }
 
 #define NO_SCHEME "the URL begins with none of ws: wss: http: https: unix:"
+#define NO_LISTEN "the URL begins with none of ws: wss: http: https: unix: fd: fd+tls:"
 #define NO_PROXY  "the URL of a proxy begins with none of http: socks5: socks5h:"
 #define NO_SLASH  "the scheme is not followed by ://"
 #define NO_HOST   "the host is missing or malformed, or the port is not a number up to 65535"
@@ -139,7 +140,7 @@ TEST(url, of_a_proxy)
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
         assert_string_equal(trace(rows[i][0], HTTP_URL_PROXY), rows[i][1]);
     assert_string_equal(trace("socks5://h", HTTP_URL_CONNECT), NO_SCHEME);
-    assert_string_equal(trace("socks5://h", HTTP_URL_LISTEN), NO_SCHEME);
+    assert_string_equal(trace("socks5://h", HTTP_URL_LISTEN), NO_LISTEN);
 }
 
 TEST(url, a_proxys_user_and_password_are_decoded)
@@ -200,6 +201,34 @@ TEST(url, net_12_a_socket_file)
         const char *why;
         assert_int_equal(http_url_parse(s, 5 + n, HTTP_URL_LISTEN, &u, &why), n <= 107);
     }
+}
+
+TEST(url, a_descriptor_is_a_number_to_listen_on)
+{
+    static const struct {
+        const char *url;
+        int descriptor; /* -1: refused */
+        bool secure;
+    } rows[] = {
+        { "fd:0", 0, false },      { "fd:3", 3, false },      { "FD+TLS:17", 17, true }, { "fd:9999999", 9999999, false },
+        { "fd:10000000", -1 },     { "fd:", -1 },             { "fd:-1", -1 },           { "fd:3/", -1 },
+        { "fd://3", -1 },          { "fd:3a", -1 },           { "fd: 3", -1 },           { "fd+tls:", -1 },
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct http_url u;
+        const char *why = "";
+        bool good = http_url_parse(rows[i].url, strlen(rows[i].url), HTTP_URL_LISTEN, &u, &why);
+        assert_int_equal(good, rows[i].descriptor >= 0);
+        if (!good) {
+            assert_string_equal(why, "a descriptor is written fd:3, with its number");
+            continue;
+        }
+        assert_int_equal(u.scheme, HTTP_SCHEME_FD);
+        assert_int_equal(u.descriptor, rows[i].descriptor);
+        assert_int_equal(u.secure, rows[i].secure);
+    }
+    assert_string_equal(trace("fd:3", HTTP_URL_CONNECT), NO_SCHEME);
+    assert_string_equal(trace("fd+tls:3", HTTP_URL_PROXY), NO_PROXY);
 }
 
 /* Each control byte, and each byte from 0x80 on, in each part. */
