@@ -44,8 +44,8 @@ typedef struct duet_server_config {
     /* "ws://127.0.0.1:9001", "wss://:443", "http://..." and "https://..." (the same two), "unix:/run/app.sock". Port 0
      * picks one: duet_server_port(). One of the two is needed. Borrowed for duet_server_new(). At most 16 sockets.
      *
-     * "fd:3", with TLS "fd+tls:3": a socket that is open and listens already, of TCP or unix, as systemd and others pass
-     * it. duet_server_new() makes a copy and the socket non-blocking; the descriptor stays the caller's. A drain accepts
+     * "fd:3", with TLS "fd+tls:3": a socket that is open and listens already, of TCP or unix, as systemd passes it.
+     * duet_server_new() makes a copy, and the socket non-blocking; the descriptor stays the caller's. A drain accepts
      * nothing more there: what waits is for whoever has the socket, too, such as the next process. */
     const char *listen;
     const char *const *listen_also;

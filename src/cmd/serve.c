@@ -7,10 +7,12 @@
 #include "cmd/serve.h"
 #include "base/buf.h"
 #include "base/mem.h"
+#include "cmd/activation.h"
 #include "cmd/admin.h"
 #include "cmd/demo.h"
 #include "cmd/journal.h"
 #include "cmd/metrics.h"
+#include "cmd/notify.h"
 #include "cmd/pages.h"
 #include "cmd/setup.h"
 #include "cmd/ticks.h"
@@ -32,7 +34,8 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-enum { WHY = 200, BEAT_MS = 1000, MESSAGE_LEAST = 64 * 1024, BODY_MORE = 64 * 1024 };
+/* After a drain's time comes the end of who still is there, and the store's last sync. */
+enum { WHY = 200, END_MS = 10000, BEAT_MS = 1000, MESSAGE_LEAST = 64 * 1024, BODY_MORE = 64 * 1024 };
 
 static const char default_url[] = "http://127.0.0.1:8080";
 
@@ -41,6 +44,8 @@ struct site {
     struct wire_site wires; /* first */
     struct setup setup;
     struct options options; /* what holds of them, the setup's */
+    struct activation sockets;
+    struct notify manager;
     struct journal *journal;
     struct demo *demo;
     struct ticks *ticks;
@@ -82,6 +87,12 @@ static void log_event(void *arg, const duet_log_event *event)
 static void say(struct site *site, duet_log_level level, const char *event, const char *detail)
 {
     journal_put(site->journal, &(duet_log_event){ .level = level, .event = event, .detail = detail });
+}
+
+static void told(struct site *site, int rc)
+{
+    if (rc < 0)
+        say(site, DUET_LOG_WARNING, "notify_failed", duet_strerror(rc));
 }
 
 /* Routes. */
@@ -315,6 +326,22 @@ static unsigned longest_body(const struct setup *s)
     return 2 * longest_message(s) + BODY_MORE;
 }
 
+/* What was passed to listen on, and whom to tell; before there are threads, since both are in the environment. */
+static int make_sockets(struct site *site)
+{
+    char why[ACTIVATION_WHY] = "";
+    struct options *o = &site->options;
+    int rc = activation_take(&site->sockets, why);
+    if (rc == 0)
+        rc = activation_admin(&site->sockets, &o->admin, why);
+    if (rc == 0)
+        rc = activation_listen(&site->sockets, o->listen, why);
+    o->listen = site->sockets.urls;
+    if (rc == 0 && (rc = notify_begin(&site->manager)) < 0)
+        snprintf(why, sizeof(why), "NOTIFY_SOCKET is no path of a socket; systemd sets it by itself");
+    return rc < 0 ? server_failed(rc, why) : 0;
+}
+
 static int make_server(struct site *site, duet_route routes[ROUTES])
 {
     unsigned longest = longest_message(&site->setup);
@@ -401,9 +428,12 @@ static void signalled(void *arg, int fd, int events)
     (void)events;
     while (read(fd, &info, sizeof(info)) == sizeof(info)) {
         if (info.ssi_signo == SIGHUP) {
+            told(site, notify_reloading(&site->manager));
             reload(site);
+            told(site, notify_ready(&site->manager, NULL));
         } else if (site->stops++ == 0) {
             say(site, DUET_LOG_INFO, "draining", "each connection gets its end; once more ends at once");
+            told(site, notify_stopping(&site->manager, (uint64_t)site->setup.config.drain_ms + END_MS));
             duet_server_drain(site->server);
         } else {
             duet_server_stop(site->server);
@@ -489,6 +519,12 @@ static void put_url(struct buf *b, const char *url, unsigned port)
 static void put_listener(struct site *site, struct buf *b, const char *url, unsigned *at)
 {
     unsigned port = duet_server_port(site->server, (*at)++);
+    if (strstr(url, "://") == NULL) {
+        buf_puts(b, url);
+        if (port != 0) /* a socket that was passed */
+            buf_printf(b, " (port %u)", port);
+        return;
+    }
     while (port != 0 && duet_server_port(site->server, *at) == port)
         ++*at;
     put_url(b, url, port);
@@ -518,6 +554,7 @@ static void greet(struct site *site)
     } else if (!b.failed) {
         say(site, DUET_LOG_INFO, "listening", b.at);
     }
+    told(site, notify_ready(&site->manager, b.failed ? "" : b.at));
     buf_fini(&b);
 }
 
@@ -568,6 +605,7 @@ static void clean_up(struct site *site)
         close(site->ended_fd);
     duet_tls_free(site->tls);
     journal_free(site->journal);
+    activation_fini(&site->sockets);
     setup_fini(&site->setup);
 }
 
@@ -597,7 +635,9 @@ int serve_main(int argc, char **argv)
         rc = check_all(&site);
     else if (rc == 0) {
         block_signals(&set);
-        rc = check_root(site.options.root);
+        rc = make_sockets(&site);
+        if (rc == 0)
+            rc = check_root(site.options.root);
         if (rc == 0)
             rc = make_tls(&site);
         if (rc == 0)

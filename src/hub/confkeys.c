@@ -175,7 +175,7 @@ static const struct confkey limit_keys[] = {
 
 const struct confkey confkeys[] = {
     C(listen, CONF_LIST, .shown = "[http://127.0.0.1:8080]",
-      .what = "Where to listen: ws, wss, http, https or unix:/path."),
+      .what = "Where to listen: ws, wss, http, https, unix:/path, or fd:NAME for a socket of systemd's."),
     C(threads, CONF_COUNT, .least = 1, .most = 256, .shown = "1", .fallback = true,
       .what = "Event loops, each on a thread of its own."),
     C(root, CONF_TEXT, .shown = "/srv/site", .what = "Serve the files of this folder instead of the built-in pages."),

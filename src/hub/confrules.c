@@ -92,7 +92,8 @@ static void check_names(struct judge *j)
 
 static bool is_tls(const char *url)
 {
-    return strncasecmp(url, "wss:", 4) == 0 || strncasecmp(url, "https:", 6) == 0;
+    return strncasecmp(url, "wss:", 4) == 0 || strncasecmp(url, "https:", 6) == 0 ||
+           strncasecmp(url, "fd+tls:", 7) == 0;
 }
 
 static bool any_tls(char *const *urls)
@@ -110,11 +111,11 @@ static void check_tls(struct judge *j)
         rule(j, c->tls[i].cert == NULL, &c->tls[i], "a key needs its cert: FILE");
         rule(j, c->tls[i].key == NULL, &c->tls[i], "a cert needs its key: FILE");
     }
-    rule(j, c->tls_count == 0 && any_tls(c->listen), &c->listen, "wss and https need tls: a cert and its key");
+    rule(j, c->tls_count == 0 && any_tls(c->listen), &c->listen, "wss, https and fd+tls need tls: a cert and its key");
     rule(j, c->tls_count == 0 && c->admin.listen && is_tls(c->admin.listen), &c->admin.listen,
-         "wss and https need tls: a cert and its key");
+         "wss, https and fd+tls need tls: a cert and its key");
     rule(j, c->tls_count == 0 && c->api.listen && is_tls(c->api.listen), &c->api.listen,
-         "wss and https need tls: a cert and its key");
+         "wss, https and fd+tls need tls: a cert and its key");
     rule(j, c->listen != NULL && c->listen[0] == NULL, &c->listen, "listen needs an address");
     rule(j, c->proxy_protocol && (c->trusted_proxies == NULL || c->trusted_proxies[0] == NULL), &c->proxy_protocol,
          "proxy_protocol needs trusted_proxies: who else may say where a connection comes from?");

@@ -49,7 +49,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         CHECK(url.host.len + url.target.len + url.file.len + url.user.len + url.password.len <= size);
         CHECK(memchr(s, 0, size) == NULL);
         CHECK(url.scheme != HTTP_SCHEME_FD || (use == HTTP_URL_LISTEN && url.descriptor >= 0));
-        CHECK(url.scheme == HTTP_SCHEME_UNIX || url.scheme == HTTP_SCHEME_FD || (url.root[0] ? url.root[0] : url.target.at[0]) == '/');
+        CHECK(url.scheme == HTTP_SCHEME_UNIX || url.scheme == HTTP_SCHEME_FD ||
+              (url.root[0] ? url.root[0] : url.target.at[0]) == '/');
         CHECK(url.target.len == 0 || url.target.at + url.target.len == s + size);
         CHECK(use == HTTP_URL_LISTEN || url.scheme == HTTP_SCHEME_UNIX || (url.host.len > 0 && url.port > 0));
         written_again(&url, (enum http_url_use)use, size);

@@ -202,9 +202,10 @@ TEST(config, tells_what_does_not_go_together)
     bad("channels:\n  channel_regex: '['\n", "2: namespace ``: Invalid regular expression");
     bad("tls:\n  - cert: a\n", "2: a cert needs its key: FILE");
     bad("tls:\n  - key: a\n", "2: a key needs its cert: FILE");
-    bad("listen: [http://a, WSS://b]\n", "1: wss and https need tls: a cert and its key");
-    bad("admin:\n  listen: https://a\n", "2: wss and https need tls: a cert and its key");
-    bad("api:\n  key_env: A\n  listen: https://a\n", "3: wss and https need tls: a cert and its key");
+    bad("listen: [http://a, WSS://b]\n", "1: wss, https and fd+tls need tls: a cert and its key");
+    bad("listen: ['fd:web', 'fd+tls:web']\n", "1: wss, https and fd+tls need tls: a cert and its key");
+    bad("admin:\n  listen: https://a\n", "2: wss, https and fd+tls need tls: a cert and its key");
+    bad("api:\n  key_env: A\n  listen: https://a\n", "3: wss, https and fd+tls need tls: a cert and its key");
     bad("listen: []\n", "1: listen needs an address");
     bad("proxy_protocol: true\n",
         "1: proxy_protocol needs trusted_proxies: who else may say where a connection comes from?");

@@ -210,9 +210,9 @@ TEST(url, a_descriptor_is_a_number_to_listen_on)
         int descriptor; /* -1: refused */
         bool secure;
     } rows[] = {
-        { "fd:0", 0, false },      { "fd:3", 3, false },      { "FD+TLS:17", 17, true }, { "fd:9999999", 9999999, false },
-        { "fd:10000000", -1 },     { "fd:", -1 },             { "fd:-1", -1 },           { "fd:3/", -1 },
-        { "fd://3", -1 },          { "fd:3a", -1 },           { "fd: 3", -1 },           { "fd+tls:", -1 },
+        { "fd:0", 0, false },  { "fd:3", 3, false }, { "FD+TLS:17", 17, true }, { "fd:9999999", 9999999, false },
+        { "fd:10000000", -1 }, { "fd:", -1 },        { "fd:-1", -1 },           { "fd:3/", -1 },
+        { "fd://3", -1 },      { "fd:3a", -1 },      { "fd: 3", -1 },           { "fd+tls:", -1 },
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         struct http_url u;
