@@ -16,7 +16,7 @@ SEED ?=
 NAMES ?=
 E2E ?=
 
-.PHONY: all deps run test coverage conformance interop prove faults fuzz sim mutants store bench soak npm install clean help
+.PHONY: all deps run test coverage conformance interop prove faults fuzz sim mutants store bench soak npm install deb clean help
 
 all:              ## build the release into build/release
 	@tools/deps build
@@ -99,6 +99,10 @@ install:          ## install into DESTDIR and PREFIX=/usr/local
 	@tools/deps build
 	@tools/build release -DCMAKE_INSTALL_PREFIX=$(PREFIX)
 	@DESTDIR="$(DESTDIR)" cmake --install build/release
+
+deb:              ## Debian packages of the server, the library and its headers, in build/deb (REVISION=2: a version's second ones)
+	@tools/deps build deb
+	@packaging/build-deb
 
 clean:            ## remove build/
 	rm -rf build

@@ -32,8 +32,11 @@ install(FILES ${PROJECT_BINARY_DIR}/duet-config.cmake ${PROJECT_BINARY_DIR}/duet
 configure_file(packaging/duet.pc.in duet.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/duet.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
+# Where systemd looks for units: below PREFIX, or where a distribution has them.
+set(DUET_UNIT_DIR lib/systemd/system CACHE STRING "Where units of systemd are installed")
 configure_file(packaging/duet.service.in duet.service @ONLY)
-install(FILES ${PROJECT_BINARY_DIR}/duet.service DESTINATION lib/systemd/system)
+install(FILES ${PROJECT_BINARY_DIR}/duet.service packaging/duet.socket DESTINATION ${DUET_UNIT_DIR})
+install(FILES packaging/duet.sysusers DESTINATION lib/sysusers.d RENAME duet.conf)
 
 file(GLOB manual_pages CONFIGURE_DEPENDS packaging/man/*.[1-8])
 foreach(page ${manual_pages})

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """
-Sockets that somebody else opened (OPS-1): `duet serve` takes them as systemd passes them, tells how it is as systemd
+Sockets that somebody else opened (OPS-3): `duet serve` takes them as systemd passes them, tells how it is as systemd
 asks, and while it is started anew, again and again, no connection is refused. systemd-socket-activate is the peer that
 nobody here wrote.
 """

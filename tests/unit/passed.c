@@ -33,7 +33,7 @@ static int dial_and_ask(void)
     return fd;
 }
 
-TEST(passed, ops_1_what_waits_in_a_drain_is_served_by_the_next_server)
+TEST(passed, ops_3_what_waits_in_a_drain_is_served_by_the_next_server)
 {
     int fd = open_socket();
     char answer[129];
