@@ -123,6 +123,9 @@ DUET_API const char *duet_peer(const duet_conn *c, char out[64]);
 DUET_API bool duet_is_secure(const duet_conn *c); /* TLS, here or at a trusted proxy */
 DUET_API bool duet_tls_resumed(const duet_conn *c); /* its TLS went on from an earlier session: no certificate passed */
 
+/* Since it was accepted, or a client began to connect; to 16 ms. */
+DUET_API uint64_t duet_age_ms(const duet_conn *c);
+
 /* A reference to a received message, for duet_send_shared() and publishing: without a copy when the message owns its
  * buffer. NULL without memory. */
 DUET_API duet_shared *duet_msg_share(const duet_msg *m);

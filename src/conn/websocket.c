@@ -564,6 +564,11 @@ bool duet_tls_resumed(const duet_conn *c)
     return c->resumed;
 }
 
+uint64_t duet_age_ms(const duet_conn *c)
+{
+    return (uint64_t)((uint32_t)(conn_host(c)->loop->now_ms / BORN_MS) - c->born) * BORN_MS;
+}
+
 void duet_conn_read_stats(const duet_conn *c, duet_conn_stats *out)
 {
     *out = (duet_conn_stats){ .messages_in = conn_counted(c, COUNT_MESSAGES_IN),

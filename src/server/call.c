@@ -60,6 +60,14 @@ int duet_post(duet_server *s, uint64_t id, void (*fn)(duet_server *s, uint64_t i
     return post(&(struct call){ .server = s, .id = id, .fn = fn, .arg = arg });
 }
 
+int duet_post_all(duet_server *s, void (*fn)(duet_server *s, uint64_t loop, void *arg), void *arg)
+{
+    int rc = 0;
+    for (unsigned i = 0; i < s->count && rc == 0; i++)
+        rc = post(&(struct call){ .server = s, .id = i, .fn = fn, .arg = arg });
+    return rc;
+}
+
 int duet_send_to(duet_server *s, uint64_t id, duet_type type, const void *data, size_t len)
 {
     if (type == DUET_TEXT && !utf8_valid(data, len))

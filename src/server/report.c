@@ -40,7 +40,7 @@ void report(struct server_loop *l, const duet_conn *c, enum duet_reason reason, 
         e.conn = c->id;
         e.bytes_in = conn_counted(c, COUNT_BYTES_IN);
         e.bytes_out = conn_counted(c, COUNT_BYTES_OUT);
-        e.age_ms = (uint64_t)((uint32_t)(l->loop->now_ms / BORN_MS) - c->born) * BORN_MS;
+        e.age_ms = duet_age_ms(c);
     }
     pthread_mutex_lock(&s->log_lock);
     if (loglimit_take(&s->log_limit, e.reason, l->loop->now_ms, &e.suppressed))
