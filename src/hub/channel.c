@@ -159,7 +159,9 @@ static void to_topic(struct channel *c, unsigned form, bool presence, duet_share
     bool lost = message == NULL;
     channel_topic(c, form, presence, topic);
     for (unsigned i = 0; i < c->hub->server_count && !lost; i++)
-        lost = duet_publish_shared(c->hub->servers[i], topic, message) < 0;
+        /* Who is subscribed was counted before, so what is missed here is nobody's. */
+        if (atomic_load_explicit(&c->hub->sessions_on[i], memory_order_relaxed) > 0)
+            lost = duet_publish_shared(c->hub->servers[i], topic, message) < 0;
     duet_shared_unref(message);
     if (lost)
         c->lost |= 1u << form;
@@ -169,6 +171,7 @@ void channel_tell(struct channel *c, struct publication *p)
 {
     struct hub *h = c->hub;
     atomic_fetch_add_explicit(&h->publications, 1, memory_order_relaxed);
+    __atomic_store_n(&c->published, c->published + 1, __ATOMIC_RELAXED);
     for (unsigned f = 0; f < h->form_count; f++)
         if (c->members[f] > 0)
             to_topic(c, f, false, h->forms[f].publication(c->name, c->name_len, c->stream.epoch, p));

@@ -101,6 +101,9 @@ void config_open(struct hub_options *o);
 /* The documented example, which is as open: every other key, with its default, behind a comment sign. */
 void config_example(struct buf *b);
 
+/* What holds in channels with these options, as a JSON object of the keys and values that the file has for them. */
+void config_show(struct buf *b, const struct hub_options *o);
+
 /* Tells of each key that differs between the two: its name ("tokens.issuer"), and whether a running server takes it
  * over. The namespaces and certificates count as one key each. */
 void config_compare(const struct config *old, const struct config *fresh,

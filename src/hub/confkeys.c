@@ -89,9 +89,9 @@ static const struct confkey store_keys[] = {
 
 static const struct confkey admin_keys[] = {
     IN(admin, listen, CONF_TEXT, .shown = "http://127.0.0.1:9000",
-       .what = "Serve /metrics on this address only, to everybody who reaches it unless there is a token."),
+       .what = "Serve /metrics and /admin on this address only, to everybody who reaches it unless there is a token."),
     IN(admin, token_file, CONF_TEXT, .shown = "/etc/duet/admin-token",
-       .what = "Who reads /metrics comes with this secret: Authorization: Bearer TOKEN"),
+       .what = "Operators come with this secret: Authorization: Bearer TOKEN; /admin asks for it."),
     IN(admin, token_env, CONF_TEXT, .shown = "DUET_ADMIN_TOKEN", .what = "Or it is in this variable."),
     { NULL },
 };

@@ -50,15 +50,19 @@ struct hub {
     struct hub_form forms[HUB_FORMS];
     unsigned form_count;
     duet_server *servers[HUB_SERVERS];
+    atomic_uint sessions_on[HUB_SERVERS]; /* what a server without any is told, nobody there hears */
     unsigned server_count;
+    struct hub_options operators_options;
+    struct channel *operators;   /* not among `channels` */
     uint64_t wall_ms, steady_ms; /* both clocks when the hub began */
     uint64_t began_ms;
     char node[SESSION_CLIENT + 1];
 
     pthread_mutex_t lock;
-    struct map channels;    /* by name */
-    struct channel *newest; /* of all */
-    struct channel *cursor; /* where hub_tick() goes on */
+    struct map channels;      /* by name */
+    struct channel *newest;   /* of all */
+    struct channel *cursor;   /* where hub_tick() goes on */
+    struct channel *surveyed; /* where hub_survey() does */
     uint64_t serials;
 
     struct posting *unposted; /* for which there was no memory yet; under the lock */
@@ -84,8 +88,9 @@ struct channel {
     size_t space;    /* its namespace, a place among the hub's options */
     uint64_t serial; /* never reused: topics are named by it */
 
-    unsigned refs; /* this and the next two under the hub's lock */
+    unsigned refs; /* this and the next lines under the hub's lock */
     struct channel *older, *newer;
+    uint64_t seen, seen_ms; /* `published` at the last hub_survey(), and when that was */
 
     pthread_mutex_t lock; /* of all that follows */
     enum channel_state state;
@@ -102,6 +107,7 @@ struct channel {
     uint32_t directs;
     unsigned lost; /* forms whose members missed something and are to leave */
     uint64_t used_ms;
+    uint64_t published; /* so far; hub_survey() reads it without the lock */
 
     uint8_t name_len;
     char name[];
@@ -153,6 +159,8 @@ void hub_post(struct hub *h, struct posting *p);
 /* What holds for it now; good as long as the hub. */
 static inline const struct hub_options *channel_options(const struct channel *c)
 {
+    if (c->name_len == 0)
+        return &c->hub->operators_options;
     return atomic_load_explicit(&c->hub->options, memory_order_acquire) + c->space;
 }
 

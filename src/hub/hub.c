@@ -9,6 +9,7 @@
 #include <time.h>
 
 enum { TICK_CHANNELS = 4096 }; /* looked at by one tick, so that a million of them take four minutes */
+enum { SURVEY_AT_ONCE = 256 }; /* channels */
 
 static uint64_t clock_ms(clockid_t which)
 {
@@ -56,6 +57,35 @@ const struct hub_limits *hub_limits(const struct hub *h)
     return &h->config.limits;
 }
 
+static struct channel *new_channel(struct hub *h, size_t space, const char *name, size_t len,
+                                   const char epoch[STREAM_EPOCH + 1])
+{
+    struct channel *c = mem_zalloc(sizeof(*c) + len);
+    if (c == NULL)
+        return NULL;
+    pthread_mutex_init(&c->lock, NULL);
+    c->hub = h;
+    c->space = space;
+    c->serial = ++h->serials;
+    c->waiting_last = &c->waiting;
+    c->name_len = (uint8_t)len;
+    memcpy(c->name, name, len);
+    stream_init(&c->stream, epoch);
+    return c;
+}
+
+/* It keeps nothing, and whoever may listen may hear all. */
+static int make_operators(struct hub *h)
+{
+    static const char no_epoch[STREAM_EPOCH + 1];
+    hub_options_default(&h->operators_options);
+    h->operators = new_channel(h, 0, "", 0, no_epoch);
+    if (h->operators == NULL)
+        return DUET_ERR_NOMEM;
+    h->operators->refs = 1; /* it is never forgotten */
+    return 0;
+}
+
 static int init(struct hub *h, const struct hub_config *config, char *why)
 {
     uint64_t seed[2];
@@ -72,6 +102,8 @@ static int init(struct hub *h, const struct hub_config *config, char *why)
         rc = hub_uuid(h, h->node);
     if (rc == 0)
         rc = hub_names_new(&h->names, h->namespaces, config->count, config->limits.name_max, why);
+    if (rc == 0)
+        rc = make_operators(h);
     map_init(&h->channels, seed);
     map_init(&h->users, seed);
     return rc;
@@ -157,6 +189,8 @@ void hub_free(struct hub *h)
         h->newest = c->older;
         channel_free(c);
     }
+    if (h->operators != NULL)
+        channel_free(h->operators);
     map_fini(&h->channels);
     map_fini(&h->users);
     hub_names_free(h->names);
@@ -273,6 +307,8 @@ static void unlink_channel(struct hub *h, struct channel *c)
 {
     if (h->cursor == c)
         h->cursor = c->older;
+    if (h->surveyed == c)
+        h->surveyed = c->older;
     if (c->older != NULL)
         c->older->newer = c->newer;
     if (c->newer != NULL)
@@ -299,20 +335,14 @@ int hub_epoch(struct hub *h, char out[STREAM_EPOCH + 1])
 static struct channel *make_channel(struct hub *h, const struct hub_options *options, const char *name, size_t len)
 {
     char epoch[STREAM_EPOCH + 1];
-    struct channel *c = mem_zalloc(sizeof(*c) + len);
-    if (c == NULL || hub_epoch(h, epoch) < 0 || map_put(&h->channels, name, len, c) < 0) {
-        mem_free(c);
+    size_t space = (size_t)(options - atomic_load_explicit(&h->options, memory_order_acquire));
+    struct channel *c = hub_epoch(h, epoch) < 0 ? NULL : new_channel(h, space, name, len, epoch);
+    if (c != NULL && map_put(&h->channels, name, len, c) < 0) {
+        channel_free(c);
         return NULL;
     }
-    pthread_mutex_init(&c->lock, NULL);
-    c->hub = h;
-    c->space = (size_t)(options - atomic_load_explicit(&h->options, memory_order_acquire));
-    c->serial = ++h->serials;
-    c->waiting_last = &c->waiting;
-    c->name_len = (uint8_t)len;
-    memcpy(c->name, name, len);
-    stream_init(&c->stream, epoch);
-    link_channel(h, c);
+    if (c != NULL)
+        link_channel(h, c);
     return c;
 }
 
@@ -416,6 +446,57 @@ void hub_each_channel(struct hub *h, bool (*more)(void *arg, const char *name, s
         if (!more(arg, c->name, c->name_len, __atomic_load_n(&c->sub_count, __ATOMIC_RELAXED)))
             break;
     pthread_mutex_unlock(&h->lock);
+}
+
+/* The next to look at; NULL: there is none. Under the lock. */
+static struct channel *next_to_survey(struct hub *h, bool begin)
+{
+    struct channel *c = begin && h->surveyed == NULL ? h->newest : h->surveyed;
+    h->surveyed = c ? c->older : NULL;
+    return c;
+}
+
+static struct hub_glance glance_at(struct channel *c, uint64_t now_ms)
+{
+    struct hub_glance g = {
+        .name = c->name,
+        .len = c->name_len,
+        .subscribers = __atomic_load_n(&c->sub_count, __ATOMIC_RELAXED),
+        .published = __atomic_load_n(&c->published, __ATOMIC_RELAXED),
+        .before = c->seen,
+        .since_ms = c->seen_ms ? now_ms - c->seen_ms : 0,
+    };
+    c->seen = g.published;
+    c->seen_ms = now_ms;
+    return g;
+}
+
+bool hub_survey(struct hub *h, unsigned most, void (*each)(void *arg, const struct hub_glance *g), void *arg)
+{
+    uint64_t now_ms = hub_now(h);
+    bool over = false;
+    for (unsigned n = 0; n < most && !over;) {
+        pthread_mutex_lock(&h->lock);
+        for (unsigned i = 0; i < SURVEY_AT_ONCE && n < most && !over; i++, n++) {
+            struct channel *c = next_to_survey(h, n == 0);
+            if (c != NULL) {
+                const struct hub_glance g = glance_at(c, now_ms);
+                each(arg, &g);
+            }
+            over = c == NULL || h->surveyed == NULL;
+        }
+        pthread_mutex_unlock(&h->lock);
+    }
+    return over;
+}
+
+uint32_t hub_subscribers(struct hub *h, const char *channel, size_t len)
+{
+    pthread_mutex_lock(&h->lock);
+    struct channel *c = map_get(&h->channels, channel, len);
+    uint32_t n = c ? __atomic_load_n(&c->sub_count, __ATOMIC_RELAXED) : 0;
+    pthread_mutex_unlock(&h->lock);
+    return n;
 }
 
 bool hub_healthy(struct hub *h, char why[HUB_WHY])

@@ -74,6 +74,10 @@ void hub_free(struct hub *h);
 int hub_add_form(struct hub *h, const struct hub_form *form);
 /* Sessions live on this server; before it runs. */
 void hub_attach(struct hub *h, duet_server *s);
+/* The operators' channel has no name, so that no client, token or backend can say it: only who passes the operators'
+ * door is subscribed to it (session_subscribe.operators), and only this publishes in it. Any thread. */
+void hub_tell_operators(struct hub *h, const char *json, size_t len);
+unsigned hub_operators(const struct hub *h); /* how many listen */
 /* Once a second, one thread at a time: what is too old is forgotten. */
 void hub_tick(struct hub *h);
 /*
@@ -175,6 +179,22 @@ int hub_unsubscribe(struct hub *h, const struct hub_whom *whom, const char *chan
 /* All channels in memory, in no order; `more` ends it by returning false. */
 void hub_each_channel(struct hub *h, bool (*more)(void *arg, const char *name, size_t len, size_t subscribers),
                       void *arg);
+
+/* What can be seen of a channel from outside. */
+struct hub_glance {
+    const char *name;
+    size_t len;
+    uint32_t subscribers;
+    uint64_t published; /* since it came into memory */
+    uint64_t before;    /* the same when it was last looked at, `since_ms` ago; 0 and 0: it was not */
+    uint64_t since_ms;
+};
+/* Looks at `most` channels, from where the last call ended on; `each` may not call the hub. True: all have been looked
+ * at, and the next call begins anew. One thread at a time; the names' lock is held for a few channels at a time only,
+ * so that nobody waits for a million of them. */
+bool hub_survey(struct hub *h, unsigned most, void (*each)(void *arg, const struct hub_glance *g), void *arg);
+/* How many are subscribed to a channel now; 0 also for one that is not in memory. */
+uint32_t hub_subscribers(struct hub *h, const char *channel, size_t len);
 
 /* Whether publications can be kept now; `why` says what is wrong. Any thread; waits for nothing. */
 bool hub_healthy(struct hub *h, char why[HUB_WHY]);

@@ -359,6 +359,17 @@ void hub_publish(struct hub *h, const struct hub_publish *what, const struct hub
         hub_release(c);
 }
 
+void hub_tell_operators(struct hub *h, const char *json, size_t len)
+{
+    static const struct hub_reply nobody;
+    publish_to(h->operators, &(struct publication_parts){ .kind = HUB_JSON, .data = json, .len = len }, true, &nobody);
+}
+
+unsigned hub_operators(const struct hub *h)
+{
+    return __atomic_load_n(&h->operators->sub_count, __ATOMIC_RELAXED);
+}
+
 void session_publish(struct session *s, struct subscription *sub, const struct publication_parts *parts,
                      const struct hub_reply *to)
 {

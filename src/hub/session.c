@@ -70,6 +70,13 @@ static void leave_user(struct hub *h, struct session *s)
     }
 }
 
+static void count_on_server(const struct session *s, int more)
+{
+    for (unsigned i = 0; i < s->hub->server_count; i++)
+        if (s->hub->servers[i] == s->server)
+            atomic_fetch_add(&s->hub->sessions_on[i], (unsigned)more);
+}
+
 static int enlist(struct session *s)
 {
     struct hub *h = s->hub;
@@ -77,8 +84,10 @@ static int enlist(struct session *s)
     int rc = join_user(h, s);
     pthread_mutex_unlock(&h->session_lock);
     s->listed = rc == 0;
-    if (s->listed)
+    if (s->listed) {
         atomic_fetch_add(&h->session_count, 1);
+        count_on_server(s, 1);
+    }
     return rc;
 }
 
@@ -91,6 +100,7 @@ static void delist(struct session *s)
     leave_user(h, s);
     pthread_mutex_unlock(&h->session_lock);
     atomic_fetch_sub(&h->session_count, 1);
+    count_on_server(s, -1);
 }
 
 int session_new(struct session **out, struct hub *h, const struct session_calls *calls, duet_server *server,

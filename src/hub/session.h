@@ -71,6 +71,7 @@ struct session_subscribed {
 struct session_subscribe {
     const char *channel;
     size_t len;
+    bool operators; /* instead of `channel`, which is then empty, the operators' (hub_tell_operators()) */
     int form;
     bool direct;  /* each publication comes by calls->publication instead of as the form shows it */
     bool recover; /* tell what was missed since `from` */

@@ -316,7 +316,8 @@ void session_subscribe(struct session *s, const struct session_subscribe *what)
         refuse(s, what, error);
         return;
     }
-    struct channel *c = hub_channel(s->hub, what->channel, what->len, &error);
+    struct channel *c =
+        what->operators ? hub_ref(s->hub->operators) : hub_channel(s->hub, what->channel, what->len, &error);
     if (c == NULL)
         refuse(s, what, error);
     else

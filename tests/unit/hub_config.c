@@ -396,6 +396,36 @@ static char *wrong_environment(const char *name)
     return strcmp(name, "DUET_CHANNELS_HISTORY_SIZE") == 0 ? size : NULL;
 }
 
+TEST(config, shows_what_holds_in_a_channel)
+{
+    struct hub_options o;
+    struct buf b;
+    hub_options_default(&o);
+    o.history_size = 7;
+    o.history_ttl_ms = 90 * 1000;
+    o.cache = o.presence = o.allow_delta_fossil = true;
+    o.kinds = 1u << HUB_JSON | 1u << HUB_BINARY;
+    o.channel_regex = (char[]){ "^\"$" };
+    buf_init(&b, NULL, 0);
+    config_show(&b, &o);
+    buf_put(&b, "", 1);
+    assert_false(b.failed);
+    static const char *const parts[] = {
+        "{\"history_size\":7,\"history_ttl\":\"90s\",\"history_meta_ttl\":\"30d\",\"force_recovery_mode\":\"cache\",",
+        "\"presence\":true,",
+        "\"join_leave\":false,",
+        "\"kinds\":[\"json\",\"binary\"],",
+        "\"message_max\":65536,",
+        "\"allowed_delta_types\":[\"fossil\"],",
+        "\"channel_regex\":\"^\\\"$\",",
+        "\"occupancy_hook\":false}",
+    };
+    for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++)
+        if (strstr(b.at, parts[i]) == NULL)
+            fail_msg("%s is not in %s", parts[i], b.at);
+    buf_fini(&b);
+}
+
 TEST(config, of_the_environment_goes_before_the_file)
 {
     static const char text[] = "threads: 2\nlisten: http://c\ndeflate: false\ntokens: {secret_env: A}\n";
