@@ -29,6 +29,6 @@ foreach(name deflate pack)
   target_link_libraries(unit_${name} PRIVATE ZLIB::ZLIB) # the peer
 endforeach()
 # Of the program, not of the library.
-foreach(name activation histogram notify order payload)
+foreach(name activation histogram notify order payload top)
   target_sources(unit_${name} PRIVATE ${PROJECT_SOURCE_DIR}/src/cmd/${name}.c)
 endforeach()

@@ -20,7 +20,7 @@ static const struct web_file *find(const char *path)
     return bsearch(with_ending, web_files, web_files_count, sizeof(*web_files), compare);
 }
 
-void pages_http(duet_http *x, const duet_request *r)
+static void answer(duet_http *x, const duet_request *r, const struct web_file *f)
 {
     static const duet_header headers[] = {
         { "Content-Security-Policy", "default-src 'self'; connect-src 'self' ws: wss:; base-uri 'none'; form-action "
@@ -28,7 +28,6 @@ void pages_http(duet_http *x, const duet_request *r)
         { "Referrer-Policy", "no-referrer" },
         { NULL, NULL },
     };
-    const struct web_file *f = find(duet_request_path(r));
     if (f == NULL) {
         duet_http_text(x, 404, "not found");
         return;
@@ -36,4 +35,24 @@ void pages_http(duet_http *x, const duet_request *r)
     duet_http_page page = { .type = f->type, .etag = f->etag, .data = f->data, .len = f->len };
     if (duet_http_page_reply(x, r, &page, headers) < 0)
         duet_http_text(x, 503, "out of memory, try again later");
+}
+
+static const char admin_pages[] = "/admin/";
+
+void pages_http(duet_http *x, const duet_request *r)
+{
+    const char *path = duet_request_path(r);
+    answer(x, r, strncmp(path, admin_pages, sizeof(admin_pages) - 1) == 0 ? NULL : find(path));
+}
+
+void pages_admin(duet_http *x, const duet_request *r, size_t prefix)
+{
+    char path[64];
+    const char *rest = duet_request_path(r) + prefix;
+    rest += *rest == '/';
+    snprintf(path, sizeof(path), "%s%s", admin_pages, *rest == '\0' ? "index.html" : rest);
+    const struct web_file *f = find(path);
+    if (f == NULL)
+        f = find(path + sizeof(admin_pages) - 2);
+    answer(x, r, f);
 }

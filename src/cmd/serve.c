@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "cmd/activation.h"
 #include "cmd/admin.h"
+#include "cmd/console.h"
 #include "cmd/demo.h"
 #include "cmd/journal.h"
 #include "cmd/metrics.h"
@@ -48,10 +49,11 @@ struct site {
     struct notify manager;
     struct journal *journal;
     struct demo *demo;
+    struct console *console;
     struct ticks *ticks;
     duet_tls *tls;
     duet_server *server, *admin, *api; /* NULL without --admin-listen, without --api-listen */
-    duet_loop *loop;             /* the main thread's, as all below */
+    duet_loop *loop;                   /* the main thread's, as all below */
     duet_watch *signal_watch, *ended_watch;
     duet_timer *beat; /* once a second */
     uint64_t beats;
@@ -68,6 +70,11 @@ static struct site *site_of(duet_server *s)
 struct demo *demo_of(duet_server *s)
 {
     return site_of(s)->demo;
+}
+
+struct console *console_of(duet_server *s)
+{
+    return site_of(s)->console;
 }
 
 static int complain(const char *what)
@@ -120,8 +127,7 @@ static void metrics(duet_http *x, const duet_request *r)
         { NULL, NULL },
     };
     struct site *site = site_of(duet_http_server(x));
-    struct admin_door door = { site->setup.admin_token, site->admin != NULL };
-    if (!admin_may(&door, x, r))
+    if (!admin_may(console_door(site->console), x, r))
         return;
     struct buf b;
     buf_init(&b, NULL, 0);
@@ -145,7 +151,7 @@ static const duet_route common_routes[] = {
     { .path = "/health", .http = health },
 };
 static const duet_route api_route = { .path = API_PATH, .http = api_http, .methods = "POST" };
-static const duet_route metrics_route = { .path = "/metrics", .http = metrics };
+static const duet_route operator_routes[] = { { .path = "/metrics", .http = metrics }, CONSOLE_ROUTES };
 /* What the built-in pages demonstrate, whether they or a site's are served. */
 static const duet_route demo_routes[] = {
     { .path = DEMO_ECHO,
@@ -161,7 +167,8 @@ static const duet_route pages_route = { .path = "/", .http = pages_http };
 enum {
     COMMON = sizeof(common_routes) / sizeof(*common_routes),
     DEMO = sizeof(demo_routes) / sizeof(*demo_routes),
-    ROUTES = COMMON + DEMO + 4
+    OPERATOR = sizeof(operator_routes) / sizeof(*operator_routes),
+    ROUTES = COMMON + DEMO + OPERATOR + 3
 };
 
 static void fill_routes(const struct setup *s, duet_route routes[ROUTES])
@@ -174,8 +181,10 @@ static void fill_routes(const struct setup *s, duet_route routes[ROUTES])
     }
     if (s->options.api == NULL)
         routes[n++] = api_route;
-    if (s->options.admin == NULL)
-        routes[n++] = metrics_route;
+    if (s->options.admin == NULL) {
+        memcpy(routes + n, operator_routes, sizeof(operator_routes));
+        n += OPERATOR;
+    }
     if (s->options.root == NULL && s->config.pages)
         routes[n++] = pages_route;
     routes[n] = (duet_route){ 0 };
@@ -184,6 +193,7 @@ static void fill_routes(const struct setup *s, duet_route routes[ROUTES])
 static const duet_route admin_routes[] = {
     { .path = "/health", .http = health },
     { .path = "/metrics", .http = metrics },
+    CONSOLE_ROUTES,
     { 0 },
 };
 static const duet_route api_routes[] = {
@@ -220,6 +230,7 @@ static void beat(void *arg)
     struct site *site = arg;
     hub_tick(site->wires.hub);
     wire_tick(&site->wires, site->server, ++site->beats);
+    console_beat(site->console);
     duet_timer_set(site->beat, BEAT_MS);
 }
 
@@ -390,7 +401,9 @@ static int make_aside(struct site *site, duet_server **out, const char *url, con
     duet_server_config config = {
         DUET_SERVER_CONFIG_INIT,
         .listen = url,
+        .on = wire_handler,
         .arg = site,
+        .data_size = WIRE_DATA,
         .routes = routes,
         .body_max = longest_body(&site->setup),
         .tls = site->tls,
@@ -400,6 +413,20 @@ static int make_aside(struct site *site, duet_server **out, const char *url, con
     if (rc == 0)
         rc = duet_server_attach(*out, site->loop);
     return rc < 0 ? server_failed(rc, why) : 0;
+}
+
+static int make_console(struct site *site)
+{
+    struct console_config config = {
+        .door = { &site->setup.admin_token, site->admin != NULL },
+        .server = site->server,
+        .hub = site->wires.hub,
+        .journal = site->journal,
+    };
+    if (site->admin != NULL)
+        hub_attach(site->wires.hub, site->admin); /* operators' sessions live there */
+    int rc = console_new(&site->console, &config);
+    return rc < 0 ? complain(duet_strerror(rc)) : 0;
 }
 
 /* Signals. */
@@ -592,6 +619,7 @@ static void clean_up(struct site *site)
     duet_server_free(site->admin);
     duet_server_free(site->api);
     duet_server_free(site->server);
+    console_free(site->console);
     hub_free(site->wires.hub);
     hooks_free(site->wires.hooks);
     ticks_free(site->ticks);
@@ -656,6 +684,8 @@ int serve_main(int argc, char **argv)
             rc = make_aside(&site, &site.admin, site.options.admin, admin_routes);
         if (rc == 0)
             rc = make_aside(&site, &site.api, site.options.api, api_routes);
+        if (rc == 0)
+            rc = make_console(&site);
         if (rc == 0)
             rc = run(&site);
     }

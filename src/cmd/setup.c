@@ -287,7 +287,8 @@ unsigned setup_open_doors(const struct setup *s, void (*tell)(void *arg, const c
           "a proxy on it that hides them",
           "api.key_file or api.key_env closes it");
     check(&p, s->options.admin != NULL && s->admin_token == NULL, &c->admin.listen, "admin",
-          "everybody who reaches its address reads the metrics", "admin.token_file or admin.token_env closes it");
+          "everybody who reaches its address reads the metrics, and may publish by /admin",
+          "admin.token_file or admin.token_env closes it");
     check(&p, any_origin(s->options.origins), &c->origins, "origins", "the pages of every site may connect",
           "name the sites instead of *");
     check(&p, c->pages, &c->pages, "pages", "the built-in pages and what they demonstrate are there",

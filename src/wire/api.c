@@ -226,13 +226,29 @@ static enum hub_error read_base64(struct message *m, struct json_slice value)
     return HUB_OK;
 }
 
+static enum hub_error read_text(struct message *m, struct json_slice value)
+{
+    m->bytes = json_kind_of(value) == '"' ? mem_alloc(value.len) : NULL;
+    if (m->bytes == NULL)
+        return json_kind_of(value) == '"' ? HUB_ERROR_INTERNAL : HUB_ERROR_BAD_REQUEST;
+    long len = json_unquote(m->bytes, value);
+    if (len < 0)
+        return HUB_ERROR_BAD_REQUEST;
+    m->parts.kind = HUB_TEXT;
+    m->parts.data = m->bytes;
+    m->parts.len = (size_t)len;
+    return HUB_OK;
+}
+
 static enum hub_error read_data(struct message *m, struct json_slice params)
 {
-    struct json_slice data = member(params, "data"), b64 = member(params, "b64data");
-    if (b64.text != NULL)
-        return data.text == NULL ? read_base64(m, b64) : HUB_ERROR_BAD_REQUEST;
-    if (data.text == NULL)
+    struct json_slice data = member(params, "data"), b64 = member(params, "b64data"), text = member(params, "text");
+    if ((data.text != NULL) + (b64.text != NULL) + (text.text != NULL) != 1)
         return HUB_ERROR_BAD_REQUEST;
+    if (b64.text != NULL)
+        return read_base64(m, b64);
+    if (text.text != NULL)
+        return read_text(m, text);
     int rc = content_take_json(&m->content, data.text, data.len);
     if (rc < 0)
         return rc == DUET_ERR_NOMEM ? HUB_ERROR_INTERNAL : HUB_ERROR_BAD_REQUEST;
@@ -700,12 +716,15 @@ static bool may_ask(duet_http *x, const duet_request *r)
 
 void api_http(duet_http *x, const duet_request *r)
 {
-    const char *name = duet_request_path(r) + strlen(API_PATH);
+    if (may_ask(x, r))
+        api_run(x, r, duet_request_path(r) + strlen(API_PATH));
+}
+
+void api_run(duet_http *x, const duet_request *r, const char *name)
+{
     struct json_slice params;
     size_t len;
     unsigned which = 0;
-    if (!may_ask(x, r))
-        return;
     while (which < METHODS && strcmp(methods[which].name, name) != 0)
         which++;
     const char *body = duet_request_body(r, &len);

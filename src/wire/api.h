@@ -3,7 +3,7 @@
  * The HTTP API for backends: POST /api/METHOD with a JSON object, in the form that Centrifugo's has, so that its
  * libraries work:
  *
- *     publish           channel, data or b64data, tags, idempotency_key, version, version_epoch, skip_history
+ *     publish           channel, data, text or b64data, tags, idempotency_key, version, version_epoch, skip_history
  *     broadcast         channels, and the same
  *     subscribe         user, channel, client: of the Centrifugal protocol
  *     unsubscribe       user, channel, client
@@ -15,6 +15,9 @@
  *     channels          pattern ("chat:*")
  *     info
  *     batch             commands: [{"METHOD": {...}}, ...]
+ *
+ * `text`, which Centrifugo's has not, is a string that is published as text and not as JSON: who comes by /channel/NAME
+ * gets it without quotes.
  *
  * An answer is {"result": {...}} or {"error": {"code": ..., "message": ...}}, both with status 200.
  *
@@ -31,5 +34,7 @@
 enum { API_COMMANDS_MOST = 1000, API_DEPTH_MOST = 32 };
 
 void api_http(duet_http *x, const duet_request *r); /* of a route for POST */
+/* The same without the door, for who has one of his own: the request's body is what METHOD is to do. */
+void api_run(duet_http *x, const duet_request *r, const char *method);
 
 #endif

@@ -69,6 +69,16 @@ void centrifugal_drain(duet_conn *conn)
         centrifugal_disconnect(c, HUB_DISCONNECT_SHUTDOWN);
 }
 
+bool centrifugal_describe(const duet_conn *conn, struct wire_about *out)
+{
+    const struct centrifugal *c = client_of(conn);
+    if (c == NULL)
+        return false;
+    out->way = "centrifugal";
+    wire_describe_session(c->session, out);
+    return true;
+}
+
 /* The request. */
 
 static const char json_protocol[] = "centrifuge-json";

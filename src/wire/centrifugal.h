@@ -17,6 +17,10 @@ void centrifugal_upgrade(duet_http *x, const duet_request *r);
 void centrifugal_uni_upgrade(duet_http *x, const duet_request *r);
 void centrifugal_drain(duet_conn *c);
 
+/* False: it came another way. */
+struct wire_about;
+bool centrifugal_describe(const duet_conn *c, struct wire_about *out);
+
 /* All routes of the protocol, emulation and those who only listen included: members of a table. */
 #define CENTRIFUGAL_ROUTE_WS(p, u)                                                                                     \
     {                                                                                                                  \

@@ -37,6 +37,18 @@ static struct plain *plain_of(const duet_conn *c)
     return p != NULL && p->wire.on == &handler ? p : NULL;
 }
 
+bool plain_describe(const duet_conn *c, struct wire_about *out)
+{
+    const struct plain *p = plain_of(c);
+    if (p == NULL)
+        return false;
+    out->way = "channel";
+    out->channel = p->channel;
+    out->channel_len = p->channel ? strlen(p->channel) : 0;
+    wire_describe_session(p->session, out);
+    return true;
+}
+
 const char *plain_channel(const duet_conn *c)
 {
     const struct plain *p = plain_of(c);

@@ -29,6 +29,10 @@ extern const struct hub_form plain_form, envelope_form;
 /* The `upgrade` of the route PLAIN_PATH. */
 void plain_upgrade(duet_http *x, const duet_request *r);
 
+/* False: it came another way. */
+struct wire_about;
+bool plain_describe(const duet_conn *c, struct wire_about *out);
+
 /* The channel this connection is subscribed to, until its `close` returns; NULL: it came another way. */
 const char *plain_channel(const duet_conn *c);
 

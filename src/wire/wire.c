@@ -2,7 +2,10 @@
 #include "wire/wire.h"
 #include "base/digest.h"
 #include "base/json.h"
+#include "hub/session.h"
+#include "wire/centrifugal.h"
 #include "wire/centrifugal_form.h"
+#include "wire/operator.h"
 #include "wire/plain.h"
 #include "wire/sse.h"
 #include <inttypes.h>
@@ -184,6 +187,24 @@ duet_shared *wire_shared(struct buf *b)
     duet_shared *s = b->failed ? NULL : duet_shared_new(DUET_TEXT, b->at, b->len);
     buf_fini(b);
     return s;
+}
+
+void wire_describe_session(const struct session *s, struct wire_about *out)
+{
+    if (s == NULL)
+        return;
+    out->user = session_user(s, &out->user_len);
+    out->user = out->user_len > 0 ? out->user : NULL;
+    out->channels = session_subscriptions(s);
+    if (out->channels == 1 && out->channel == NULL)
+        out->channel = subscription_channel(session_subscription(s, 0), &out->channel_len);
+}
+
+void wire_describe(const duet_conn *c, struct wire_about *out)
+{
+    *out = (struct wire_about){ .way = "" };
+    if (!plain_describe(c, out) && !centrifugal_describe(c, out))
+        operator_describe(c, out);
 }
 
 static bool starts(const char *text, const char *with)

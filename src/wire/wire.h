@@ -51,6 +51,20 @@ int wire_init(struct wire_site *site, struct hub *hub);
 /* Once a second, from any thread, with the count of calls: keeps idle streams alive. */
 void wire_tick(struct wire_site *site, duet_server *s, uint64_t count);
 
+/* Whose connection this is, as its operator reads it. Strings are borrowed as long as the connection's block. */
+struct wire_about {
+    const char *way;     /* "channel", "centrifugal", "operator"; "": none of ours */
+    const char *channel; /* the one it has; NULL: none, or several */
+    size_t channel_len;
+    const char *user; /* NULL: nobody in particular */
+    size_t user_len;
+    unsigned channels; /* it is subscribed to */
+};
+struct session;
+void wire_describe(const duet_conn *c, struct wire_about *out);
+/* What a session says of it, for the ways. NULL is fine. */
+void wire_describe_session(const struct session *s, struct wire_about *out);
+
 /* A publication's payload as JSON: JSON as it is, text as a string, binary as {"b64":"..."}. */
 void wire_put_payload(struct buf *b, const struct publication *p);
 /* Bytes as a JSON string of base64. */

@@ -236,7 +236,7 @@ verdict "a namespace's door is named by its line" "$("$duet" serve --config good
     grep -q 'good.yaml:7: namespace open: anybody may ask who is there' || echo it is not)"
 sed -i '/name: open/d' good.yaml
 verdict "metrics that anybody reads are an open door" "$("$duet" serve --config good.yaml --production --admin-listen http://127.0.0.1:0 2>&1 |
-    grep -q '^duet serve: admin: everybody who reaches its address reads the metrics; admin.token_file' || echo it is not)"
+    grep -q '^duet serve: admin: everybody who reaches its address reads the metrics, and may publish by /admin; admin.token_file' || echo it is not)"
 start --config good.yaml --production
 verdict "with all doors closed it starts" "$(answers 200 /health; answers 401 '/events?channel=a')"
 kill "$pid"

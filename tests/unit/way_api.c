@@ -47,8 +47,9 @@ TEST(api, publishes_what_subscribers_get)
     EXPECT_ANSWER("publish", "{\"channel\":\"c\",\"b64data\":\"YWJj\"}",
                   "{\"result\":{\"offset\":2,\"epoch\":\"aaaaaaaa\"}}");
     EXPECT_ANSWER("publish", "{\"channel\":\"c\",\"data\":\"text\",\"skip_history\":true}", "{\"result\":{}}");
+    EXPECT_ANSWER("publish", "{\"channel\":\"c\",\"text\":\"a\\nb\",\"skip_history\":true}", "{\"result\":{}}");
     EXPECT_ANSWER("publish", "{\"channel\":\"bare:c\",\"data\":1}", "{\"result\":{}}");
-    EXPECT_FRAMES(c, 3, "text '{\"x\":[1, 2]}'\nbinary 'abc'\ntext '\"text\"'\n");
+    EXPECT_FRAMES(c, 4, "text '{\"x\":[1, 2]}'\nbinary 'abc'\ntext '\"text\"'\ntext 'a\nb'\n");
     client_free(c);
     ways_stop();
 }
@@ -90,6 +91,10 @@ TEST(api, says_what_it_does_not_take)
         { "publish", "{\"channel\":\"\\ud800\",\"data\":1}", BAD },
         { "publish", "{\"channel\":\"c\",\"b64data\":\"x\"}", BAD },
         { "publish", "{\"channel\":\"c\",\"data\":1,\"b64data\":\"YWJj\"}", BAD },
+        { "publish", "{\"channel\":\"c\",\"data\":1,\"text\":\"x\"}", BAD },
+        { "publish", "{\"channel\":\"c\",\"text\":\"x\",\"b64data\":\"YWJj\"}", BAD },
+        { "publish", "{\"channel\":\"c\",\"text\":1}", BAD },
+        { "publish", "{\"channel\":\"c\",\"text\":\"\\ud800\"}", BAD },
         { "publish", "{\"channel\":\"c\",\"data\":1,\"tags\":{\"a\":1}}", BAD },
         { "publish", "{\"channel\":\"c\",\"data\":1,\"tags\":[]}", BAD },
         { "publish", "{\"channel\":\"c\",\"data\":1,\"version\":-1}", BAD },

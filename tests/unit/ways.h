@@ -7,6 +7,7 @@
 #include "wire.h"
 #include "wire/api.h"
 #include "wire/centrifugal.h"
+#include "wire/operator.h"
 #include "wire/plain.h"
 #include "wire/sse.h"
 #include "wire/wire.h"
@@ -47,6 +48,7 @@ static void ways_serve(const struct hub_options *namespaces, size_t count, struc
     static const duet_route routes[] = {
         { .path = PLAIN_PATH, .websocket = true, .upgrade = plain_upgrade },
         { .path = SSE_PATH, .http = sse_http },
+        { .path = "/live", .websocket = true, .upgrade = operator_upgrade },
         { .path = API_PATH, .http = api_http, .methods = "POST" },
         CENTRIFUGAL_ROUTES,
         { 0 },
