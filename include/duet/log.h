@@ -29,6 +29,9 @@ typedef struct duet_log_event {
     int code;            /* HTTP status, close code, or a negative error */
     uint64_t bytes_in, bytes_out, age_ms;
     uint64_t suppressed; /* events of this reason that were not logged since the last one */
+    uint64_t messages_in, messages_out;
+    const char *way;     /* what was spoken: a name of the application's */
+    const char *user, *channel;
 } duet_log_event;
 
 typedef enum duet_log_format { DUET_LOG_HUMAN, DUET_LOG_JSON } duet_log_format;

@@ -187,7 +187,12 @@ size_t duet_log_line(char *out, size_t cap, duet_log_format format, uint64_t tim
     put_number(&l, "bytes_in", false, event->bytes_in);
     put_number(&l, "bytes_out", false, event->bytes_out);
     put_number(&l, "age_ms", false, event->age_ms);
+    put_number(&l, "messages_in", false, event->messages_in);
+    put_number(&l, "messages_out", false, event->messages_out);
     put_number(&l, "suppressed", false, event->suppressed);
+    put_string(&l, "way", event->way, words);
+    put_string(&l, "user", event->user, words);
+    put_string(&l, "channel", event->channel, words);
     put_string(&l, "target", event->target, target);
     put_string(&l, "detail", event->detail, words);
     put_end(&l, l.json ? "}\n" : "\n");

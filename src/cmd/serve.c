@@ -12,6 +12,7 @@
 #include "cmd/console.h"
 #include "cmd/demo.h"
 #include "cmd/journal.h"
+#include "cmd/lives.h"
 #include "cmd/metrics.h"
 #include "cmd/notify.h"
 #include "cmd/pages.h"
@@ -219,8 +220,11 @@ static void opened(duet_conn *c)
 
 static void closed(duet_conn *c, const duet_closing *why)
 {
+    struct site *site = site_of(duet_server_of(c));
     if (looks_at_ticks(c))
-        ticks_member(site_of(duet_server_of(c))->ticks, false);
+        ticks_member(site->ticks, false);
+    if (site->setup.config.log_connections)
+        lives_closed(site->journal, c, why);
     wire_handler.close(c, why);
 }
 

@@ -32,6 +32,7 @@ struct config {
     bool proxy_protocol, deflate;
     uint32_t threads;
     enum config_log log;
+    bool log_connections;
     uint64_t drain_ms;
     struct config_tls *tls;
     size_t tls_count;

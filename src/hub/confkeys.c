@@ -190,6 +190,8 @@ const struct confkey confkeys[] = {
     C(deflate, CONF_BOOL, .shown = "true", .fallback = true, .what = "Compress messages for clients that offer it."),
     C(log, CONF_CHOICE, .words = "auto json human", .shown = "auto", .fallback = true,
       .what = "The log's form; auto: sentences on a terminal, else JSON."),
+    C(log_connections, CONF_BOOL, .shown = "false", .fallback = true,
+      .what = "A line for each WebSocket at its end: who, how long, how much, and why it ended."),
     { "drain", CONF_DURATION, FIELD(struct config, drain_ms), .least = 1, .most = DAYS(1), .shown = "30s",
       .fallback = true, .what = "How long connections are given to leave when the server is asked to stop." },
     { "tls", CONF_SECTIONS, offsetof(struct config, tls), sizeof(struct config_tls), .inner = tls_keys,

@@ -61,10 +61,18 @@ static bool is_json_object(const char *s)
 
 TEST(log, has_all_fields_in_both_formats)
 {
-    duet_log_event e = { DUET_LOG_WARNING,  .event = "refused", .reason = "origin_not_allowed",
-                         .peer = "192.0.2.1:5555", .target = "/chat", .detail = "Add it to origins.",
-                         .conn = 7,         .code = 403,        .bytes_in = 10,
-                         .bytes_out = 20,   .age_ms = 30,       .suppressed = 40 };
+    duet_log_event e = { DUET_LOG_WARNING,
+                         .event = "refused",
+                         .reason = "origin_not_allowed",
+                         .peer = "192.0.2.1:5555",
+                         .target = "/chat",
+                         .detail = "Add it to origins.",
+                         .conn = 7,
+                         .code = 403,
+                         .bytes_in = 10,
+                         .bytes_out = 20,
+                         .age_ms = 30,
+                         .suppressed = 40 };
     assert_string_equal(human(&e), "2026-11-24T16:51:54.123Z warning refused reason=origin_not_allowed "
                                    "peer=192.0.2.1:5555 conn=7 code=403 bytes_in=10 bytes_out=20 age_ms=30 "
                                    "suppressed=40 target=/chat detail=\"Add it to origins.\"\n");
@@ -73,6 +81,21 @@ TEST(log, has_all_fields_in_both_formats)
                                   "\"code\":403,\"bytes_in\":10,\"bytes_out\":20,\"age_ms\":30,\"suppressed\":40,"
                                   "\"target\":\"/chat\",\"detail\":\"Add it to origins.\"}\n");
     assert_true(is_json_object(json(&e)));
+}
+
+TEST(log, tells_of_a_connection_s_life_with_what_its_peer_said_behind_the_numbers)
+{
+    duet_log_event e = { .event = "connection",
+                         .messages_in = 1,
+                         .messages_out = 2,
+                         .way = "channel",
+                         .user = "ann\nlevel=error",
+                         .channel = "c?token=abc" };
+    assert_string_equal(json(&e), "{\"time\":\"2026-11-24T16:51:54.123Z\",\"level\":\"info\",\"event\":\"connection\","
+                                  "\"messages_in\":1,\"messages_out\":2,\"way\":\"channel\","
+                                  "\"user\":\"ann\\u000alevel=error\",\"channel\":\"c?token=***\"}\n");
+    assert_string_equal(human(&e), "2026-11-24T16:51:54.123Z info connection messages_in=1 messages_out=2 way=channel "
+                                   "user=\"ann\\u000alevel=error\" channel=\"c?token=***\"\n");
 }
 
 TEST(log, leaves_out_what_an_event_does_not_have)
@@ -113,10 +136,10 @@ TEST(log, what_turns_or_hides_text_is_escaped)
     static const struct {
         const char *text, *line;
     } rows[] = {
-        { "\u200A", "\u200A" },   { "\u200B", "\\u200b" }, { "\u200F", "\\u200f" }, { "\u2010", "\u2010" },
-        { "\u2027", "\u2027" },   { "\u2028", "\\u2028" }, { "\u202E", "\\u202e" }, { "\u202F", "\u202F" },
-        { "\u2065", "\u2065" },   { "\u2066", "\\u2066" }, { "\u2069", "\\u2069" }, { "\u206A", "\u206A" },
-        { "\uFEFE", "\uFEFE" },   { "\uFEFF", "\\ufeff" }, { "\uFF00", "\uFF00" },
+        { "\u200A", "\u200A" }, { "\u200B", "\\u200b" }, { "\u200F", "\\u200f" }, { "\u2010", "\u2010" },
+        { "\u2027", "\u2027" }, { "\u2028", "\\u2028" }, { "\u202E", "\\u202e" }, { "\u202F", "\u202F" },
+        { "\u2065", "\u2065" }, { "\u2066", "\\u2066" }, { "\u2069", "\\u2069" }, { "\u206A", "\u206A" },
+        { "\uFEFE", "\uFEFE" }, { "\uFEFF", "\\ufeff" }, { "\uFF00", "\uFF00" },
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         duet_log_event e = { .event = "e", .target = rows[i].text };
@@ -129,8 +152,8 @@ TEST(log, what_turns_or_hides_text_is_escaped)
 TEST(log, no_control_byte_and_no_bad_utf_8_gets_through)
 {
     duet_log_event e = { .event = "e", .target = "/\n\x1b[31m\x7f\"\\\xC3\xA4\xC2\x9B\xE2\x80\xAE\xFF\xE2\x82" };
-    assert_non_null(strstr(human(&e),
-                           " target=\"/\\u000a\\u001b[31m\\u007f\\\"\\\\\xC3\xA4\\u009b\\u202e\\xff\\xe2\\x82\"\n"));
+    assert_non_null(
+        strstr(human(&e), " target=\"/\\u000a\\u001b[31m\\u007f\\\"\\\\\xC3\xA4\\u009b\\u202e\\xff\\xe2\\x82\"\n"));
     assert_non_null(strstr(json(&e), ",\"target\":\"/\\u000a\\u001b[31m\\u007f\\\"\\\\\xC3\xA4\\u009b\\u202e"
                                      "\\ufffd\\ufffd\\ufffd\"}\n"));
     for (unsigned c = 1; c < 256; c++) {
@@ -199,8 +222,11 @@ TEST(log, is_cut_to_fit_and_still_valid)
             strcat(text, units[u]);
         for (size_t shift = 0; shift < 8; shift++)
             for (size_t which = 0; which < 3; which++) {
-                duet_log_event e = { .event = which == 0 ? text : "e", .target = which == 1 ? text : "/",
-                                     .peer = &"1234567"[shift], .detail = which == 2 ? text : "d", .conn = 1 };
+                duet_log_event e = { .event = which == 0 ? text : "e",
+                                     .target = which == 1 ? text : "/",
+                                     .peer = &"1234567"[shift],
+                                     .detail = which == 2 ? text : "d",
+                                     .conn = 1 };
                 for (size_t cap = 256; cap < 300; cap++) {
                     char line[300];
                     memset(line, 'Z', sizeof(line));

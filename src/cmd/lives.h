@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* A line of the log for each WebSocket at its end (log_connections). */
+#ifndef CMD_LIVES_H
+#define CMD_LIVES_H
+
+#include "cmd/journal.h"
+#include <duet/conn.h>
+
+/* Within the handler's `close`, before the connection's way forgets who it was. Never waits: a line that the journal
+ * has no room for is counted there. */
+void lives_closed(struct journal *j, const duet_conn *c, const duet_closing *why);
+
+#endif
