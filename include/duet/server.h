@@ -158,11 +158,19 @@ DUET_API int duet_publish_except(duet_conn *c, const char *topic, duet_type type
  * who has something to say first. Letting it go gives what waited. */
 DUET_API void duet_hold(duet_conn *c, bool held);
 DUET_API void duet_http_hold(duet_http *x, bool held);
+/* How a topic stands on the calling thread's loop: how many members it has there, how many publications it ever got,
+ * and how many of these all its members have been given (the others wait for a loop that has other work, too). All 0
+ * where it has no members. */
+typedef struct duet_topic_stats {
+    uint64_t members, published, given;
+} duet_topic_stats;
+DUET_API void duet_topic_read(duet_server *s, const char *topic, duet_topic_stats *out);
 /* To one connection, any thread; whether it was still there is not known. 0 or DUET_ERR_NOMEM, DUET_ERR_UTF8. */
 DUET_API int duet_send_to(duet_server *s, uint64_t id, duet_type type, const void *data, size_t len);
 /* Calls `fn` on the loop of connection or request `id`, with whatever it is now: find it by duet_conn_find() or
- * duet_http_find(). At the latest duet_server_free() calls it. Any thread. 0; DUET_ERR_NOMEM; DUET_ERR_GONE for an id
- * that no loop can have given: then it is not called. */
+ * duet_http_find(). A loop's own number, from 0 on, is an id that names nothing on it. At the latest
+ * duet_server_free() calls it. Any thread. 0; DUET_ERR_NOMEM; DUET_ERR_GONE for an id that no loop can have given: then
+ * it is not called. */
 DUET_API int duet_post(duet_server *s, uint64_t id, void (*fn)(duet_server *s, uint64_t id, void *arg), void *arg);
 /* Calls `fn` once on each loop, with the loop's number in place of an id. Any thread. 0; DUET_ERR_NOMEM: not on all. */
 DUET_API int duet_post_all(duet_server *s, void (*fn)(duet_server *s, uint64_t loop, void *arg), void *arg);

@@ -660,6 +660,15 @@ static int publish_here(struct topics *ts, const char *name, size_t len, duet_sh
     return 0;
 }
 
+void duet_topic_read(duet_server *s, const char *topic, duet_topic_stats *out)
+{
+    struct server_loop *l = server_current(s);
+    const struct topic *t = l ? map_get(&l->topics.names, topic, strlen(topic)) : NULL;
+    *out = (duet_topic_stats){ .members = 0 };
+    if (t != NULL)
+        *out = (duet_topic_stats){ .members = t->count, .published = t->tail->number, .given = t->first->number };
+}
+
 int topic_publish(duet_server *s, const char *name, size_t len, duet_shared *message, uint64_t except)
 {
     if (len == 0 || len > TOPIC_NAME_MOST)

@@ -108,3 +108,51 @@ TEST(look, can_be_asked_of_every_loop)
     assert_int_equal(atomic_load(&loops), 7);
     duet_server_free(s);
 }
+
+/* duet_topic_read() */
+
+static duet_topic_stats topic_stats[2];
+
+static void publish_and_read(duet_server *s, uint64_t loop, void *arg)
+{
+    (void)loop;
+    (void)arg;
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(duet_publish(s, "t", DUET_TEXT, "x", 1), 0);
+    duet_topic_read(s, "t", &topic_stats[0]);
+}
+
+static void read_again(duet_server *s, uint64_t loop, void *arg)
+{
+    (void)loop;
+    duet_topic_read(s, arg, &topic_stats[1]);
+}
+
+static void join(duet_conn *c)
+{
+    assert_int_equal(duet_subscribe(c, "t"), 0);
+}
+
+TEST(topic, tells_how_many_publications_its_members_have_been_given)
+{
+    wire_serve(WIRE_TCP, &(duet_server_config){ DUET_SERVER_CONFIG_INIT, .on = { .open = join } });
+    struct client *a = client_open(NULL), *b = client_open(NULL);
+    assert_int_equal(duet_post(wire.server, 0, publish_and_read, NULL), 0);
+    wire_settle();
+    assert_int_equal(topic_stats[0].members, 2);
+    assert_int_equal(topic_stats[0].published, 3);
+    assert_int_equal(topic_stats[0].given, 0); /* that is for the end of the turn */
+    assert_int_equal(duet_post(wire.server, 0, read_again, "t"), 0);
+    wire_settle();
+    assert_int_equal(topic_stats[1].members, 2);
+    assert_int_equal(topic_stats[1].published, 3);
+    assert_int_equal(topic_stats[1].given, 3);
+    assert_int_equal(duet_post(wire.server, 0, read_again, "other"), 0);
+    wire_settle();
+    assert_int_equal(topic_stats[1].members + topic_stats[1].published + topic_stats[1].given, 0);
+    duet_topic_read(wire.server, "t", &topic_stats[1]); /* attached: this thread counts as the loop's */
+    assert_int_equal(topic_stats[1].members, 2);
+    client_free(a);
+    client_free(b);
+    wire_stop();
+}
