@@ -182,6 +182,8 @@ void channel_tell(struct channel *c, struct publication *p)
         }
     if (c->lost != 0)
         heal(c);
+    if (trace_follows(p))
+        trace_told(c, p);
 }
 
 void channel_tell_presence(struct channel *c, const struct subscription *sub, bool joined)

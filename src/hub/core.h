@@ -52,6 +52,8 @@ struct hub {
     duet_server *servers[HUB_SERVERS];
     atomic_uint sessions_on[HUB_SERVERS]; /* what a server without any is told, nobody there hears */
     unsigned server_count;
+    atomic_uint tracers; /* trace.c */
+    struct tracing *tracing;
     struct hub_options operators_options;
     struct channel *operators;   /* not among `channels` */
     uint64_t wall_ms, steady_ms; /* both clocks when the hub began */
@@ -189,6 +191,26 @@ void channel_expire(struct channel *c, uint64_t now_ms);
 void channel_free(struct channel *c);
 /* The stream has grown: the hub's budget for history is kept by dropping this channel's oldest. */
 void channel_account(struct channel *c, size_t bytes_before);
+
+/* trace.c. `run` is 0 for what nobody follows: most of all that is published, so that is what the branch expects. */
+int tracing_new(struct tracing **out);
+void tracing_free(struct tracing *t); /* NULL is fine */
+uint32_t trace_came(struct hub *h, const char *channel, size_t len, const char *way,
+                    const struct publication_parts *parts); /* its run */
+struct trace_step;
+void trace_note(const struct channel *c, const struct trace_step *step);
+void trace_refused(struct hub *h, const char *channel, size_t len, uint32_t run, int error);
+void trace_told(struct channel *c, const struct publication *p); /* with the lock held, when it has been told */
+
+static inline bool trace_wanted(struct hub *h)
+{
+    return __builtin_expect(atomic_load_explicit(&h->tracers, memory_order_relaxed) > 0, 0);
+}
+
+static inline bool trace_follows(const struct publication *p)
+{
+    return __builtin_expect(p->run != 0, 0);
+}
 
 /* session.c: ends the subscription with this number, on the session's loop, if it still is; any thread. */
 void session_end_later(const struct subscription *sub, int code);

@@ -104,6 +104,8 @@ static int init(struct hub *h, const struct hub_config *config, char *why)
         rc = hub_names_new(&h->names, h->namespaces, config->count, config->limits.name_max, why);
     if (rc == 0)
         rc = make_operators(h);
+    if (rc == 0)
+        rc = tracing_new(&h->tracing);
     map_init(&h->channels, seed);
     map_init(&h->users, seed);
     return rc;
@@ -191,6 +193,7 @@ void hub_free(struct hub *h)
     }
     if (h->operators != NULL)
         channel_free(h->operators);
+    tracing_free(h->tracing);
     map_fini(&h->channels);
     map_fini(&h->users);
     hub_names_free(h->names);

@@ -116,6 +116,7 @@ struct hub_reply {
 struct hub_publish {
     const char *channel;
     size_t len;
+    const char *way; /* by which it came, for who follows it; NULL: the program's own */
     struct publication_parts parts; /* borrowed; time_ms is set by the hub */
     bool skip_history;
 };

@@ -26,6 +26,7 @@ struct publication *publication_new(const struct publication_parts *parts)
         return NULL;
     char *at = p->bytes;
     p->refs = 1;
+    p->run = 0;
     p->offset = 0;
     p->is = *parts;
     p->is.data = take(&at, parts->data, parts->len);

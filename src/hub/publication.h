@@ -27,6 +27,7 @@ struct publication_parts {
 
 struct publication {
     unsigned refs;               /* atomic */
+    uint32_t run;                /* what a trace calls it; 0: nobody follows it */
     uint64_t offset;             /* 0: not of a stream */
     struct publication_parts is; /* points into `bytes` */
     char bytes[];

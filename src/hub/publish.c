@@ -5,6 +5,7 @@
  */
 #include "base/mem.h"
 #include "hub/core.h"
+#include "hub/trace.h"
 #include <assert.h>
 #include <string.h>
 
@@ -63,6 +64,14 @@ static struct hub_published success(const struct channel *c, uint64_t offset)
     return r;
 }
 
+/* A step of its way, for who follows it. */
+static void note(const struct channel *c, const struct publication *p, enum trace_kind kind, uint64_t offset,
+                 uint64_t more)
+{
+    if (trace_follows(p))
+        trace_note(c, &(struct trace_step){ .run = p->run, .kind = kind, .offset = offset, .more = more });
+}
+
 /* Flights. */
 
 struct flight {
@@ -99,6 +108,7 @@ static void landed(struct engine_append *a)
     struct hub_published result;
     pthread_mutex_lock(&c->lock);
     if (a->error == 0 && a->publication->offset == c->stream.top + 1 && stream_reserve(&c->stream) == 0) {
+        note(c, a->publication, TRACE_KEPT, a->publication->offset, 0);
         arrive(c, a->publication);
         result = success(c, a->publication->offset);
         if (f->key != NULL) {
@@ -111,6 +121,7 @@ static void landed(struct engine_append *a)
         if (c->state == CHANNEL_READY)
             c->state = CHANNEL_NEW; /* the store may know better: it is asked before the next use */
         atomic_fetch_add(&c->hub->refused, 1);
+        note(c, a->publication, TRACE_FAILED, 0, 0);
         result = refusal(HUB_ERROR_INTERNAL);
         if (f->key != NULL)
             retries_drop(&c->retries, f->key);
@@ -165,11 +176,14 @@ static bool keep(struct channel *c, struct publication *p, struct retry *key, co
             *result = refusal(HUB_ERROR_INTERNAL);
             return true;
         }
+        note(c, p, TRACE_NUMBERED, c->stream.top + 1, 0);
         arrive(c, p);
         *result = success(c, p->offset);
         return true;
     }
     struct flight *f = flight_new(c, p, key, to);
+    if (f != NULL)
+        note(c, p, TRACE_NUMBERED, p->offset, 1);
     if (f != NULL && e->ops->append(e, &f->append) == 0) {
         c->assigned++;
         return false;
@@ -181,6 +195,7 @@ static bool keep(struct channel *c, struct publication *p, struct retry *key, co
     if (key != NULL)
         key->flight = NULL;
     atomic_fetch_add(&c->hub->refused, 1);
+    note(c, p, TRACE_FAILED, 0, 0);
     *result = refusal(HUB_ERROR_INTERNAL);
     return true;
 }
@@ -232,10 +247,13 @@ static bool publish(struct channel *c, struct publication *p, bool skip_history,
     bool now = true;
     if (p->is.key_len > 0) {
         key = retries_find(&c->retries, p->is.key, p->is.key_len, hub_now(c->hub));
-        if (key != NULL)
+        if (key != NULL) {
+            note(c, p, TRACE_KNOWN, key->offset, 0);
             return repeat(c, key, to, result);
+        }
     }
     if (is_stale(c, &p->is)) {
+        note(c, p, TRACE_KNOWN, 0, 1);
         *result = success(c, c->stream.top);
         return true;
     }
@@ -278,6 +296,8 @@ static void go_on(struct channel *c, struct waiter *waiter, int error)
 {
     struct waiting *w = (struct waiting *)waiter;
     struct hub_published result = refusal(HUB_ERROR_INTERNAL);
+    if (error < 0)
+        note(c, w->publication, TRACE_FAILED, 0, 0);
     if (error < 0 || publish(c, w->publication, w->skip_history, &w->answer->to, &result)) {
         answer_later(c->hub, w->answer, &result);
         w->answer = NULL;
@@ -304,17 +324,20 @@ static bool publish_or_wait(struct channel *c, struct publication *p, bool skip_
 {
     struct waiting *w = c->state == CHANNEL_READY ? NULL : waiting_new(p, skip_history, to);
     enum channel_use use = channel_use(c, w ? &w->waiter : NULL);
-    if (use == CHANNEL_WAIT)
+    if (use == CHANNEL_WAIT) {
+        note(c, p, TRACE_LOADS, 0, 0);
         return false;
+    }
     if (w != NULL)
         waiting_free(w);
     if (use == CHANNEL_USE)
         return publish(c, p, skip_history, to, result);
+    note(c, p, TRACE_FAILED, 0, 0);
     *result = refusal(HUB_ERROR_INTERNAL);
     return true;
 }
 
-static void publish_to(struct channel *c, const struct publication_parts *parts, bool skip_history,
+static void publish_to(struct channel *c, const struct publication_parts *parts, bool skip_history, uint32_t run,
                        const struct hub_reply *to)
 {
     struct hub_published result = refusal(HUB_ERROR_INTERNAL);
@@ -323,6 +346,7 @@ static void publish_to(struct channel *c, const struct publication_parts *parts,
     is.time_ms = hub_now(c->hub);
     struct publication *p = publication_new(&is);
     if (p != NULL) {
+        p->run = run;
         pthread_mutex_lock(&c->lock);
         now = publish_or_wait(c, p, skip_history, to, &result);
         pthread_mutex_unlock(&c->lock);
@@ -344,15 +368,17 @@ void hub_publish(struct hub *h, const struct hub_publish *what, const struct hub
 {
     static const struct hub_reply nobody;
     enum hub_error error;
+    uint32_t run = trace_wanted(h) ? trace_came(h, what->channel, what->len, what->way, &what->parts) : 0;
     struct channel *c = hub_channel(h, what->channel, what->len, &error);
     if (to == NULL)
         to = &nobody;
     if (c != NULL)
         error = judge(channel_options(c), &what->parts);
     if (error == HUB_OK) {
-        publish_to(c, &what->parts, what->skip_history, to);
+        publish_to(c, &what->parts, what->skip_history, run, to);
     } else {
         struct hub_published result = refusal(error);
+        trace_refused(h, what->channel, what->len, run, (int)error);
         answer(to, &result);
     }
     if (c != NULL)
@@ -362,7 +388,8 @@ void hub_publish(struct hub *h, const struct hub_publish *what, const struct hub
 void hub_tell_operators(struct hub *h, const char *json, size_t len)
 {
     static const struct hub_reply nobody;
-    publish_to(h->operators, &(struct publication_parts){ .kind = HUB_JSON, .data = json, .len = len }, true, &nobody);
+    publish_to(h->operators, &(struct publication_parts){ .kind = HUB_JSON, .data = json, .len = len }, true, 0,
+               &nobody);
 }
 
 unsigned hub_operators(const struct hub *h)
@@ -374,14 +401,16 @@ void session_publish(struct session *s, struct subscription *sub, const struct p
                      const struct hub_reply *to)
 {
     static const struct hub_reply nobody;
-    enum hub_error error = judge(channel_options(sub->channel), parts);
-    (void)s;
+    struct channel *c = sub->channel;
+    enum hub_error error = judge(channel_options(c), parts);
+    uint32_t run = trace_wanted(c->hub) ? trace_came(c->hub, c->name, c->name_len, s->calls->way, parts) : 0;
     if (to == NULL)
         to = &nobody;
     if (error == HUB_OK) {
-        publish_to(sub->channel, parts, false, to);
+        publish_to(c, parts, false, run, to);
     } else {
         struct hub_published result = refusal(error);
+        trace_refused(c->hub, c->name, c->name_len, run, (int)error);
         answer(to, &result);
     }
 }

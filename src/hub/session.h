@@ -14,6 +14,7 @@ struct subscription;
 
 /* What the way in does for a session, on its loop. */
 struct session_calls {
+    const char *way; /* what it is called, for who follows a publication */
     /* The session of this connection or request; NULL: it is gone. */
     struct session *(*find)(duet_server *s, uint64_t id);
     /* Membership of a topic: duet_subscribe() or duet_http_subscribe(). */

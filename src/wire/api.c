@@ -312,7 +312,8 @@ static void publish_to(struct node *n, const struct message *m, const char *chan
 {
     hub_publish(
         n->call->hub,
-        &(struct hub_publish){ .channel = channel, .len = len, .parts = m->parts, .skip_history = m->skip_history },
+        &(struct hub_publish){
+            .channel = channel, .len = len, .way = "api", .parts = m->parts, .skip_history = m->skip_history },
         &(struct hub_reply){ .server = n->call->server, .id = n->call->id, .tag = (uintptr_t)n, .done = published });
 }
 

@@ -394,10 +394,10 @@ static void disconnect(struct session *s, int code, const char *reason)
     centrifugal_disconnect_with(session_owner(s), code, reason ? reason : hub_code_text(code));
 }
 
-#define CALLS(way)                                                                                                     \
+#define CALLS(kind)                                                                                                    \
     {                                                                                                                  \
-        .find = find, .join = join_##way, .leave = leave_##way, .publication = centrifugal_own_publication,            \
-        .joined = centrifugal_own_joined, .unsubscribed = unsubscribed, .subscribe = centrifugal_add,                  \
-        .disconnect = disconnect, .refresh = centrifugal_extend,                                                       \
+        .way = "centrifugal", .find = find, .join = join_##kind, .leave = leave_##kind,                                \
+        .publication = centrifugal_own_publication, .joined = centrifugal_own_joined, .unsubscribed = unsubscribed,    \
+        .subscribe = centrifugal_add, .disconnect = disconnect, .refresh = centrifugal_extend,                         \
     }
 const struct session_calls centrifugal_calls[2] = { CALLS(message), CALLS(stream) };

@@ -3,6 +3,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "hub/content.h"
+#include "hub/trace.h"
 #include "wire/centrifugal_client.h"
 #include <inttypes.h>
 #include <string.h>
@@ -43,8 +44,11 @@ static void publish_content(struct centrifugal *c, uint32_t id, struct json_slic
         session_publish(c->session, sub, &parts, &to);
     else
         hub_publish(session_hub(c->session),
-                    &(struct hub_publish){
-                        .channel = channel.text, .len = channel.len, .parts = parts, .skip_history = skip_history },
+                    &(struct hub_publish){ .channel = channel.text,
+                                           .len = channel.len,
+                                           .way = centrifugal_calls[0].way,
+                                           .parts = parts,
+                                           .skip_history = skip_history },
                     &to);
 }
 
@@ -74,6 +78,15 @@ static int ask_backend(struct centrifugal *c, uint32_t id, const struct centrifu
     return error;
 }
 
+/* For who follows the channel. */
+static void trace_refused(const struct centrifugal *c, const struct centrifugal_request *r, int error)
+{
+    struct publication_parts parts = { .kind = HUB_JSON, .len = r->data.len };
+    parts.info = session_info(c->session, &parts.info_len);
+    hub_trace_refused(session_hub(c->session), r->channel.text, r->channel.len, centrifugal_calls[0].way, &parts,
+                      error);
+}
+
 static void publish(struct centrifugal *c, uint32_t id, const struct centrifugal_request *r)
 {
     const struct hub_options *o;
@@ -94,8 +107,10 @@ static void publish(struct centrifugal *c, uint32_t id, const struct centrifugal
         publish_content(c, id, r->channel, &content, false);
         content_fini(&content);
     }
-    if (error != HUB_OK)
+    if (error != HUB_OK) {
+        trace_refused(c, r, error);
         centrifugal_fail(c, id, error);
+    }
 }
 
 void centrifugal_publish_answered(struct centrifugal *c, uint32_t id, const struct centrifugal_request *r,

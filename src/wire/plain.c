@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "hub/content.h"
 #include "hub/session.h"
+#include "hub/trace.h"
 #include "wire/backend.h"
 #include "wire/knock.h"
 #include <assert.h>
@@ -30,6 +31,7 @@ struct plain {
 _Static_assert(sizeof(struct plain) <= WIRE_DATA, "the block is too small");
 
 static const duet_handler handler;
+static const char way[] = "channel"; /* what operators read */
 
 static struct plain *plain_of(const duet_conn *c)
 {
@@ -42,7 +44,7 @@ bool plain_describe(const duet_conn *c, struct wire_about *out)
     const struct plain *p = plain_of(c);
     if (p == NULL)
         return false;
-    out->way = "channel";
+    out->way = way;
     out->channel = p->channel;
     out->channel_len = p->channel ? strlen(p->channel) : 0;
     wire_describe_session(p->session, out);
@@ -154,6 +156,7 @@ static void refresh(struct session *s, uint64_t at_ms)
 }
 
 static const struct session_calls calls = {
+    .way = way,
     .find = find,
     .join = join,
     .leave = leave,
@@ -355,10 +358,10 @@ static void publish(duet_conn *c, struct plain *p, const struct content *content
     if (sub != NULL && !skip_history)
         session_publish(p->session, sub, &parts, &to);
     else
-        hub_publish(
-            session_hub(p->session),
-            &(struct hub_publish){ .channel = p->channel, .len = len, .parts = parts, .skip_history = skip_history },
-            &to);
+        hub_publish(session_hub(p->session),
+                    &(struct hub_publish){
+                        .channel = p->channel, .len = len, .way = way, .parts = parts, .skip_history = skip_history },
+                    &to);
 }
 
 /* A message that the backend looks at. Nothing is read meanwhile, so their order stays. */
@@ -447,6 +450,15 @@ static void ask_backend(duet_conn *c, struct plain *p, const duet_msg *m, const 
     }
 }
 
+/* Before the hub hears of it. */
+static void turn_away(duet_conn *c, const struct plain *p, const duet_msg *m, enum hub_error error)
+{
+    struct publication_parts parts = { .kind = m->type == DUET_BINARY ? HUB_BINARY : HUB_TEXT, .len = m->len };
+    parts.info = session_info(p->session, &parts.info_len);
+    hub_trace_refused(session_hub(p->session), p->channel, strlen(p->channel), way, &parts, (int)error);
+    refused(c, error);
+}
+
 static void message(duet_conn *c, const duet_msg *m)
 {
     struct plain *p = duet_data(c);
@@ -459,9 +471,9 @@ static void message(duet_conn *c, const duet_msg *m)
     int may =
         guest_may(session_owner(p->session), session_hub(p->session), p->channel, len, PERMIT_PUBLISH, subscribed, &o);
     if (may != HUB_OK && may != PERMIT_ASK)
-        refused(c, HUB_ERROR_PERMISSION);
+        turn_away(c, p, m, HUB_ERROR_PERMISSION);
     else if (!session_spend(p->session, o))
-        refused(c, HUB_ERROR_TOO_MANY);
+        turn_away(c, p, m, HUB_ERROR_TOO_MANY);
     else if (content_take(&content, m->type, m->data, m->len) < 0)
         refused(c, HUB_ERROR_INTERNAL);
     else {
