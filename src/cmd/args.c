@@ -83,8 +83,10 @@ static int split_headers(struct args *a, char *why)
 }
 
 /* What is wrong with what was read as a whole; NULL: nothing. */
-static const char *misfit(const struct args *a)
+static const char *misfit(const struct args *a, const struct cmdline *line)
 {
+    if (a->words[0] == NULL && strncmp(line->words, "URL", 3) != 0)
+        return "no channel was given; see --help";
     if (a->words[0] == NULL)
         return "no URL was given, such as ws://127.0.0.1:8080/channel/lobby; see --help";
     if ((a->cert == NULL) != (a->key == NULL))
@@ -111,7 +113,7 @@ int args_parse(struct args *a, const struct cmdline *line, void *own, int argc, 
     a->trace |= a->trace_secrets;
     while (a->words[a->words_count] != NULL)
         a->words_count++;
-    const char *wrong = misfit(a);
+    const char *wrong = misfit(a, line);
     if (wrong == NULL)
         return split_headers(a, why);
     return cmdline_wrong(why, "%s", wrong);

@@ -6,6 +6,7 @@
 #include "hub/config.h"
 #include "wire/api.h"
 #include "wire/operator.h"
+#include "wire/tracer.h"
 #include <string.h>
 
 struct console {
@@ -68,6 +69,21 @@ void console_live(duet_http *x, const duet_request *r)
 {
     if (admin_may_act(door_of(x), x, r))
         operator_upgrade(x, r);
+}
+
+void console_trace(duet_http *x, const duet_request *r)
+{
+    const char *channel = duet_request_path(r) + strlen(CONSOLE_TRACE);
+    enum hub_error error;
+    if (!admin_may_act(door_of(x), x, r))
+        return;
+    if (hub_options_of(console_of(duet_http_server(x))->config.hub, channel, strlen(channel), &error) == NULL)
+        duet_http_text(x, 404,
+                       error == HUB_ERROR_UNKNOWN_CHANNEL
+                           ? "there is no such namespace: what stands before the first ':'"
+                           : "no channel has this name: 1 to 255 bytes, without control characters");
+    else
+        tracer_upgrade(x, r, channel);
 }
 
 void console_api(duet_http *x, const duet_request *r)

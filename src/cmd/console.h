@@ -4,6 +4,7 @@
  *
  *     /admin                      the page, from web/admin/; it says nothing, and asks for the token
  *     /admin/live                 a WebSocket: the figures (cmd/figures.h), once a second while somebody looks
+ *     /admin/trace/NAME           a WebSocket: what happens to publications of a channel (wire/tracer.h)
  *     /admin/channel?name=NAME    {"options":{...},"subscribers":9}, or {"error":{...}} as the API has it
  *     /admin/api/METHOD           as the backends' API (wire/api.h), behind the operators' door
  *
@@ -16,10 +17,11 @@
 #include "cmd/journal.h"
 #include "wire/wire.h"
 
-#define ADMIN_PATH   "/admin"
-#define CONSOLE_LIVE ADMIN_PATH "/live"
-#define CONSOLE_LOOK ADMIN_PATH "/channel"
-#define CONSOLE_API  ADMIN_PATH "/api/"
+#define ADMIN_PATH    "/admin"
+#define CONSOLE_LIVE  ADMIN_PATH "/live"
+#define CONSOLE_TRACE ADMIN_PATH "/trace/"
+#define CONSOLE_LOOK  ADMIN_PATH "/channel"
+#define CONSOLE_API   ADMIN_PATH "/api/"
 
 struct console;
 
@@ -43,6 +45,7 @@ const struct admin_door *console_door(const struct console *c);
 /* Of the routes. */
 void console_page(duet_http *x, const duet_request *r);
 void console_live(duet_http *x, const duet_request *r);
+void console_trace(duet_http *x, const duet_request *r);
 void console_look(duet_http *x, const duet_request *r);
 void console_api(duet_http *x, const duet_request *r);
 
@@ -50,6 +53,7 @@ void console_api(duet_http *x, const duet_request *r);
 #define CONSOLE_ROUTES                                                                                                 \
     { .path = ADMIN_PATH, .http = console_page }, { .path = ADMIN_PATH "/", .http = console_page },                    \
         { .path = CONSOLE_LIVE, .websocket = true, .upgrade = console_live },                                          \
+        { .path = CONSOLE_TRACE, .websocket = true, .upgrade = console_trace },                                        \
         { .path = CONSOLE_LOOK, .http = console_look },                                                                \
     {                                                                                                                  \
         .path = CONSOLE_API, .methods = "POST", .http = console_api                                                    \

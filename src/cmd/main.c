@@ -8,6 +8,7 @@
 #include "cmd/serve.h"
 #include "cmd/sub.h"
 #include "cmd/token.h"
+#include "cmd/trace.h"
 #include <duet/duet.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -24,6 +25,7 @@ static const struct command {
     { "pub", "Send lines or files as messages", pub_main },
     { "init", "Write a configuration to begin with", init_main },
     { "token", "Make and check the tokens that clients come with", token_main },
+    { "trace", "Follow the publications of a channel through a server", trace_main },
     { "bench", "Put a load on a server, measure it, and check every message", bench_main },
 };
 

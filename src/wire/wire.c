@@ -8,6 +8,7 @@
 #include "wire/operator.h"
 #include "wire/plain.h"
 #include "wire/sse.h"
+#include "wire/tracer.h"
 #include <inttypes.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
@@ -203,8 +204,8 @@ void wire_describe_session(const struct session *s, struct wire_about *out)
 void wire_describe(const duet_conn *c, struct wire_about *out)
 {
     *out = (struct wire_about){ .way = "" };
-    if (!plain_describe(c, out) && !centrifugal_describe(c, out))
-        operator_describe(c, out);
+    if (!plain_describe(c, out) && !centrifugal_describe(c, out) && !operator_describe(c, out))
+        tracer_describe(c, out);
 }
 
 static bool starts(const char *text, const char *with)

@@ -53,7 +53,7 @@ void wire_tick(struct wire_site *site, duet_server *s, uint64_t count);
 
 /* Whose connection this is, as its operator reads it. Strings are borrowed as long as the connection's block. */
 struct wire_about {
-    const char *way;     /* "channel", "centrifugal", "operator"; "": none of ours */
+    const char *way;     /* "channel", "centrifugal", "operator", "trace"; "": none of ours */
     const char *channel; /* the one it has; NULL: none, or several */
     size_t channel_len;
     const char *user; /* NULL: nobody in particular */
