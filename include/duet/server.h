@@ -172,7 +172,8 @@ DUET_API int duet_send_to(duet_server *s, uint64_t id, duet_type type, const voi
  * duet_server_free() calls it. Any thread. 0; DUET_ERR_NOMEM; DUET_ERR_GONE for an id that no loop can have given: then
  * it is not called. */
 DUET_API int duet_post(duet_server *s, uint64_t id, void (*fn)(duet_server *s, uint64_t id, void *arg), void *arg);
-/* Calls `fn` once on each loop, with the loop's number in place of an id. Any thread. 0; DUET_ERR_NOMEM: not on all. */
+/* Calls `fn` once on each loop, with the loop's number in place of an id. Any thread. 0; DUET_ERR_NOMEM: not on all;
+ * DUET_ERR_GONE: they do not all run yet. */
 DUET_API int duet_post_all(duet_server *s, void (*fn)(duet_server *s, uint64_t loop, void *arg), void *arg);
 /* Looks through the WebSockets of the calling thread's loop: at `most` places of its table, from place `from` on, which
  * is 0 at first. `each` gets those that are open, to ask them, not to send or close. Returns where to go on, so that a

@@ -44,12 +44,13 @@ static int post(const struct call *call)
 {
     duet_server *s = call->server;
     unsigned index = call->id & 0xff;
-    if (index >= s->count || s->loops[index].loop == NULL)
+    duet_loop *loop = index < s->count ? __atomic_load_n(&s->loops[index].loop, __ATOMIC_ACQUIRE) : NULL;
+    if (loop == NULL)
         return DUET_ERR_GONE;
     struct call *copy = mem_dup(call, sizeof(*call));
     if (copy == NULL)
         return DUET_ERR_NOMEM;
-    int rc = loop_post(s->loops[index].loop, run_call, copy);
+    int rc = loop_post(loop, run_call, copy);
     if (rc < 0)
         mem_free(copy);
     return rc;

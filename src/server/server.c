@@ -171,7 +171,7 @@ static int loop_start(struct server_loop *l, duet_loop *loop)
         rc = duet_loop_new(&loop);
     if (rc < 0)
         return rc;
-    l->loop = loop;
+    __atomic_store_n(&l->loop, loop, __ATOMIC_RELEASE); /* another thread may post to it as soon as it is there */
     conn_host_start(&l->host, loop);
     rc = loop_watch(loop, &l->signal, LOOP_IN);
     if (rc == 0)
