@@ -462,14 +462,14 @@ TEST(config, tells_what_differs)
     good("threads: 3\nnamespaces: [{name: ab}, {name: cd, presence: true}]\nlisten: [a, c]\nroot: /a\n"
          "tokens: {secret_env: B}\ntls: [{cert: a, key: b}]\n");
     config_compare(&old, &config, note, NULL);
-    assert_string_equal(differing, "-listen -threads +tokens.secret_env -channels.presence -namespaces ");
+    assert_string_equal(differing, "-listen -threads +tokens.secret_env +channels.presence +namespaces.cd.presence ");
     differing[0] = 0;
     config_compare(&config, &config, note, NULL);
     assert_string_equal(differing, "");
     config_fini(&config);
     good("namespaces: [{name: ab}]\nlisten: [a]\n");
     config_compare(&old, &config, note, NULL);
-    assert_string_equal(differing, "-listen -threads -root -tls -channels.presence -namespaces ");
+    assert_string_equal(differing, "-listen -threads -root -tls +channels.presence -namespaces ");
     config_fini(&config);
     config_fini(&old);
 }
