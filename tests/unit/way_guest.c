@@ -1,45 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /* Tokens by the plain ways: where they are looked for, what they open, and what happens when they end. */
-#include "ways.h"
-#include "signed.h"
+#include "doors.h"
 #include <duet/loop.h>
-
-static struct hub_doors *doors;
-
-/* A connection token of this payload; good for the next use of the function. */
-static const char *token(const char *payload)
-{
-    static char text[2000];
-    signed_with(text, SIGNED_SECRET, "{\"alg\":\"HS256\",\"typ\":\"JWT\"}", payload);
-    return text;
-}
 
 static void begin(void)
 {
     struct hub_options all[2] = { ways_open(), ways_open() };
-    struct config config;
-    char why[HUB_KEYS_WHY];
     all[0].allow_subscribe_for_anonymous = all[0].allow_publish_for_anonymous = false;
     all[1].allow_subscribe_for_client = all[1].allow_subscribe_for_anonymous = false;
     all[1].allow_publish_for_client = all[1].allow_publish_for_anonymous = false;
     all[1].allow_user_limited_channels = true;
     strcpy(all[1].name, "shut");
     ways_serve(all, 2, NULL);
-    config_init(&config);
-    setenv("WAY_GUEST_SECRET", SIGNED_SECRET, 1);
-    config.tokens.secret_env = strdup("WAY_GUEST_SECRET");
-    assert_int_equal(hub_doors_new(&doors), 0);
-    assert_int_equal(hub_doors_set(doors, &config, why), 0);
-    config_fini(&config);
-    ways.site.doors = doors;
+    doors_open(false);
 }
 
 static void end(void)
 {
     ways_stop();
-    hub_doors_free(doors);
-    ways.site.doors = NULL;
-    ways.site.needs_token = false;
+    doors_shut();
 }
 
 static unsigned ask(const char *what, const char *fields)

@@ -15,6 +15,9 @@
 static struct ways {
     struct wire_site site; /* first */
     uint64_t now_ms;
+    /* What the next ways_serve() has other than the defaults; 0: nothing. */
+    uint32_t connections_per_user;
+    unsigned target_max;
 } ways;
 
 static uint64_t ways_clock(void *arg)
@@ -59,11 +62,13 @@ static void ways_serve(const struct hub_options *namespaces, size_t count, struc
         .namespaces = namespaces, .count = count, .engine = engine, .clock = ways_clock, .random = ways_random
     };
     hub_limits_default(&config.limits);
+    config.limits.connections_per_user = ways.connections_per_user;
     ways.now_ms = 1000;
     assert_int_equal(hub_new(&hub, &config, why), 0);
     assert_int_equal(wire_init(&ways.site, hub), 0);
-    wire_serve(WIRE_TCP, &(duet_server_config){ DUET_SERVER_CONFIG_INIT, .on = wire_handler, .arg = &ways,
-                                                .data_size = WIRE_DATA, .routes = routes, .ping_ms = DUET_OFF });
+    wire_serve(WIRE_TCP,
+               &(duet_server_config){ DUET_SERVER_CONFIG_INIT, .on = wire_handler, .arg = &ways, .data_size = WIRE_DATA,
+                                      .routes = routes, .ping_ms = DUET_OFF, .target_max = ways.target_max });
     hub_attach(hub, wire.server);
 }
 
@@ -72,6 +77,7 @@ static void ways_stop(void)
     hub_stop(ways.site.hub);
     wire_stop();
     hub_free(ways.site.hub);
+    ways.connections_per_user = ways.target_max = 0;
 }
 
 /* The status of an upgrade to /channel/WHAT. */
