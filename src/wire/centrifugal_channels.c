@@ -37,7 +37,7 @@ static int judge_token(const struct centrifugal *c, const struct centrifugal_req
     struct hub_subscriber who = { .channel = { r->channel.text, r->channel.len },
                                   .client = { client, strlen(client) } };
     who.user.at = session_user(c->session, &who.user.len);
-    if (site->doors == NULL)
+    if (site->doors == NULL || r->token.len == 0)
         return HUB_ERROR_PERMISSION;
     return hub_doors_subscription(site->doors, r->token.text, r->token.len, hub_now(site->hub), &who, claims);
 }
