@@ -602,3 +602,325 @@ TEST(centrifugal, server_subscribes_it_and_takes_it_out_again)
     client_free(early);
     ways_stop();
 }
+
+/* Requests. */
+
+static unsigned status_of(const char *method, const char *target, const char *fields, const char *body)
+{
+    struct client *c = client_new();
+    char head[4000];
+    snprintf(head, sizeof(head), "%s %s HTTP/1.1\r\nHost: a.example\r\nContent-Length: %zu\r\n%s\r\n", method, target,
+             strlen(body), fields);
+    client_say(c, head);
+    client_say(c, body);
+    unsigned status = client_answer(c, NULL, NULL);
+    client_free(c);
+    return status;
+}
+
+#define UPGRADE                                                                                                        \
+    "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"                                       \
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+
+TEST(centrifugal, protobuf_is_refused_and_json_selected)
+{
+    begin();
+    assert_int_equal(status_of("GET", "/connection/websocket?format=protobuf", UPGRADE, ""), 400);
+    assert_int_equal(status_of("GET", "/connection/websocket?cf_protocol=protobuf", UPGRADE, ""), 400);
+    assert_int_equal(status_of("GET", "/connection/websocket?format=json&cf_protocol=json", UPGRADE, ""), 101);
+    struct client *c = client_new();
+    char head[4096];
+    client_say(c, "GET /connection/websocket HTTP/1.1\r\nHost: a.example\r\n" UPGRADE
+                  "Sec-WebSocket-Protocol: centrifuge-protobuf, centrifuge-json\r\n\r\n");
+    assert_int_equal(client_answer(c, head, NULL), 101);
+    assert_true(client_has_field(head, "Sec-WebSocket-Protocol: centrifuge-json"));
+    client_free(c);
+    ways_stop();
+}
+
+/* What one connects with is as long as a message may be, or as an address. */
+TEST(centrifugal, what_is_too_long_or_missing_opens_no_stream)
+{
+    static char body[66 * 1024], target[12000];
+    static const char *const paths[] = { "/connection/http_stream", "/connection/sse", "/connection/uni_http_stream",
+                                         "/connection/uni_sse" };
+    ways.target_max = 12 * 1024;
+    begin();
+    memset(body, ' ', 64 * 1024 + 1);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(status_of("POST", paths[i], "", body), 413);
+    assert_int_equal(status_of("POST", EMULATION_PATH, "", body), 413);
+    assert_int_equal(status_of("POST", paths[0], "", ""), 400);
+    assert_int_equal(status_of("GET", paths[1], "", ""), 400);
+    for (int i = 1; i < 4; i++)
+        for (int over = 0; over < 2; over++) {
+            struct client *c = client_new();
+            int head = snprintf(target, sizeof(target), "GET %s?cf_connect=", paths[i]);
+            memset(target + head, ' ' + 11, 8192 + (size_t)over); /* "+", which stands for a space */
+            strcpy(target + head + 8192 + over, " HTTP/1.1\r\nHost: a.example\r\n\r\n");
+            client_say(c, target);
+            assert_int_equal(client_answer(c, NULL, NULL), over ? 414 : 200);
+            client_free(c);
+        }
+    struct client *c = client_new();
+    int head = snprintf(target, sizeof(target), "GET /connection/uni_websocket?cf_connect=");
+    memset(target + head, 'x', 8193);
+    strcpy(target + head + 8193, " HTTP/1.1\r\nHost: a.example\r\n" UPGRADE "\r\n");
+    client_say(c, target);
+    assert_int_equal(client_answer(c, NULL, NULL), 414);
+    client_free(c);
+    ways_stop();
+}
+
+TEST(centrifugal, who_only_listens_has_one_thing_to_say)
+{
+    begin();
+    static const char bad[] = "close 3501 'bad request'\n";
+    static const char *const firsts[] = {
+        "x", "[]", "{\"subs\":1}", "{\"subs\":{\"\":{}}}", "{\"subs\":{\"none:a\":{}}}", "{\"subs\":{\"\\ud800\":{}}}"
+    };
+    for (size_t i = 0; i < sizeof(firsts) / sizeof(*firsts); i++) {
+        struct client *c = open_at("uni_websocket");
+        say(c, firsts[i]);
+        EXPECT_FRAMES(c, 1, bad);
+        client_free(c);
+    }
+    struct client *c = open_at("uni_websocket");
+    say(c, "{}");
+    client_trace(c, 1);
+    assert_memory_equal(c->trace, "text '{\"connect\":{", 18);
+    say(c, "{}");
+    EXPECT_FRAMES(c, 1, bad);
+    client_free(c);
+    /* A name that is longer than any. */
+    char text[2000];
+    memset(text, 'n', sizeof(text));
+    memcpy(text, "{\"subs\":{\"", 10);
+    strcpy(text + sizeof(text) - 8, "\":{}}}");
+    c = open_at("uni_websocket");
+    say(c, text);
+    EXPECT_FRAMES(c, 1, bad);
+    client_free(c);
+    ways_stop();
+}
+
+/* In a drain clients are told to come back elsewhere. */
+TEST(centrifugal, drain_says_shutdown_to_all_of_them)
+{
+    begin();
+    struct client *c = connected(), *s = stream("POST", "/connection/http_stream", "{\"id\":1,\"connect\":{}}"),
+                  *plain = ways_open_channel("c", NULL);
+    body_of(s, 10);
+    duet_server_drain(wire.server);
+    EXPECT_FRAMES(c, 1, "close 3001 'shutdown'\n");
+    client_free(c);
+    assert_string_equal(body_of(s, 10), "{\"push\":{\"disconnect\":{\"code\":3001,\"reason\":\"shutdown\"}}}\n");
+    client_free(s);
+    client_trace(plain, 1);
+    assert_memory_equal(plain->trace, "close 1001", 10);
+    client_free(plain);
+    ways_stop();
+}
+
+/* Letters to a stream. */
+
+static void letter_to(struct client *c, const char *data, unsigned status)
+{
+    char session[100], letter[1000];
+    const char *text = body_of(c, 10), *at = strstr(text, "\"session\":\"");
+    assert_non_null(at);
+    snprintf(session, sizeof(session), "%.48s", at + 11);
+    snprintf(letter, sizeof(letter), "{\"more\":[1],\"data\":\"%s\",\"node\":\"0000000000000000\",\"session\":\"%s\"}",
+             data, session);
+    assert_int_equal(post(letter), status);
+}
+
+TEST(centrifugal, letters_subscribe_a_stream_and_take_it_out_again)
+{
+    begin();
+    struct client *c = stream("POST", "/connection/http_stream", "{\"id\":1,\"connect\":{}}");
+    letter_to(c,
+              "{\\\"id\\\":2,\\\"subscribe\\\":{\\\"channel\\\":\\\"c\\\"}}\\n"
+              "{\\\"id\\\":3,\\\"unsubscribe\\\":{\\\"channel\\\":\\\"c\\\"}}\\n"
+              "{\\\"id\\\":4,\\\"subscribe\\\":{\\\"channel\\\":\\\"d\\\"}}",
+              204);
+    assert_string_equal(body_of(c, 10), "{\"id\":2,\"subscribe\":{}}\n{\"id\":3,\"unsubscribe\":{}}\n"
+                                        "{\"id\":4,\"subscribe\":{}}\n");
+    ways_publish("c", "unheard");
+    ways_publish("d", "heard");
+    assert_string_equal(body_of(c, 10), "{\"push\":{\"channel\":\"d\",\"pub\":{\"data\":\"heard\",\"offset\":1,"
+                                        "\"time\":1000}}}\n");
+    client_free(c);
+    /* What is in a letter is judged where it arrives. */
+    c = stream("POST", "/connection/http_stream", "{\"id\":1,\"connect\":{}}");
+    letter_to(c, "x", 204);
+    assert_string_equal(body_of(c, 10), "{\"push\":{\"disconnect\":{\"code\":3501,\"reason\":\"bad request\"}}}\n");
+    client_free(c);
+    static const char *const bad[] = {
+        "{\"session\":\"a\",\"session\":\"a\",\"node\":\"\",\"data\":\"{}\"}",
+        "{\"session\":\"a\",\"node\":\"\",\"data\":\"\\ud800\"}",
+        "{\"session\":\"a\",\"node\":\"\",\"data\":{}}",
+        "{\"node\":\"\",\"data\":\"{}\"}",
+    };
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+        assert_int_equal(post(bad[i]), 400);
+    /* A name as long as a session's that is none. */
+    assert_int_equal(post("{\"session\":\"00000000000000zz00000000000000000000000000000000\","
+                          "\"node\":\"0000000000000000\",\"data\":\"{}\"}"),
+                     404);
+    assert_int_equal(post("{\"session\":\"x\",\"node\":\"\",\"data\":\"{}\"}"), 404);
+    ways_stop();
+}
+
+/* Who sent a letter may be gone before it is there. */
+TEST(centrifugal, letters_of_senders_who_are_gone_arrive)
+{
+    begin();
+    struct client *c = stream("POST", "/connection/http_stream", "{\"id\":1,\"connect\":{}}"), *sender = client_new();
+    char session[100], body[400], request[1000];
+    snprintf(session, sizeof(session), "%.48s", strstr(body_of(c, 10), "\"session\":\"") + 11);
+    snprintf(body, sizeof(body),
+             "{\"session\":\"%s\",\"node\":\"0000000000000000\",\"data\":\"{\\\"id\\\":2,\\\"ping\\\":{}}\"}", session);
+    snprintf(request, sizeof(request), "POST /emulation HTTP/1.1\r\nHost: a\r\nContent-Length: %zu\r\n\r\n%s",
+             strlen(body), body);
+    client_say(sender, request);
+    client_reset(sender);
+    wire_settle();
+    client_free(c);
+    ways_stop();
+}
+
+/* What one gets of a channel that no other gets. */
+
+static void publish_json(const char *data, const char *tags)
+{
+    hub_publish(
+        ways.site.hub,
+        &(struct hub_publish){ .channel = "c",
+                               .len = 1,
+                               .parts = { .data = data, .len = strlen(data), .tags = tags, .tags_len = strlen(tags) } },
+        NULL);
+}
+
+/* HUB-17: a delta has its base in what was written to this client. */
+TEST(centrifugal, delta_has_all_that_a_publication_has)
+{
+    struct hub_options o = open_options();
+    o.allow_delta_fossil = o.allow_tags_filter = true;
+    ways_serve(&o, 1, NULL);
+    struct client *c = connected(), *plain = connected();
+    ask(c, WISH(",\"delta\":\"fossil\",\"recoverable\":true,\"join_leave\":true"), HEAD ",\"delta\":true}}");
+    EXPECT_FRAMES(c, 1, "text '{\"push\":{\"channel\":\"c\",\"join\":{\"info\":" INFO "}}}'\n");
+    say(plain, "{\"id\":2,\"publish\":{\"channel\":\"c\",\"data\":[1]}}");
+    client_trace(plain, 1);
+    EXPECT_FRAMES(c, 1,
+                  "text '{\"push\":{\"channel\":\"c\",\"pub\":{\"data\":\"[1]\",\"offset\":1,\"info\":" INFO
+                  ",\"time\":1000}}}'\n");
+    publish_json("[1]", "{\"k\":\"v\"}"); /* whole again, since the namespace does not compute any */
+    EXPECT_FRAMES(c, 1,
+                  "text '{\"push\":{\"channel\":\"c\",\"pub\":{\"data\":\"[1]\",\"offset\":2,\"tags\":{\"k\":\"v\"},"
+                  "\"time\":1000}}}'\n");
+    say(plain, WISH(",\"join_leave\":true"));
+    client_trace(plain, 2);
+    EXPECT_FRAMES(c, 1, "text '{\"push\":{\"channel\":\"c\",\"join\":{\"info\":" INFO "}}}'\n");
+    client_free(plain);
+    EXPECT_FRAMES(c, 1, "text '{\"push\":{\"channel\":\"c\",\"leave\":{\"info\":" INFO "}}}'\n");
+    /* Another kind of delta is none, and so is one without a position. */
+    LEAVE;
+    ask(c, WISH(",\"delta\":\"fossi1\",\"recoverable\":true"), HEAD ",\"offset\":2}}");
+    LEAVE;
+    ask(c, WISH(",\"delta\":\"fossil\""), "{\"id\":2,\"subscribe\":{}}");
+    client_free(c);
+    ways_stop();
+}
+
+TEST(centrifugal, filter_holds_for_what_was_missed_and_for_each_channel_by_itself)
+{
+    struct hub_options o = open_options();
+    o.allow_tags_filter = true;
+    ways_serve(&o, 1, NULL);
+    struct client *c = connected();
+#define FILTER ",\"tf\":{\"key\":\"k\",\"cmp\":\"ex\"}"
+    publish_json("1", "{\"k\":\"v\"}");
+    publish_json("2", "{}");
+    publish_json("3", "{\"k\":\"w\"}");
+    ask(c, WISH(FILTER ",\"recover\":true,\"offset\":0"),
+        HEAD ",\"recovered\":true,\"was_recovering\":true,\"publications\":["
+             "{\"data\":1,\"offset\":1,\"tags\":{\"k\":\"v\"},\"time\":1000},"
+             "{\"data\":3,\"offset\":3,\"tags\":{\"k\":\"w\"},\"time\":1000}]}}");
+    ask(c, "{\"id\":3,\"subscribe\":{\"channel\":\"d\"" FILTER "}}", "{\"id\":3,\"subscribe\":{}}");
+    publish_json("4", "{}");
+    publish_json("5", "{\"k\":\"x\"}");
+    EXPECT_FRAMES(c, 1,
+                  "text '{\"push\":{\"channel\":\"c\",\"pub\":{\"data\":5,\"offset\":5,\"tags\":{\"k\":\"x\"},"
+                  "\"time\":1000}}}'\n");
+    ask(c, "{\"id\":4,\"unsubscribe\":{\"channel\":\"d\"}}", "{\"id\":4,\"unsubscribe\":{}}");
+    publish_json("6", "{\"k\":\"x\"}");
+    client_trace(c, 1);
+    assert_non_null(strstr(c->trace, "\"data\":6"));
+    LEAVE;
+    ask(c, WISH(FILTER ",\"recover\":true,\"offset\":3"),
+        HEAD ",\"offset\":3,\"recovered\":true,\"was_recovering\":true,\"publications\":["
+             "{\"data\":5,\"offset\":5,\"tags\":{\"k\":\"x\"},\"time\":1000},"
+             "{\"data\":6,\"offset\":6,\"tags\":{\"k\":\"x\"},\"time\":1000}]}}");
+    client_free(c);
+    ways_stop();
+}
+
+/* One that did not ask for its channel does not ask again: it comes back as a whole. */
+TEST(centrifugal, insufficient_state_ends_a_subscription_or_the_connection)
+{
+    static const struct hub_whom anybody = { .user = "", .client = "" };
+    begin();
+    struct client *c = connected();
+    ask(c, "{\"id\":2,\"subscribe\":{\"channel\":\"c\"}}", "{\"id\":2,\"subscribe\":{}}");
+    assert_int_equal(hub_unsubscribe(ways.site.hub, &anybody, "c", 1, HUB_UNSUBSCRIBE_INSUFFICIENT), 0);
+    EXPECT_FRAMES(c, 1,
+                  "text '{\"push\":{\"channel\":\"c\",\"unsubscribe\":{\"code\":2500,"
+                  "\"reason\":\"insufficient state\"}}}'\n");
+    assert_int_equal(hub_subscribe(ways.site.hub, &anybody, "c", 1), 0);
+    client_trace(c, 2);
+    assert_int_equal(hub_unsubscribe(ways.site.hub, &anybody, "c", 1, HUB_UNSUBSCRIBE_INSUFFICIENT), 0);
+    EXPECT_FRAMES(c, 1, "close 3010 'insufficient state'\n");
+    client_free(c);
+    ways_stop();
+}
+
+/* Forcing is the namespace's, asking the client's. */
+TEST(centrifugal, positions_are_told_where_the_namespace_has_them)
+{
+    static const struct {
+        bool streams, force_recovery, allow_recovery, cache, force_positioning, allow_positioning;
+        const char *wish, *said;
+    } rows[] = {
+        { false, true, true, false, true, true, ",\"recoverable\":true", "{" },
+        { true, true, false, false, false, false, "", "{\"recoverable\":true,\"positioned\":true," },
+        { true, false, false, false, false, false, ",\"recoverable\":true,\"positioned\":true", "{" },
+        { true, false, false, true, false, false, ",\"recoverable\":true",
+          "{\"recoverable\":true,\"positioned\":true," },
+        { true, false, false, false, true, false, "", "{\"positioned\":true," },
+        { true, false, false, false, false, true, "", "{" },
+        { true, false, false, false, false, true, ",\"positioned\":true", "{\"positioned\":true," },
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct hub_options o = open_options();
+        o.history_ttl_ms = rows[i].streams ? 60000 : 0;
+        o.force_recovery = rows[i].force_recovery;
+        o.allow_recovery = rows[i].allow_recovery;
+        o.cache = rows[i].cache;
+        o.force_positioning = rows[i].force_positioning;
+        o.allow_positioning = rows[i].allow_positioning;
+        ways_serve(&o, 1, NULL);
+        struct client *c = connected();
+        char command[200], answer[200];
+        bool positioned = strlen(rows[i].said) > 1;
+        snprintf(command, sizeof(command), "{\"id\":2,\"subscribe\":{\"channel\":\"c\"%s}}", rows[i].wish);
+        snprintf(answer, sizeof(answer), "{\"id\":2,\"subscribe\":%s%s}}", rows[i].said,
+                 positioned ? "\"epoch\":\"aaaaaaaa\"" : "");
+        ask(c, command, answer);
+        ask(c, "{\"id\":3,\"history\":{\"channel\":\"c\"}}",
+            rows[i].streams ? "{\"id\":3,\"history\":{\"epoch\":\"aaaaaaaa\"}}" : MISSING(3));
+        client_free(c);
+        ways_stop();
+    }
+}

@@ -54,6 +54,7 @@ TEST(guest, token_is_found_where_it_may_be)
     assert_int_equal(ask_with("c", "Authorization: Basic %s\r\n", good), 401);
     assert_int_equal(ask("c", "Authorization: Bearer x\r\n"), 401);
     assert_int_equal(ask("c?token=", NULL), 401);
+    assert_int_equal(ask("c", "Sec-WebSocket-Protocol: token., duet.v1\r\n"), 401);
     end();
 }
 
@@ -206,5 +207,55 @@ TEST(guest, of_an_event_stream_is_the_same)
     ways.now_ms = 2000;
     assert_true(client_wait_text(c, "\r\n0\r\n\r\n")); /* its end */
     client_free(c);
+    end();
+}
+
+TEST(guest, without_a_name_is_one_of_everybody)
+{
+    begin();
+    assert_int_equal(ask_with("c", BEARER, "{\"exp\":100}"), 403);
+    end();
+    struct hub_options o = ways_open();
+    ways_serve(&o, 1, NULL);
+    doors_open(false);
+    struct client *c = enter("c", "{\"exp\":100,\"info\":{\"n\":1}}");
+    client_frame(c, 0x81, "1", 1);
+    EXPECT_FRAMES(c, 1,
+                  "text '{\"offset\":1,\"time\":1000,\"who\":{\"user\":\"\","
+                  "\"client\":\"00000000-0000-4000-8000-000000000000\",\"conn_info\":{\"n\":1}},\"data\":1}'\n");
+    client_free(c);
+    end();
+}
+
+/* Of one user there may be so many. */
+TEST(guest, has_so_many_connections)
+{
+    static const char ann[] = "{\"sub\":\"ann\",\"exp\":100}";
+    char request[3000];
+    ways.connections_per_user = 1;
+    begin();
+    struct client *a = enter("c", ann), *b = client_new();
+    snprintf(request, sizeof(request), BEARER, token(ann));
+    assert_int_equal(ways_ask(b, "c", request), 101); /* browsers show codes, not statuses */
+    EXPECT_FRAMES(b, 1, "close 3504 'connection limit'\n");
+    client_free(b);
+    snprintf(request, sizeof(request), "GET /events?channel=c HTTP/1.1\r\nHost: a\r\n" BEARER "\r\n", token(ann));
+    b = client_new();
+    client_say(b, request);
+    assert_int_equal(client_answer(b, NULL, NULL), 429);
+    client_free(b);
+    client_free(a);
+    end();
+}
+
+/* An hour is what a timer takes; whoever stays longer is looked at again. */
+TEST(guest, may_stay_for_years)
+{
+    begin();
+    struct client *a = enter("c", "{\"sub\":\"ann\",\"exp\":4000000000}");
+    client_frame(a, 0x81, "1", 1);
+    client_trace(a, 1);
+    assert_memory_equal(a->trace, "text", 4);
+    client_free(a);
     end();
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+#include "held_engine.h"
 #include "ways.h"
+#include <errno.h>
 
 static struct client *follow(const char *query, const char *fields)
 {
@@ -144,6 +146,12 @@ TEST(sse, refuses_with_words)
         { "?channel=a&channel=b&since=aaaaaaaa:1", NULL, 400 },
         { "?channel=a&since=aaaaaaaa:1,", NULL, 400 },
         { "?channel=a", "Last-Event-ID: x\r\n", 400 },
+        { "?channel=a", "Last-Event-ID: \r\n", 200 },
+        { "?channel=a&last=", NULL, 400 },
+        { "?channel=a&last=99999999999", NULL, 200 },
+        { "?channel=a&since=", NULL, 200 },
+        { "?channel", NULL, 400 },
+        { "?chann=a&channels=a", NULL, 400 },
         { query, NULL, 200 },
         { query, NULL, 400 },
     };
@@ -176,5 +184,147 @@ TEST(sse, ends_with_its_peer_and_leaves_nothing)
     assert_int_equal(stats.subscriptions, 0);
     assert_int_equal(stats.sessions, 0);
     assert_int_equal(stats.channels, 0);
+    ways_stop();
+}
+
+/* What stands in an address is what browsers read there. */
+TEST(sse, names_are_read_as_an_address_has_them)
+{
+    static const struct {
+        const char *query, *name;
+    } rows[] = { { "?channel=a+b", "a b" },   { "?channel=a%2bb", "a+b" }, { "?channel=%zz", "%zz" },
+                 { "?channel=100%", "100%" }, { "?channel=a%2", "a%2" },   { "?x=1&channel=c", "c" },
+                 { "?&&channel=d&", "d" },    { "?channel=a%3Db", "a=b" } };
+    begin();
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct client *a = open_events(rows[i].query, NULL);
+        expect_events(a, "id: aaaaaaaa:0\n\n");
+        ways_publish(rows[i].name, "here");
+        expect_events(a, "id: aaaaaaaa:1\ndata: \"here\"\n\n");
+        client_free(a);
+        wire_settle();
+        hub_remove_history(ways.site.hub, rows[i].name, strlen(rows[i].name));
+    }
+    char query[600] = "?channel=";
+    memset(query + 9, 'n', 500);
+    struct client *a = follow(query, NULL); /* longer than any name */
+    assert_int_equal(client_answer(a, NULL, NULL), 404);
+    client_free(a);
+    ways_stop();
+}
+
+/* What is missed comes in pages, as the peer takes them, and what is said meanwhile comes behind it, once. */
+TEST(sse, long_history_comes_in_pages_to_whoever_takes_them)
+{
+    enum { COUNT = 120, SIZE = 20000, LATE = COUNT / 2 };
+    static char text[SIZE + 1];
+    struct hub_options o = ways_open();
+    o.history_size = 2 * COUNT;
+    ways_serve(&o, 1, NULL);
+    memset(text, 'x', SIZE);
+    for (int i = 0; i < COUNT; i++)
+        ways_publish("c", text);
+    struct client *a = open_events("?channel=c&since=aaaaaaaa:0", NULL);
+    for (int i = 0; i < LATE; i++) {
+        ways_publish("c", text);
+        wire_settle(); /* it does not read: what is queued has its limit, what is kept does not count */
+    }
+    assert_true(client_wait_text(a, "id: aaaaaaaa:180\n"));
+    wire_settle();
+    client_read(a);
+    uint8_t *at = a->in;
+    for (unsigned i = 1; i <= COUNT + LATE; i++) {
+        char id[40];
+        snprintf(id, sizeof(id), "id: aaaaaaaa:%u\n", i);
+        at = memmem(at, a->len - (size_t)(at - a->in), id, strlen(id));
+        if (at++ == NULL)
+            fail_msg("%s is missing", id);
+    }
+    assert_null(memmem(at, a->len - (size_t)(at - a->in), "id: ", 4));
+    client_free(a);
+    ways_stop();
+}
+
+/* A slow reader of several channels is cut off in order; it comes back with the id it has. */
+TEST(sse, reader_that_is_too_slow_is_cut_off)
+{
+    static char text[60001];
+    struct hub_options o = ways_open();
+    struct hub_stats stats;
+    ways_serve(&o, 1, NULL);
+    memset(text, 'x', 60000);
+    struct client *a = open_events("?channel=a&channel=b", NULL);
+    wire_settle();
+    for (int i = 0; i < 300; i++) {
+        ways_publish("a", text);
+        wire_settle();
+        hub_read_stats(ways.site.hub, &stats);
+        if (stats.sessions == 0)
+            break;
+    }
+    assert_int_equal(stats.sessions, 0);
+    assert_true(client_wait_text(a, "\r\n0\r\n\r\n"));
+    client_free(a);
+    ways_stop();
+}
+
+/* Whoever is sent away, or loses the channel, comes back by itself: so the stream just ends. */
+TEST(sse, ends_when_its_session_or_its_channel_does)
+{
+    static const struct hub_whom anybody = { .user = "", .client = "" };
+    begin();
+    for (int how = 0; how < 2; how++) {
+        struct client *a = open_events("?channel=a&channel=b", NULL);
+        wire_settle();
+        client_read(a);
+        client_skip(a, a->len);
+        if (how == 0)
+            assert_int_equal(hub_disconnect(ways.site.hub, &anybody, 3503, NULL), 0);
+        else
+            assert_int_equal(hub_unsubscribe(ways.site.hub, &anybody, "b", 1, 2000), 0);
+        assert_true(client_wait_text(a, "0\r\n\r\n"));
+        client_free(a);
+        wire_settle();
+    }
+    ways_stop();
+}
+
+/* STO-4 */
+TEST(sse, ends_when_its_channel_cannot_be_loaded)
+{
+    struct held *store = held_new();
+    struct hub_options o = ways_open();
+    ways_serve(&o, 1, &store->engine);
+    struct client *a = open_events("?channel=a", NULL), *gone = open_events("?channel=b", NULL);
+    wire_settle();
+    client_reset(gone);
+    wire_settle();
+    assert_true(held_release(store, -EIO));
+    assert_true(client_wait_text(a, "0\r\n\r\n"));
+    assert_true(held_release(store, 0)); /* nobody is there any more */
+    client_free(a);
+    ways_stop();
+    held_free(store);
+}
+
+/* Without a history there is no position; an order of channels says which has one. */
+TEST(sse, channels_without_history_have_no_position)
+{
+    struct hub_options all[2] = { ways_open(), ways_open() };
+    strcpy(all[1].name, "bare");
+    all[1].history_size = 0;
+    ways_serve(all, 2, NULL);
+    struct client *a = open_events("?channel=bare:a", NULL), *b = open_events("?channel=bare:a&channel=c", NULL);
+    expect_events(a, "");
+    expect_events(b, "id: ,aaaaaaaa:0\n\n");
+    ways_publish("bare:a", "1");
+    ways_publish("c", "2");
+    expect_events(a, "data: \"1\"\n\n");
+    expect_events(b, "event: bare:a\ndata: \"1\"\n\nid: ,aaaaaaaa:1\nevent: c\ndata: \"2\"\n\n");
+    client_free(a);
+    client_free(b);
+    b = open_events("?channel=bare:a&channel=c&since=,aaaaaaaa:0", NULL);
+    expect_events(b, "id: ,aaaaaaaa:1\nevent: c\ndata: \"2\"\n\n");
+    client_free(b);
     ways_stop();
 }
