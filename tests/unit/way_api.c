@@ -108,6 +108,36 @@ TEST(api, says_what_it_does_not_take)
         { "broadcast", "{\"channels\":[],\"data\":1}", BAD },
         { "broadcast", "{\"channels\":\"c\",\"data\":1}", BAD },
         { "history", "{\"channel\":\"bare:c\"}", "{\"error\":{\"code\":108,\"message\":\"not available\"}}" },
+        { "publish", "{\"channel\":\"c\",\"data\":1,\"version\":9007199254740994}", BAD },
+        { "publish", "{\"channel\":\"c\",\"data\":1,\"version\":-9007199254740994}", BAD },
+        { "publish", "{\"channel\":\"c\",\"data\":1,\"version\":\"1\"}", BAD },
+        { "publish", "{\"channel\":\"c\",\"data\":1,\"idempotency_key\":5}", BAD },
+        { "publish", "{\"channel\":\"c\",\"data\":1,\"version_epoch\":5}", BAD },
+        { "publish", "{\"channel\":\"c\",\"b64data\":5}", BAD },
+        { "publish", "{\"channel\":\"c\",\"b64data\":\"\\ud800\"}", BAD },
+        { "publish", "{\"channel\":\"c\",\"data\":null,\"tags\":null,\"skip_history\":1}", BAD },
+        { "broadcast", "{\"data\":1}", BAD },
+        { "broadcast", "{\"channels\":[\"c\"]}", BAD },
+        { "history", "{}", BAD },
+        { "history", "{\"channel\":\"c\",\"since\":{\"offset\":1.5}}", BAD },
+        { "history", "{\"channel\":\"c\",\"since\":{\"offset\":1,\"epoch\":1}}", BAD },
+        { "history", "{\"channel\":\"c\",\"since\":{\"offset\":1,\"epoch\":\"123456789\"}}", BAD },
+        { "history_remove", "{}", BAD },
+        { "history_remove", "{\"channel\":\"x:c\"}", "{\"error\":{\"code\":102,\"message\":\"unknown channel\"}}" },
+        { "history_remove", "{\"channel\":\"bare:c\"}", "{\"error\":{\"code\":108,\"message\":\"not available\"}}" },
+        { "presence", "{}", BAD },
+        { "presence", "{\"channel\":\"x:c\"}", "{\"error\":{\"code\":102,\"message\":\"unknown channel\"}}" },
+        { "presence_stats", "{}", BAD },
+        { "channels", "{\"pattern\":5}", BAD },
+        { "unsubscribe", "{\"user\":\"u\"}", BAD },
+        { "unsubscribe", "{\"channel\":\"c\"}", BAD },
+        { "unsubscribe", "{\"user\":5,\"channel\":\"c\"}", BAD },
+        { "unsubscribe", "{\"user\":\"u\",\"client\":5,\"channel\":\"c\"}", BAD },
+        { "disconnect", "{\"user\":\"u\",\"disconnect\":{\"code\":\"3000\"}}", BAD },
+        { "disconnect", "{\"user\":\"u\",\"disconnect\":{}}", "{\"result\":{}}" },
+        { "batch", "{\"commands\":[1,{\"channels\":{}}]}",
+          "{\"replies\":[{\"error\":{\"code\":104,\"message\":\"method not "
+          "found\"}},{\"channels\":{\"channels\":{}}}]}" },
         { "history", "{\"channel\":\"c\",\"limit\":\"1\"}", BAD },
         { "history", "{\"channel\":\"c\",\"since\":{\"offset\":-1}}", BAD },
         { "history", "{\"channel\":\"c\",\"since\":{\"offset\":0},\"reverse\":true,\"limit\":1}", BAD },
@@ -345,6 +375,11 @@ TEST(api, opens_its_door_to_the_key_or_to_this_machine)
         { "Host: localhost\r\nX-API-Key: secre\r\n", 200, 401 },
         { "Host: localhost\r\nX-API-Key: secrets\r\n", 200, 401 },
         { "Host: localhost\r\nX-API-Key:\r\n", 200, 401 },
+        { "Host: localhost\r\nAuthorization: Bearer secret\r\n", 200, 401 },
+        { "Host: localhost\r\nX-API-Key: wrong\r\nAuthorization: apikey secret\r\n", 200, 401 },
+        { "Host: localhost\r\nForwarded: for=127.0.0.1\r\n", 403, 401 },
+        { "Host: localhost\r\nOrigin: http://LOCALHOST\r\n", 200, 401 },
+        { "Host: localhost\r\nOrigin: file\r\n", 403, 403 },
     };
     begin();
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -354,5 +389,66 @@ TEST(api, opens_its_door_to_the_key_or_to_this_machine)
         ask_with(rows[i].fields, "info", "{}", rows[i].with_key);
     }
     ways.site.api_key = NULL;
+    ways_stop();
+}
+
+/* A program of this machine by a socket that has a name: no Host need be this machine's. */
+TEST(api, opens_its_door_to_a_socket_of_this_machine)
+{
+    struct hub_options o = ways_open();
+    ways.by_socket = true;
+    ways_serve(&o, 1, NULL);
+    ask_with("Host: whatever\r\n", "info", "{}", 200);
+    ask_with("Host: whatever\r\nOrigin: http://evil.example\r\n", "info", "{}", 403);
+    ask_with("Host: whatever\r\nX-Forwarded-For: 192.0.2.1\r\n", "info", "{}", 403);
+    ways_stop();
+}
+
+/* So many commands or channels at once. */
+TEST(api, takes_so_many_at_once)
+{
+    static char body[API_COMMANDS_MOST * 12 + 200];
+    begin();
+    for (unsigned over = 0; over < 2; over++) {
+        char *at = body + sprintf(body, "{\"commands\":[{\"info\":{}}");
+        for (unsigned i = 1; i < API_COMMANDS_MOST + over; i++)
+            at += sprintf(at, ",1");
+        strcpy(at, "]}");
+        struct client *c = client_new();
+        char head[200];
+        snprintf(head, sizeof(head), "POST /api/batch HTTP/1.1\r\nHost: localhost\r\nContent-Length: %zu\r\n\r\n",
+                 strlen(body));
+        client_say(c, head);
+        client_say(c, body);
+        assert_true(client_wait_text(c, over ? BAD : "\"replies\":[{\"info\":{\"nodes\""));
+        client_free(c);
+    }
+    ways_stop();
+}
+
+TEST(api, tells_all_who_are_there)
+{
+    static const struct hub_whom nobody = { .user = "", .client = "" };
+    begin();
+    struct client *a = ways_open_channel("c", NULL), *b = ways_open_channel("c", NULL),
+                  *d = ways_open_channel("d", NULL);
+    wire_settle();
+    assert_non_null(strstr(ask("presence", "{\"channel\":\"c\"}"), "},\"00000000-"));
+    const char *channels = ask("channels", "{}");
+    assert_non_null(strstr(channels, "\"c\":{\"num_clients\":2}"));
+    assert_non_null(strstr(channels, "},\"")); /* two of them */
+    assert_non_null(strstr(channels, "\"d\":{\"num_clients\":1}"));
+    /* Those of the API alone have no ear for being subscribed. */
+    EXPECT_ANSWER("subscribe", "{\"user\":\"\",\"channel\":\"e\"}", "{\"result\":{}}");
+    wire_settle();
+    EXPECT_ANSWER("channels", "{\"pattern\":\"e\"}", "{\"result\":{\"channels\":{}}}");
+    EXPECT_ANSWER("unsubscribe", "{\"user\":\"\",\"channel\":\"c\"}", "{\"result\":{}}");
+    EXPECT_FRAMES(a, 1, "close 3503 'server unsubscribe'\n");
+    EXPECT_FRAMES(b, 1, "close 3503 'server unsubscribe'\n");
+    assert_int_equal(hub_unsubscribe(ways.site.hub, &nobody, "d", 1, HUB_UNSUBSCRIBE_INSUFFICIENT), 0);
+    EXPECT_FRAMES(d, 1, "close 3010 'insufficient state'\n"); /* comes back, and hears what it missed */
+    client_free(a);
+    client_free(b);
+    client_free(d);
     ways_stop();
 }

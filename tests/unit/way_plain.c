@@ -298,3 +298,85 @@ TEST(plain, channels_are_gone_when_nobody_needs_them)
     assert_int_equal(stats.sessions, 0);
     ways_stop();
 }
+
+/* It may speak before it hears, while its channel is loaded; and what comes of it then is nobody's any more. */
+TEST(plain, speaks_and_leaves_while_its_channel_is_loaded)
+{
+    struct held *store = held_new();
+    struct hub_options o = ways_open();
+    ways_serve(&o, 1, &store->engine);
+    struct client *a = ways_open_channel("c", NULL), *gone = ways_open_channel("d", NULL);
+    client_frame(a, 0x81, "1", 1);
+    client_frame(gone, 0x81, "1", 1);
+    wire_settle();
+    client_reset(gone);
+    wire_settle();
+    for (int i = 0; i < 4; i++) {
+        assert_true(held_release(store, 0));
+        wire_settle();
+    }
+    ways_publish("c", "2");
+    wire_settle();
+    assert_true(held_release(store, 0));
+    EXPECT_FRAMES(a, 2, "text '1'\ntext '2'\n"); /* its own, too: it waited in front of it */
+    client_free(a);
+    ways_stop();
+    held_free(store);
+}
+
+/* STO-4: it comes back later. */
+TEST(plain, ends_when_its_channel_cannot_be_loaded)
+{
+    struct held *store = held_new();
+    struct hub_options o = ways_open();
+    ways_serve(&o, 1, &store->engine);
+    struct client *a = ways_open_channel("c", NULL);
+    wire_settle();
+    assert_true(held_release(store, -EIO));
+    EXPECT_FRAMES(a, 1, "close 1013 'internal server error'\n");
+    client_free(a);
+    a = ways_open_channel("c", NULL);
+    wire_settle();
+    assert_true(held_release(store, 0));
+    wire_settle();
+    client_frame(a, 0x81, "1", 1);
+    wire_settle();
+    assert_true(held_release(store, -EIO));
+    EXPECT_FRAMES(a, 1, "close 1013 'internal server error'\n");
+    client_free(a);
+    ways_stop();
+    held_free(store);
+}
+
+/* Without a history there is no position to tell, and nothing to come back to. */
+TEST(plain, channel_without_history_has_no_position)
+{
+    struct hub_options o = ways_open();
+    o.history_size = 0;
+    ways_serve(&o, 1, NULL);
+    struct client *a = ways_open_channel("c", ENVELOPE);
+    EXPECT_FRAMES(a, 1, "text '{\"channel\":\"c\",\"client\":\"00000000-0000-4000-8000-000000000000\"}'\n");
+    ways_publish("c", "1");
+    EXPECT_FRAMES(a, 1, "text '{\"time\":1000,\"text\":\"1\"}'\n");
+    client_free(a);
+    ways_stop();
+}
+
+/* So many channels there are at most. */
+TEST(plain, comes_back_later_where_there_are_too_many_channels)
+{
+    struct hub_options o = ways_open();
+    ways.channels_max = 1;
+    ways_serve(&o, 1, NULL);
+    struct client *a = ways_open_channel("c", NULL);
+    wire_settle();
+    struct client *b = ways_open_channel("d", NULL);
+    EXPECT_FRAMES(b, 1, "close 1013 'too many channels'\n");
+    client_free(b);
+    b = ways_open_channel("c", NULL);
+    ways_publish("c", "1");
+    EXPECT_FRAMES(b, 1, "text '1'\n");
+    client_free(a);
+    client_free(b);
+    ways_stop();
+}

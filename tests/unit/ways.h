@@ -16,8 +16,9 @@ static struct ways {
     struct wire_site site; /* first */
     uint64_t now_ms;
     /* What the next ways_serve() has other than the defaults; 0: nothing. */
-    uint32_t connections_per_user;
+    uint32_t connections_per_user, channels_max;
     unsigned target_max;
+    bool by_socket;
 } ways;
 
 static uint64_t ways_clock(void *arg)
@@ -63,10 +64,12 @@ static void ways_serve(const struct hub_options *namespaces, size_t count, struc
     };
     hub_limits_default(&config.limits);
     config.limits.connections_per_user = ways.connections_per_user;
+    if (ways.channels_max > 0)
+        config.limits.channels_max = ways.channels_max;
     ways.now_ms = 1000;
     assert_int_equal(hub_new(&hub, &config, why), 0);
     assert_int_equal(wire_init(&ways.site, hub), 0);
-    wire_serve(WIRE_TCP,
+    wire_serve(ways.by_socket ? WIRE_UNIX : WIRE_TCP,
                &(duet_server_config){ DUET_SERVER_CONFIG_INIT, .on = wire_handler, .arg = &ways, .data_size = WIRE_DATA,
                                       .routes = routes, .ping_ms = DUET_OFF, .target_max = ways.target_max });
     hub_attach(hub, wire.server);
@@ -77,7 +80,8 @@ static void ways_stop(void)
     hub_stop(ways.site.hub);
     wire_stop();
     hub_free(ways.site.hub);
-    ways.connections_per_user = ways.target_max = 0;
+    ways.connections_per_user = ways.channels_max = ways.target_max = 0;
+    ways.by_socket = false;
 }
 
 /* The status of an upgrade to /channel/WHAT. */
