@@ -89,20 +89,23 @@ static void write_disconnect(struct centrifugal *c, int code, const char *reason
 }
 
 /* Behind the turn in which it ended, when no lock of the hub is held. */
-static void leave(duet_server *s, uint64_t id, void *unused)
+static void leave(struct centrifugal *c)
 {
-    struct centrifugal *c = centrifugal_find(s, id);
-    (void)unused;
-    if (c == NULL)
-        return;
     session_free(c->session);
     c->session = NULL;
-    duet_http *x = c->way == CENTRIFUGAL_WEBSOCKET ? NULL : duet_http_find(s, id);
+    duet_http *x = c->way == CENTRIFUGAL_WEBSOCKET ? NULL : duet_http_find(c->server, c->id);
     if (x == NULL)
         return;
     memset(duet_http_data(x), 0, sizeof(struct wire) + sizeof(void *));
     centrifugal_free(c);
     duet_http_end(x);
+}
+
+/* By its timer, which takes no memory when it is set: a stream that is torn must not go on. NULL: it never began. */
+static void leave_soon(struct centrifugal *c)
+{
+    if (c->timer != NULL)
+        duet_timer_set(c->timer, 0);
 }
 
 void centrifugal_disconnect(struct centrifugal *c, int code)
@@ -120,8 +123,7 @@ void centrifugal_disconnect_with(struct centrifugal *c, int code, const char *re
     centrifugal_enter(c, CENTRIFUGAL_OVER);
     if (conn != NULL)
         duet_close(conn, (unsigned)code, reason);
-    /* Without memory it ends with its connection. */
-    duet_post(c->server, c->id, leave, NULL);
+    leave_soon(c);
 }
 
 /* Writing. */
@@ -157,7 +159,7 @@ void centrifugal_send(struct centrifugal *c, struct buf *b)
             centrifugal_disconnect(c, HUB_DISCONNECT_INTERNAL);
     } else {
         centrifugal_enter(c, CENTRIFUGAL_OVER);
-        duet_post(c->server, c->id, leave, NULL);
+        leave_soon(c);
     }
 }
 
@@ -271,8 +273,10 @@ static void due(void *arg)
 {
     struct centrifugal *c = arg;
     uint64_t now = loop_now(c);
-    if (c->state == CENTRIFUGAL_OVER)
+    if (c->state == CENTRIFUGAL_OVER) {
+        leave(c);
         return;
+    }
     if (c->pong_ms > 0 && c->pong_ms <= now) {
         centrifugal_disconnect(c, HUB_DISCONNECT_NO_PONG);
         return;

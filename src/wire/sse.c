@@ -26,7 +26,8 @@ struct feed {
 struct events {
     struct session *session;
     uint32_t last;
-    bool over; /* it is to end */
+    bool over;       /* it is to end */
+    duet_timer *end; /* by this, which takes no memory when it is set: what is torn must not go on */
     struct guest *guest;
     unsigned count;
     struct feed feeds[SSE_CHANNELS_MOST];
@@ -97,20 +98,19 @@ static void events_free(struct events *e)
         return;
     session_free(e->session);
     guest_free(e->guest);
+    duet_timer_free(e->end);
     for (unsigned i = 0; i < e->count; i++)
         mem_free(e->feeds[i].name);
     mem_free(e);
 }
 
-static void end_now(duet_server *server, uint64_t id, void *unused)
+static void end_now(void *arg)
 {
-    duet_http *x = duet_http_find(server, id);
-    struct events *e = events_of(x);
-    struct sse *s = e ? duet_http_data(x) : NULL;
-    (void)unused;
-    if (s == NULL)
-        return;
-    *s = (struct sse){ .events = NULL };
+    struct events *e = arg;
+    duet_http *x = http_of(e->session);
+    if (x == NULL)
+        return; /* its connection is lost, and `gone` comes */
+    *(struct sse *)duet_http_data(x) = (struct sse){ .events = NULL };
     events_free(e);
     duet_http_end(x);
 }
@@ -121,7 +121,8 @@ static void cut(duet_http *x)
     struct events *e = events_of(x);
     if (e == NULL || e->over)
         return;
-    e->over = duet_post(duet_http_server(x), duet_http_id(x), end_now, NULL) == 0;
+    e->over = true;
+    duet_timer_set(e->end, 0);
 }
 
 static void write_out(duet_http *x, struct buf *b)
@@ -395,6 +396,8 @@ static bool begin(duet_http *x, struct events *e)
     int rc = session_new(&e->session, wire_site_of(server)->hub, &calls, server, duet_http_id(x), &who, e);
     if (rc == 0)
         rc = guest_watch(e->guest, server, duet_http_id(x), expired);
+    if (rc == 0 && (e->end = duet_timer_new(duet_server_loop(server), end_now, e)) == NULL)
+        rc = DUET_ERR_NOMEM;
     bool begun = rc == 0 && duet_http_begin(x, 200, headers) == 0;
     if (begun && duet_http_subscribe(x, quiet_topic) == 0 && tell_retry(x, e) == 0) {
         s->events = e;
