@@ -150,10 +150,10 @@ void hub_read_history(struct hub *h, const struct hub_history *what, const struc
 /* Drops what a channel keeps; epoch and top stay. */
 void hub_remove_history(struct hub *h, const char *channel, size_t len);
 
-/* Who is there: calls `each` with the client's JSON, all under the channel's lock. Returns how many clients; `users` is
- * how many different ones. */
-size_t hub_presence(struct hub *h, const char *channel, size_t len, size_t *users,
-                    void (*each)(void *arg, const char *client, const char *info, size_t info_len), void *arg);
+/* Who is there: calls `each` (unless it is NULL) with the client's JSON, all under the channel's lock. Returns how many
+ * clients; `users` (unless it is NULL) is how many different ones. DUET_ERR_NOMEM: those could not be counted. */
+long hub_presence(struct hub *h, const char *channel, size_t len, size_t *users,
+                  void (*each)(void *arg, const char *client, const char *info, size_t info_len), void *arg);
 
 /*
  * The sessions of a user, all of them or the one of a client. Each is told on its own loop, soon after the call; who

@@ -147,28 +147,41 @@ void hub_remove_history(struct hub *h, const char *channel, size_t len)
         e->ops->clear(e, channel, len, top);
 }
 
-size_t hub_presence(struct hub *h, const char *channel, size_t len, size_t *users,
-                    void (*each)(void *arg, const char *client, const char *info, size_t info_len), void *arg)
+/* How many users the subscribers of a channel are, with its lock held; or DUET_ERR_NOMEM. */
+static long count_users(struct channel *c, const uint64_t key[2])
+{
+    struct map seen;
+    int rc = 0;
+    map_init(&seen, key);
+    for (uint32_t i = 0; i < c->sub_count && rc >= 0; i++) {
+        const struct session *s = c->subs[i]->session;
+        if (map_get(&seen, s->user, s->user_len) == NULL)
+            rc = map_put(&seen, s->user, s->user_len, c);
+    }
+    long users = rc < 0 ? rc : (long)seen.count;
+    map_fini(&seen);
+    return users;
+}
+
+long hub_presence(struct hub *h, const char *channel, size_t len, size_t *users,
+                  void (*each)(void *arg, const char *client, const char *info, size_t info_len), void *arg)
 {
     struct channel *c = hub_channel_known(h, channel, len);
-    struct map seen;
-    *users = 0;
+    long counted = 0;
+    if (users != NULL)
+        *users = 0;
     if (c == NULL)
         return 0;
-    map_init(&seen, h->channels.key);
     pthread_mutex_lock(&c->lock);
-    size_t count = c->sub_count;
-    for (uint32_t i = 0; i < c->sub_count; i++) {
+    long count = (long)c->sub_count;
+    for (uint32_t i = 0; i < c->sub_count && each != NULL; i++) {
         const struct subscription *sub = c->subs[i];
         const struct session *s = sub->session;
-        if (each != NULL)
-            each(arg, s->client, sub->info ? sub->info : s->info, sub->info ? sub->info_len : s->info_len);
-        if (map_get(&seen, s->user, s->user_len) == NULL)
-            map_put(&seen, s->user, s->user_len, c);
+        each(arg, s->client, sub->info ? sub->info : s->info, sub->info ? sub->info_len : s->info_len);
     }
-    *users = seen.count;
+    if (users != NULL && (counted = count_users(c, h->channels.key)) >= 0)
+        *users = (size_t)counted;
     pthread_mutex_unlock(&c->lock);
     hub_release(c);
-    map_fini(&seen);
-    return count;
+    return counted < 0 ? counted : count;
 }

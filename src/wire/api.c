@@ -412,13 +412,13 @@ static enum hub_error presence_channel(struct node *n, struct json_slice params,
 static int do_presence(struct node *n, struct json_slice params)
 {
     char channel[HUB_NAME_MOST];
-    size_t len, users;
+    size_t len;
     struct presence p = { .b = &n->result };
     enum hub_error error = presence_channel(n, params, channel, &len);
     if (error != HUB_OK)
         return (int)error;
     buf_puts(&n->result, "{\"presence\":{");
-    hub_presence(n->call->hub, channel, len, &users, put_present, &p);
+    hub_presence(n->call->hub, channel, len, NULL, put_present, &p);
     buf_puts(&n->result, "}}");
     return HUB_OK;
 }
@@ -430,8 +430,10 @@ static int do_presence_stats(struct node *n, struct json_slice params)
     enum hub_error error = presence_channel(n, params, channel, &len);
     if (error != HUB_OK)
         return (int)error;
-    size_t clients = hub_presence(n->call->hub, channel, len, &users, NULL, NULL);
-    buf_printf(&n->result, "{\"num_clients\":%zu,\"num_users\":%zu}", clients, users);
+    long clients = hub_presence(n->call->hub, channel, len, &users, NULL, NULL);
+    if (clients < 0)
+        return HUB_ERROR_INTERNAL;
+    buf_printf(&n->result, "{\"num_clients\":%ld,\"num_users\":%zu}", clients, users);
     return HUB_OK;
 }
 

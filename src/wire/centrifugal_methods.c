@@ -215,24 +215,28 @@ static void presence(struct centrifugal *c, const struct centrifugal_command *co
                      const struct centrifugal_request *r)
 {
     const struct hub_options *o;
+    struct hub *hub = session_hub(c->session);
     char space[1024];
     struct buf b;
-    size_t users, clients;
+    size_t users;
+    long clients = 0;
+    bool names = command->method == CENTRIFUGAL_PRESENCE;
     int error = centrifugal_may(c, r->channel, PERMIT_PRESENCE, &o);
     if (o != NULL && !o->presence)
         error = HUB_ERROR_NOT_AVAILABLE;
-    if (error != HUB_OK) {
-        centrifugal_fail(c, command->id, error);
+    if (error == HUB_OK && !names)
+        clients = hub_presence(hub, r->channel.text, r->channel.len, &users, NULL, NULL);
+    if (error != HUB_OK || clients < 0) {
+        centrifugal_fail(c, command->id, clients < 0 ? HUB_ERROR_INTERNAL : error);
         return;
     }
     centrifugal_reply(c, &b, space, sizeof(space), command->id, command->method);
-    if (command->method == CENTRIFUGAL_PRESENCE) {
+    if (names) {
         buf_puts(&b, "{\"presence\":{");
-        hub_presence(session_hub(c->session), r->channel.text, r->channel.len, &users, put_client, &b);
+        hub_presence(hub, r->channel.text, r->channel.len, NULL, put_client, &b);
         buf_puts(&b, "}}}");
     } else {
-        clients = hub_presence(session_hub(c->session), r->channel.text, r->channel.len, &users, NULL, NULL);
-        buf_printf(&b, "{\"num_clients\":%zu,\"num_users\":%zu}}", clients, users);
+        buf_printf(&b, "{\"num_clients\":%ld,\"num_users\":%zu}}", clients, users);
     }
     centrifugal_send(c, &b);
 }
