@@ -99,6 +99,7 @@ static void reply(struct call *call)
         buf_put(&b, root->result.at, root->result.len);
     else
         put_answer(&b, root);
+    b.failed |= root->result.failed;
     if (x != NULL && (b.failed || duet_http_reply(x, 200, headers, b.at, b.len) < 0))
         duet_http_text(x, 503, "out of memory, try again later");
     buf_fini(&b);

@@ -51,6 +51,11 @@ TEST(api, publishes_what_subscribers_get)
     EXPECT_ANSWER("publish", "{\"channel\":\"bare:c\",\"data\":1}", "{\"result\":{}}");
     EXPECT_FRAMES(c, 4, "text '{\"x\":[1, 2]}'\nbinary 'abc'\ntext '\"text\"'\ntext 'a\nb'\n");
     client_free(c);
+    EXPECT_ANSWER("publish", "{\"channel\":\"t\",\"data\":1,\"tags\":{\"a\":\"b\",\"c\":\n\"d\"}}",
+                  "{\"result\":{\"offset\":1,\"epoch\":\"aaaaaaaa\"}}");
+    EXPECT_ANSWER("history", "{\"channel\":\"t\",\"limit\":1}",
+                  "{\"result\":{\"publications\":[{\"data\":1,\"offset\":1,\"tags\":{\"a\":\"b\",\"c\":\"d\"},"
+                  "\"time\":1000}],\"epoch\":\"aaaaaaaa\",\"offset\":1}}");
     ways_stop();
 }
 

@@ -330,3 +330,73 @@ TEST(way_failing, mem_1_each_allocation_fails_for_ever)
 {
     each_fails(true);
 }
+
+/* The API: what it answers is so, and the same asked again is answered. */
+
+static const struct request {
+    const char *method, *body, *answer;
+} requests[] = {
+    { "publish", "{\"channel\":\"c\",\"b64data\":\"AAEC\",\"tags\":{\"k\":\n\"v\"},\"idempotency_key\":\"key\"}",
+      "{\"result\":{\"offset\":3,\"epoch\":\"aaaaaaaa\"}}" },
+    { "publish", "{\"channel\":\"c\",\"data\":{\"n\":\n1},\"version\":3}",
+      "{\"result\":{\"offset\":3,\"epoch\":\"aaaaaaaa\"}}" },
+    { "broadcast", "{\"channels\":[\"x\",\"y\"],\"data\":1}",
+      "{\"result\":{\"responses\":[{\"result\":{\"offset\":1,\"epoch\":\"aaaaaaaa\"}},"
+      "{\"result\":{\"offset\":1,\"epoch\":\"aaaaaaaa\"}}]}}" },
+    { "batch",
+      "{\"commands\":[{\"presence_stats\":{\"channel\":\"c\"}},{\"history\":{\"channel\":\"c\",\"limit\":1,"
+      "\"since\":{\"offset\":7}}},{\"channels\":{}}]}",
+      "{\"replies\":[{\"presence_stats\":{\"num_clients\":1,\"num_users\":1}},{\"history\":{\"publications\":[],"
+      "\"epoch\":\"aaaaaaaa\",\"offset\":2}},{\"channels\":{\"channels\":{\"c\":{\"num_clients\":1}}}}]}" },
+    { "presence", "{\"channel\":\"c\"}",
+      "{\"result\":{\"presence\":{\"" CLIENT "\":{\"user\":\"\",\"client\":\"" CLIENT "\"}}}}" },
+    { "subscribe", "{\"user\":\"\",\"channel\":\"d\"}", "{\"result\":{}}" },
+    { "unsubscribe", "{\"user\":\"\",\"channel\":\"c\"}", "{\"result\":{}}" },
+    { "disconnect", "{\"user\":\"\"}", "{\"result\":{}}" },
+};
+
+static void api_says(const struct request *r, struct client *c)
+{
+    char target[40];
+    snprintf(target, sizeof(target), "/api/%s", r->method);
+    say_body(c, target, r->body);
+}
+
+static unsigned long api_play(const struct request *r, unsigned long after, bool for_ever)
+{
+    begin();
+    struct client *other = ways_open_channel("c", NULL), *c = client_raw();
+    wire_settle();
+    mem_fail(after, for_ever);
+    api_says(r, c);
+    unsigned long asked = mem_fail_end();
+    spin(c);
+    bool good = has(c, r->answer, strlen(r->answer));
+    if (!good && !told(c))
+        fail_msg("\"%s\", allocation %lu: %.*s", r->method, after, (int)c->len, (char *)c->in);
+    client_free(c);
+    c = client_raw();
+    client_free(other);
+    other = ways_open_channel("c", NULL);
+    wire_settle();
+    api_says(r, c);
+    assert_true(has(c, "{\"re", 4));
+    assert_false(has(c, "error", 5));
+    client_free(c);
+    client_free(other);
+    nobody_is_left();
+    ways_stop();
+    doors_shut();
+    return asked;
+}
+
+TEST(way_failing, mem_1_the_api_says_what_it_could_not_do)
+{
+    for (int for_ever = 0; for_ever < 2; for_ever++)
+        for (size_t i = 0; i < sizeof(requests) / sizeof(*requests); i++) {
+            unsigned long n = 0;
+            while (api_play(&requests[i], n, for_ever) > n)
+                n++;
+            assert_true(n > 2);
+        }
+}
