@@ -52,13 +52,6 @@ static void drained(duet_conn *c)
         on->drain(c);
 }
 
-static void pong(duet_conn *c, unsigned rtt_us)
-{
-    const duet_handler *on = of_conn(c);
-    if (on->pong)
-        on->pong(c, rtt_us);
-}
-
 static void closed(duet_conn *c, const duet_closing *why)
 {
     const duet_handler *on = of_conn(c);
@@ -77,7 +70,6 @@ const duet_handler wire_handler = {
     .open = opened,
     .message = message,
     .drain = drained,
-    .pong = pong,
     .close = closed,
     .gone = gone,
 };

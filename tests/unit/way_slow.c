@@ -341,3 +341,47 @@ TEST(slow, reader_of_a_websocket_is_cut_off_and_nobody_else)
         ways_stop();
     }
 }
+
+/* What is missed is much, and its reader slow: it comes page by page as it is taken, whole and in order. */
+static void catch_up(const char *request)
+{
+    enum { COUNT = 200 };
+    struct hub_options o = options();
+    o.history_size = COUNT;
+    ways_serve(&o, 1, NULL);
+    for (unsigned i = 1; i <= COUNT; i++) {
+        static char text[50001];
+        memset(text, 'x', 50000);
+        snprintf(text, 20, "number %06u.", i);
+        text[strlen(text)] = 'x';
+        ways_publish("c", text);
+    }
+    struct client *c = client_new();
+    small_window(c);
+    client_say(c, request);
+    wire_settle(); /* as much as goes without being read */
+    ways_publish("c", "the last");
+    assert_true(client_wait_text(c, "the last"));
+    const uint8_t *at = c->in;
+    for (unsigned i = 1; i <= COUNT; i++) {
+        char number[20];
+        snprintf(number, sizeof(number), "number %06u.", i);
+        at = memmem(at, c->len - (size_t)(at - c->in), number, strlen(number));
+        if (at == NULL)
+            fail_msg("%s is missing", number);
+        assert_null(memmem(at + 1, c->len - (size_t)(at + 1 - c->in), number, strlen(number)));
+    }
+    client_free(c);
+    ways_stop();
+}
+
+TEST(slow, reader_of_a_long_history_gets_all_of_it)
+{
+    catch_up("GET /channel/c?since=aaaaaaaa:0 HTTP/1.1\r\nHost: a.example\r\nUpgrade: websocket\r\n"
+             "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+    catch_up("GET /channel/c?since=aaaaaaaa:0 HTTP/1.1\r\nHost: a.example\r\nUpgrade: websocket\r\n"
+             "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+             "Sec-WebSocket-Protocol: duet.v1\r\n\r\n");
+    catch_up("GET /events?channel=c&since=aaaaaaaa:0 HTTP/1.1\r\nHost: a.example\r\n\r\n");
+    catch_up("GET /events?channel=c&channel=d&since=aaaaaaaa:0, HTTP/1.1\r\nHost: a.example\r\n\r\n");
+}
