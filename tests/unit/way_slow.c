@@ -345,7 +345,7 @@ TEST(slow, reader_of_a_websocket_is_cut_off_and_nobody_else)
 /* What is missed is much, and its reader slow: it comes page by page as it is taken, whole and in order. */
 static void catch_up(const char *request)
 {
-    enum { COUNT = 200 };
+    enum { COUNT = 110 };
     struct hub_options o = options();
     o.history_size = COUNT;
     ways_serve(&o, 1, NULL);
@@ -359,7 +359,8 @@ static void catch_up(const char *request)
     struct client *c = client_new();
     small_window(c);
     client_say(c, request);
-    wire_settle(); /* as much as goes without being read */
+    for (int i = 0; i < 2 * COUNT; i++)
+        wire_turn(); /* as much as goes without being read, a page a turn */
     ways_publish("c", "the last");
     assert_true(client_wait_text(c, "the last"));
     const uint8_t *at = c->in;
