@@ -40,14 +40,15 @@ static int copy_stream(struct rescue *r, const struct channel_name *name, struct
 
 /* The newest publications that are right and without a hole between them: `row` says which; none: top is 0. The row
  * itself may be wrong: then the publications' own checksums alone say what belongs to the channel. */
-static void find_remains(struct rescue *r, const struct database_walk *walk, struct channel_row *row)
+static int find_remains(struct rescue *r, const struct database_walk *walk, struct channel_row *row)
 {
     uint64_t at = walk->damaged ? INT64_MAX : walk->row.top, least = walk->damaged ? 1 : walk->row.first;
     struct publication *p = NULL;
     bool hole = false;
+    int rc = 0;
     row->top = 0;
     while (!hole && at >= least && at > 0 &&
-           database_publication_below(r->from, walk->name.bytes, walk->name.len, &walk->row, &at, &p) == 1) {
+           (rc = database_publication_below(r->from, walk->name.bytes, walk->name.len, &walk->row, &at, &p)) == 1) {
         hole = row->top != 0 && (p == NULL || at != row->first - 1);
         if (p != NULL && !hole && at >= least) {
             row->top = row->top ? row->top : at;
@@ -57,16 +58,17 @@ static void find_remains(struct rescue *r, const struct database_walk *walk, str
         p = NULL;
         at--;
     }
+    return rc < 0 && rc != DUET_ERR_FORMAT ? rc : 0;
 }
 
 static int copy_remains(struct rescue *r, const struct database_walk *walk)
 {
     struct channel_row row = walk->row;
     struct stream s;
-    find_remains(r, walk, &row);
-    if (row.top == 0)
-        return 0;
-    int rc = database_stream(r->from, walk->name.bytes, walk->name.len, &row, UINT32_MAX, &s);
+    int rc = find_remains(r, walk, &row);
+    if (rc < 0 || row.top == 0)
+        return rc;
+    rc = database_stream(r->from, walk->name.bytes, walk->name.len, &row, UINT32_MAX, &s);
     if (rc < 0)
         return rc == DUET_ERR_FORMAT ? 0 : rc;
     rc = batch_epoch(row.epoch);
@@ -77,7 +79,7 @@ static int copy_remains(struct rescue *r, const struct database_walk *walk)
     return rc;
 }
 
-/* An error of the old file is no error here. */
+/* Damage of the old file is no error here. What the disk or memory fails in is one: it may go well the next time. */
 static int copy_channel(struct rescue *r, const struct database_walk *walk)
 {
     struct channel_row row = walk->row;
@@ -152,7 +154,10 @@ static int open_old(struct rescue *r, struct folder *f, enum salvage_trust trust
     if (rc < 0)
         return rc;
     database_keep_log(r->from);
-    bool known = database_state(r->from, &r->old) == 1;
+    rc = database_state(r->from, &r->old);
+    if (rc < 0 && rc != DUET_ERR_FORMAT)
+        return rc;
+    bool known = rc == 1;
     r->all = !known || (trust != SALVAGE_RUNNING && r->old.dirty == STATE_LOOSE) ||
              (trust == SALVAGE_TORN && r->old.dirty != STATE_CLEAN);
     return 0;

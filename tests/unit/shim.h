@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A VFS for SQLite on top of its own, which can note what is written and synced, make a call fail, and hold a sync.
+ * A VFS for SQLite on top of its own, which can note what is written and synced, make a call fail, and hold a sync; and
+ * an allocator on top of its own, which can fail, too.
  * From the notes comes what may be on a disk after a power cut at any moment.
  */
 #ifndef TESTS_SHIM_H
@@ -25,7 +26,8 @@ enum shim_op {
     SHIM_DELETE,
     SHIM_OPS,
     SHIM_MARK = SHIM_OPS,
-    SHIM_LOST
+    SHIM_LOST,
+    SHIM_MEMORY /* an allocation of SQLite's */
 };
 
 struct shim_note {
@@ -269,10 +271,28 @@ static int shim_delete(sqlite3_vfs *v, const char *name, int sync_dir)
     return below(v)->xDelete(below(v), name, sync_dir);
 }
 
-/* It is SQLite's default from the start. */
+static sqlite3_mem_methods shim_memory;
+
+static void *shim_malloc(int n)
+{
+    return shim_call(SHIM_MEMORY) ? NULL : shim_memory.xMalloc(n);
+}
+
+static void *shim_realloc(void *p, int n)
+{
+    return shim_call(SHIM_MEMORY) ? NULL : shim_memory.xRealloc(p, n);
+}
+
+/* They are SQLite's defaults from the start. */
 __attribute__((constructor)) static void shim_register(void)
 {
     static sqlite3_vfs vfs;
+    sqlite3_config(SQLITE_CONFIG_GETMALLOC, &shim_memory);
+    sqlite3_mem_methods memory = shim_memory;
+    memory.xMalloc = shim_malloc;
+    memory.xRealloc = shim_realloc;
+    sqlite3_config(SQLITE_CONFIG_MALLOC, &memory);
+    sqlite3_config(SQLITE_CONFIG_LOOKASIDE, 0, 0); /* all of it goes through here */
     sqlite3_vfs *real = sqlite3_vfs_find(NULL);
     vfs = *real;
     vfs.pNext = NULL;
