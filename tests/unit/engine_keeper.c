@@ -338,6 +338,13 @@ static void damage_row(struct bytes *b)
     at[STREAM_EPOCH] ^= 1;
 }
 
+static void expect_payload(const struct stream *s, int c, uint64_t offset)
+{
+    char text[80];
+    snprintf(text, sizeof(text), "payload of %s at %u, and some words more", saved[c], (unsigned)offset);
+    assert_string_equal(text_at(s, offset), text);
+}
+
 /* How it was saved: under its epoch it is whole; under another there is what could be read. -1: nothing is. */
 static int look_at_saved(int c, uint64_t *oldest)
 {
@@ -354,11 +361,28 @@ static int look_at_saved(int c, uint64_t *oldest)
     assert_int_equal(s.top, LAST);
     if (same)
         assert_int_equal(*oldest, 1);
-    for (uint64_t o = *oldest; o <= s.top; o++) {
-        char text[80];
-        snprintf(text, sizeof(text), "payload of %s at %u, and some words more", saved[c], (unsigned)o);
-        assert_string_equal(text_at(&s, o), text);
-    }
+    for (uint64_t o = *oldest; o <= s.top; o++)
+        expect_payload(&s, c, o);
+    stream_fini(&s);
+    return same;
+}
+
+/* The same of a channel of which the newest may be gone, too: what is there is right. */
+static int look_at_rows(int c)
+{
+    struct asked *q = ask_load(saved[c], 100);
+    keeper_commit(&k, NULL, &q->load);
+    assert_int_equal(q->load.error, 0);
+    bool found = q->load.found;
+    struct stream s = q->load.stream;
+    free(q);
+    if (!found)
+        return -1;
+    int same = memcmp(s.epoch, epochs[c], STREAM_EPOCH) == 0;
+    if (same)
+        assert_int_equal(s.top * 10 + stream_oldest(&s), LAST * 10 + 1);
+    for (uint64_t o = stream_oldest(&s); o <= s.top; o++)
+        expect_payload(&s, c, o);
     stream_fini(&s);
     return same;
 }
@@ -466,4 +490,125 @@ TEST(keeper, sto_1_trusts_a_damaged_file_as_far_as_its_last_stop_goes)
         free(log.at);
         remove_folder(folder);
     }
+}
+
+/* By SQL, on a file that nobody has open: what is right to SQLite and wrong to us. */
+static void alter(const char *sql)
+{
+    sqlite3 *db = NULL;
+    char *why = NULL;
+    assert_int_equal(sqlite3_open(path_of("duet.sqlite"), &db), SQLITE_OK);
+    if (sqlite3_exec(db, sql, NULL, NULL, &why) != SQLITE_OK)
+        fail_msg("%s: %s", sql, why);
+    sqlite3_close(db);
+}
+
+/* STO-3: rows that say something else than they said, or are gone. */
+TEST(keeper, sto_3_rows_that_are_wrong_cost_what_they_are_about)
+{
+    static const struct {
+        const char *sql;
+        int whole, unknown; /* channels */
+        bool at_start;      /* it is found then, not by a load */
+    } rows[] = {
+        { "DELETE FROM state", 0, 0, true }, /* of what was not synced nothing is known */
+        { "UPDATE state SET run = run + 1", 0, 0, true },
+        { "UPDATE state SET dirty = 7", 0, 0, true },
+        { "UPDATE channel SET epoch = 'short' WHERE name = x'63'", 3, 1, true },
+        { "UPDATE channel SET epoch = 'EpochSix and more' WHERE name = x'63'", 3, 0, true },
+        { "UPDATE channel SET epoch = 'EpochNot' WHERE name = x'63'", 3, 1, true },
+        { "UPDATE channel SET run = 9 WHERE name = x'63'", 3, 0, true },
+        { "UPDATE channel SET name = zeroblob(300) WHERE name = x'63'", 3, 1, true },
+        { "DELETE FROM channel WHERE name = x'63'", 3, 1, true },
+        { "DELETE FROM publication", 0, 4, false },
+        { "DELETE FROM publication WHERE offset = 5", 0, 0, false },
+        { "DELETE FROM publication WHERE offset = 3", 0, 0, false },
+        { "UPDATE publication SET data = x'78' WHERE offset IN (2, 3)", 0, 0, false },
+        { "UPDATE publication SET kind = 0", 0, 4, false },
+        { "PRAGMA user_version = 99", 0, 4, true }, /* nothing is read that is of no known form */
+        { "PRAGMA application_id = 99", 0, 4, true },
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct bytes file, log;
+        int whole = 0, unknown = 0;
+        make_files(STORE_FSYNC, false, &file, &log);
+        write_file(path_of("duet.sqlite"), file.at, file.len);
+        alter(rows[i].sql);
+        open_saved();
+        print_message("# %s\n", rows[i].sql);
+        assert_int_equal(said.damaged, rows[i].at_start);
+        for (int c = 0; c < SAVED; c++) {
+            int how = look_at_rows(c);
+            whole += how == 1;
+            unknown += how == -1;
+        }
+        assert_int_equal(said.damaged, 1);
+        assert_int_equal(whole, rows[i].whole);
+        assert_int_equal(unknown, rows[i].unknown);
+        keeper_close(&k);
+        free(file.at);
+        remove_folder(folder);
+    }
+}
+
+/* Somebody has the file, by other means than the lock: a person with sqlite3, say. */
+TEST(keeper, sto_6_says_that_somebody_else_has_the_file)
+{
+    struct store_config config = { .dir = folder, .log = hear };
+    struct bytes file, log;
+    char why[STORE_WHY] = "";
+    sqlite3 *db = NULL;
+    uint64_t oldest;
+    make_files(STORE_FSYNC, false, &file, &log);
+    write_file(path_of("duet.sqlite"), file.at, file.len);
+    assert_int_equal(sqlite3_open(path_of("duet.sqlite"), &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "BEGIN EXCLUSIVE", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(keeper_open(&k, &config, why), -EBUSY);
+    assert_non_null(strstr(why, strerror(EBUSY)));
+    keeper_close(&k);
+    sqlite3_close(db);
+    open_saved();
+    for (int c = 0; c < SAVED; c++)
+        assert_int_equal(look_at_saved(c, &oldest), 1);
+    assert_int_equal(said.damaged, 0);
+    keeper_close(&k);
+    free(file.at);
+    remove_folder(folder);
+}
+
+/* STO-4: the log is long enough to be written into the file, and that fails: it is told, and tried again. */
+TEST(keeper, sto_4_a_log_that_cannot_be_written_into_the_file_is_kept_and_tried_again)
+{
+    enum { COUNT = 100, SIZE = 60000 };
+    static char text[SIZE + 1];
+    make_folder();
+    forget_said();
+    open_saved();
+    memset(text, 'x', SIZE);
+    for (uint64_t o = 1; o <= COUNT; o++) {
+        struct asked *q = ask_append("a", epoch_a, o, text);
+        keeper_commit(&k, &q->append, NULL);
+        assert_int_equal(end_append(q), 0);
+    }
+    shim_fail(1 << SHIM_WRITE, 0, true, SQLITE_IOERR_WRITE);
+    keeper_tick(&k);
+    assert_int_equal(keeper_trouble(&k), -EIO);
+    assert_int_equal(said.unavailable, 1);
+    struct asked *q = ask_append("a", epoch_a, COUNT + 1, text);
+    keeper_commit(&k, &q->append, NULL);
+    assert_int_equal(end_append(q), -EIO);
+    shim_fail_end();
+    k.retry_at = 0;
+    keeper_tick(&k);
+    assert_int_equal(keeper_trouble(&k), 0);
+    assert_int_equal(said.available, 1);
+    struct engine_load load = { .name = "a", .name_len = 1, .most = 1000 };
+    keeper_commit(&k, NULL, &load);
+    assert_int_equal(load.error, 0);
+    assert_int_equal(load.stream.top, COUNT);
+    assert_int_equal(load.stream.count, COUNT);
+    assert_string_equal(load.stream.epoch, epoch_a);
+    stream_fini(&load.stream);
+    keeper_close(&k);
+    remove_folder(folder);
 }

@@ -721,3 +721,55 @@ TEST(store, without_memory_says_so_and_goes_on)
         remove_folder(folder);
     }
 }
+
+TEST(store, that_cannot_be_made_for_want_of_memory_says_so)
+{
+    struct engine *e = NULL;
+    char why[STORE_WHY] = "";
+    make_folder();
+    mem_fail(0, false);
+    assert_int_equal(try_store(&e, fsync_config, why), DUET_ERR_NOMEM);
+    mem_fail_end();
+    assert_string_equal(why, "out of memory");
+    remove_folder(folder);
+}
+
+/* A clear() is nobody's who waits: without memory, or where too much waits, it is not done, and nothing else suffers.
+ */
+TEST(store, clears_nothing_where_it_cannot)
+{
+    make_folder();
+    struct engine *e = open_store((struct store_config){ .queue_bytes = 4000 });
+    keep_numbers(e, "a", epoch_a, 1, 3);
+    mem_fail(0, true);
+    e->ops->clear(e, "a", 1, 2);
+    mem_fail_end();
+    expect_numbers(e, "a", epoch_a, 1, 3);
+    shim_hold_syncs(true);
+    struct asked *waits[64];
+    int n = 0;
+    for (int rc = 0; rc == 0 && n < 64; n++) {
+        waits[n] = ask_append("a", epoch_a, 4 + (uint64_t)n, "x");
+        rc = e->ops->append(e, &waits[n]->append);
+    }
+    assert_true(n < 64);
+    end_append(waits[--n]); /* that one was not taken */
+    for (int i = 0; i < 100; i++)
+        e->ops->clear(e, "a", 1, 0); /* until not even this has room */
+    e->ops->clear(e, "a", 1, 2);
+    shim_hold_syncs(false);
+    for (int i = 0; i < n; i++) {
+        await(waits[i]);
+        assert_int_equal(end_append(waits[i]), 0);
+    }
+    struct stream s = fetch(e, "a");
+    assert_int_equal(stream_oldest(&s), 1);
+    stream_fini(&s);
+    e->ops->clear(e, "a", 1, 2);
+    keep_numbers(e, "a", epoch_a, 4 + (uint64_t)n, 4 + (uint64_t)n);
+    s = fetch(e, "a");
+    assert_int_equal(stream_oldest(&s), 3);
+    stream_fini(&s);
+    close_store(e);
+    remove_folder(folder);
+}
