@@ -612,3 +612,46 @@ TEST(keeper, sto_4_a_log_that_cannot_be_written_into_the_file_is_kept_and_tried_
     keeper_close(&k);
     remove_folder(folder);
 }
+
+/* More channels than one transaction saves. */
+TEST(keeper, sto_3_saves_thousands_of_channels)
+{
+    enum { COUNT = 2500 };
+    static struct engine_append appends[COUNT];
+    static char names_of[COUNT][16];
+    struct publication *p =
+        publication_new(&(struct publication_parts){ .kind = HUB_TEXT, .data = "payload", .len = 7 });
+    assert_non_null(p);
+    p->offset = 1;
+    make_folder();
+    open_saved();
+    for (int i = 0; i < COUNT; i++) {
+        snprintf(names_of[i], sizeof(names_of[i]), "n%06d", i);
+        appends[i] = (struct engine_append){ .next = i + 1 < COUNT ? &appends[i + 1] : NULL,
+                                             .name = names_of[i],
+                                             .name_len = strlen(names_of[i]),
+                                             .epoch = "EpochOne",
+                                             .history_size = 10,
+                                             .history_ttl_ms = 1000000,
+                                             .history_meta_ttl_ms = 2000000,
+                                             .publication = p };
+    }
+    keeper_commit(&k, appends, NULL);
+    publication_unref(p);
+    keeper_close(&k);
+    alter("UPDATE channel SET top = 2 WHERE name = CAST('n001234' AS BLOB)");
+    forget_said();
+    open_saved();
+    assert_non_null(strstr(said.detail, "2499 channels are as they were, 1 have a new epoch"));
+    assert_non_null(strstr(said.detail, "2500 publications are there"));
+    for (int i = 0; i < COUNT; i++) {
+        struct engine_load load = { .name = names_of[i], .name_len = strlen(names_of[i]), .most = 10 };
+        keeper_commit(&k, NULL, &load);
+        assert_int_equal(load.error, 0);
+        assert_true(load.found && load.stream.top == 1 && load.stream.count == 1);
+        assert_int_equal(strcmp(load.stream.epoch, "EpochOne") == 0, i != 1234);
+        stream_fini(&load.stream);
+    }
+    keeper_close(&k);
+    remove_folder(folder);
+}
