@@ -313,6 +313,10 @@ TEST(token, of_a_channel_ends_its_subscription_when_no_other_comes)
     ask(c, "{\"id\":3,\"sub_refresh\":{\"channel\":\"$c\"}}", ERROR(3, "103,\"message\":\"permission denied\""));
     ways.now_ms = 3000;
     ask_with(c, RENEW("$c"), UNTIL(4), "{\"id\":3,\"sub_refresh\":{\"expires\":true,\"ttl\":1}}");
+    wire_settle();
+    ways_publish("$c", "heard");
+    EXPECT_FRAMES(c, 1,
+                  "text '{\"push\":{\"channel\":\"$c\",\"pub\":{\"data\":\"heard\",\"offset\":1,\"time\":3000}}}'\n");
     ways.now_ms = 4000;
     EXPECT_FRAMES(c, 1,
                   "text '{\"push\":{\"channel\":\"$c\",\"unsubscribe\":{\"code\":2501,"
