@@ -16,7 +16,7 @@ SEED ?=
 NAMES ?=
 E2E ?=
 
-.PHONY: all deps run test coverage conformance interop prove faults fuzz sim mutants store bench soak npm install deb clean help
+.PHONY: all deps run test coverage conformance interop prove faults fuzz sim mutants store bench soak npm install deb container clean help
 
 all:              ## build the release into build/release
 	@tools/deps build
@@ -103,6 +103,9 @@ install:          ## install into DESTDIR and PREFIX=/usr/local
 deb:              ## Debian packages of the server, the library and its headers, in build/deb (REVISION=2: a version's second ones)
 	@tools/deps build deb
 	@packaging/build-deb
+
+container:        ## build packaging/Containerfile and try the image, where buildah is (BASE=another image than Debian's)
+	@tests/install/container
 
 clean:            ## remove build/
 	rm -rf build
