@@ -72,7 +72,9 @@ static bool parse_descriptor(struct http_text rest, struct http_url *url, const 
         good = rest.at[i] >= '0' && rest.at[i] <= '9';
         url->descriptor = url->descriptor * 10 + (rest.at[i] - '0');
     }
-    return good || refuse(why, "a descriptor is written fd:3, with its number");
+    if (!good)
+        return refuse(why, "a descriptor is written fd:3, with its number");
+    return true;
 }
 
 /* A character of a path or query, percent-encoded ones apart. */
