@@ -299,8 +299,8 @@ void websocket_opened(duet_conn *c);
 /* Queues a message, without a look at limits and not yet to be written: conn_flush() or conn_queued_more() is next.
  * 0 or a negative error. */
 int websocket_deliver(duet_conn *c, duet_shared *message);
-/* The same for a server's that is idle, and written at once from where it lies: it becomes busy only for what the socket
- * does not take. False: it is not idle, and nothing was done. Else it may be dead, which nobody was told of yet. */
+/* The same for a server's that is idle, and written at once from where it lies: it becomes busy only for what the
+ * socket does not take. False: it is not idle, and nothing was done. Else it may be dead, and nobody was told yet. */
 bool websocket_pass(duet_conn *c, duet_shared *message);
 /* `n` bytes were read to where duet_proto_room() said. */
 void websocket_filled(duet_conn *c, size_t n);
