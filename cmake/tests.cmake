@@ -19,8 +19,9 @@ foreach(source ${unit_sources})
   target_link_libraries(unit_${name} PRIVATE unit_main duet_static)
   add_test(NAME unit_${name} COMMAND unit_${name})
 endforeach()
-# Tests of the hub are unit_hub_NAME, of its engines unit_engine_NAME, of its ways in unit_way_NAME.
-file(GLOB hub_tests CONFIGURE_DEPENDS tests/unit/hub_*.c tests/unit/engine_*.c tests/unit/way_*.c)
+# Tests of the hub are unit_hub_NAME, of its engines unit_engine_NAME, of its ways in unit_way_NAME, of what it asks a
+# backend unit_hook_NAME.
+file(GLOB hub_tests CONFIGURE_DEPENDS tests/unit/hub_*.c tests/unit/engine_*.c tests/unit/way_*.c tests/unit/hook_*.c)
 foreach(source ${hub_tests})
   get_filename_component(name ${source} NAME_WE)
   target_link_libraries(unit_${name} PRIVATE duet_hub)
