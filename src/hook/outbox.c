@@ -20,6 +20,8 @@
 
 #define FILE_NAME "outbox.sqlite"
 
+enum { VACATED_AT_ONCE = 1000 };
+
 enum statement { BEGIN, COMMIT, ROLLBACK, PUT, OCCUPY, VACATE, NEXT, DROP, STATEMENTS };
 
 static const char *const sql[STATEMENTS] = {
@@ -33,7 +35,9 @@ static const char *const sql[STATEMENTS] = {
     [DROP] = "DELETE FROM event WHERE id <= ?1",
 };
 
-static const char schema[] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
+/* Synced with each write: an event that was told and then lost with the power would leave its id to another, which the
+ * backend would take for that one. The loops do not wait for it, the courier does. */
+static const char schema[] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
                              "CREATE TABLE IF NOT EXISTS event (id INTEGER PRIMARY KEY AUTOINCREMENT, body BLOB);"
                              "CREATE TABLE IF NOT EXISTS occupied (channel BLOB PRIMARY KEY) WITHOUT ROWID;"
                              "CREATE TABLE IF NOT EXISTS box (name TEXT)";
@@ -290,8 +294,11 @@ static int ask(struct outbox *o, const char *question, char *text, int size)
     int rc = sqlite3_prepare_v2(o->db, question, -1, &s, NULL);
     if (rc == SQLITE_OK)
         rc = sqlite3_step(s);
-    if (rc == SQLITE_ROW)
-        snprintf(text, (size_t)size, "%s", (const char *)sqlite3_column_text(s, 0));
+    const char *is = rc == SQLITE_ROW ? (const char *)sqlite3_column_text(s, 0) : NULL;
+    if (is != NULL)
+        snprintf(text, (size_t)size, "%s", is);
+    else if (rc == SQLITE_ROW)
+        rc = sqlite3_column_type(s, 0) == SQLITE_NULL ? SQLITE_CORRUPT : SQLITE_NOMEM;
     sqlite3_finalize(s);
     return rc == SQLITE_ROW ? 1 : error_of(rc);
 }
@@ -302,8 +309,10 @@ static int name_it(struct outbox *o)
     uint8_t random[(sizeof(o->name) - 1) / 2];
     char command[64];
     int rc = ask(o, "SELECT name FROM box", o->name, sizeof(o->name));
-    if (rc != 0)
-        return rc < 0 ? rc : 0;
+    if (rc > 0)
+        return strspn(o->name, "0123456789abcdef") == sizeof(o->name) - 1 ? 0 : DUET_ERR_FORMAT;
+    if (rc < 0)
+        return rc;
     if (RAND_bytes(random, sizeof(random)) != 1)
         return DUET_ERR_NOMEM;
     for (size_t i = 0; i < sizeof(random); i++)
@@ -312,21 +321,45 @@ static int name_it(struct outbox *o)
     return error_of(sqlite3_exec(o->db, command, NULL, NULL, NULL));
 }
 
-/* Nobody is there yet. */
-static int vacate_all(struct outbox *o, uint64_t now_ms)
+/* One channel is. 1; 0: there is no room to tell it. */
+static int vacate(struct outbox *o, uint64_t now_ms, const void *channel, size_t len)
+{
+    struct hook_event e = { .type = HOOK_EVENT_VACATED, .by = HOOK_VACATES, .time_ms = now_ms };
+    e.channel = channel;
+    e.channel_len = len;
+    if (outbox_put(o, &e))
+        return 1;
+    return outbox_stats(o).waiting < OUTBOX_MOST ? DUET_ERR_NOMEM : 0;
+}
+
+/* Some of those that were occupied. How many; 0: there are no more, or no room for them. */
+static int vacate_some(struct outbox *o, uint64_t now_ms)
 {
     sqlite3_stmt *s = NULL;
-    int rc = sqlite3_prepare_v2(o->db, "SELECT channel FROM occupied", -1, &s, NULL);
-    while (rc == SQLITE_OK && (rc = sqlite3_step(s)) == SQLITE_ROW) {
-        struct hook_event e = { .type = HOOK_EVENT_VACATED,
-                                .by = HOOK_VACATES,
-                                .time_ms = now_ms,
-                                .channel = sqlite3_column_blob(s, 0),
-                                .channel_len = (size_t)sqlite3_column_bytes(s, 0) };
-        rc = outbox_put(o, &e) ? SQLITE_OK : SQLITE_NOMEM;
+    int n = 0, step = SQLITE_ROW, rc = 1;
+    int prepared = sqlite3_prepare_v2(o->db, "SELECT channel FROM occupied LIMIT ?1", -1, &s, NULL);
+    if (prepared != SQLITE_OK)
+        return error_of(prepared);
+    sqlite3_bind_int(s, 1, VACATED_AT_ONCE);
+    while (rc > 0 && (step = sqlite3_step(s)) == SQLITE_ROW) {
+        rc = vacate(o, now_ms, sqlite3_column_blob(s, 0), (size_t)sqlite3_column_bytes(s, 0));
+        n += rc > 0;
     }
     sqlite3_finalize(s);
-    return rc == SQLITE_DONE ? outbox_write(o) : error_of(rc);
+    if (rc < 0 || error_of(step) < 0)
+        return rc < 0 ? rc : error_of(step);
+    rc = outbox_write(o);
+    return rc < 0 ? rc : n;
+}
+
+/* Nobody is there yet. Bit by bit, since what is not on disk has its limit; a full box leaves the rest for the next
+ * start. */
+static int vacate_all(struct outbox *o, uint64_t now_ms)
+{
+    int rc;
+    while ((rc = vacate_some(o, now_ms)) > 0)
+        ;
+    return rc;
 }
 
 static int begin(struct outbox *o, const char *folder, uint64_t now_ms)

@@ -53,7 +53,7 @@ static uint64_t waiting(void)
 static struct {
     int n;
     int64_t last;
-    char name[17], text[64 * 1024];
+    char name[17], text[256 * 1024];
 } said_now;
 
 static const char *next(void)
@@ -361,6 +361,51 @@ TEST(outbox, holds_64_MiB_that_are_not_on_disk)
     free(space);
 }
 
+TEST(outbox, opens_though_it_has_no_room_to_say_what_is_vacated)
+{
+    make_folder();
+    open_at(folder, 1);
+    for (char c = 'a'; c <= 'c'; c++)
+        put("occupied", HOOK_OCCUPIES, (char[]){ c, '\0' }, 1);
+    close_box();
+    fill_file(OUTBOX_MOST - 3 - 1);
+    for (unsigned left = 3; left > 0; left--) { /* one channel at each start, since there is room for one event */
+        open_at(folder, 1);
+        assert_int_equal(waiting(), OUTBOX_MOST);
+        next();
+        drop(strtoll(strstr(said_now.text, "NAME-") + 5, NULL, 10));
+        close_box();
+    }
+    open_at(folder, 1);
+    assert_int_equal(waiting(), OUTBOX_MOST - 1);
+    close_box();
+    remove_folder(folder);
+}
+
+TEST(outbox, vacates_more_channels_than_memory_would_hold_at_once)
+{
+    char sql[400];
+    make_folder();
+    open_at(folder, 1);
+    close_box();
+    /* With names this long each event is 3 KiB: some 72 MiB. */
+    snprintf(sql, sizeof(sql),
+             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d)"
+             "INSERT INTO occupied SELECT CAST(printf('%%06d%%.*c', i, 1500, 'x') AS BLOB) FROM n",
+             24000);
+    change_file(sql);
+    open_at(folder, 1);
+    assert_int_equal(waiting(), 24000);
+    assert_int_equal(outbox_stats(box).dropped, 0);
+    next();
+    assert_non_null(strstr(said_now.text, "\"type\":\"vacated\",\"time\":1,\"channel\":\"000001x"));
+    close_box();
+    open_at(folder, 2);
+    assert_int_equal(waiting(), 24000);
+    close_box();
+    remove_folder(folder);
+}
+
 /* Files. */
 
 /* STO-12 */
@@ -436,6 +481,17 @@ TEST(outbox, says_that_a_file_is_damaged_and_what_to_do)
     assert_int_equal(pwrite(fd, junk, sizeof(junk), 4096), sizeof(junk));
     close(fd);
     refuses(folder, DUET_ERR_FORMAT, "move it away");
+    /* What its ids begin with. */
+    static const char *const names[] = { "NULL", "'short'", "'0123456789abcde\"'", "x'00'" };
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        char sql[64];
+        unlink(path_of("outbox.sqlite"));
+        open_at(folder, 1);
+        close_box();
+        snprintf(sql, sizeof(sql), "UPDATE box SET name = %s", names[i]);
+        change_file(sql);
+        refuses(folder, DUET_ERR_FORMAT, "move it away");
+    }
     /* Another program's table of the same name. */
     unlink(path_of("outbox.sqlite"));
     change_file("CREATE TABLE event (what TEXT)");
@@ -532,6 +588,83 @@ TEST(outbox, loses_nothing_of_what_it_wrote_whatever_call_fails)
     }
 }
 
+/* The power goes. */
+
+enum { CUT_ROUNDS = 8 };
+
+/* What was told by mark n: ids and times go up together, one by one. */
+static void tell_and_note(void)
+{
+    open_at(folder, 1);
+    for (unsigned n = 1; n <= CUT_ROUNDS; n++) {
+        put_numbers(n, n);
+        write_down();
+        next();
+        shim_mark(n); /* from here on the backend knows of it */
+        drop(said_now.last);
+    }
+}
+
+static void write_disk(const struct shim_disk *d, const char *in)
+{
+    static const char *const names[] = { "outbox.sqlite", "outbox.sqlite-wal", "outbox.sqlite-journal" };
+    char path[300];
+    for (int i = 0; i < SHIM_KINDS; i++) {
+        snprintf(path, sizeof(path), "%s/%s", in, names[i]);
+        unlink(path);
+        if (!d->files[i].exists)
+            continue;
+        int fd = open(path, O_WRONLY | O_CREAT, 0600);
+        assert_int_equal(write(fd, d->files[i].at ? (void *)d->files[i].at : "", d->files[i].len), d->files[i].len);
+        close(fd);
+    }
+    snprintf(path, sizeof(path), "%s/outbox.sqlite-shm", in);
+    unlink(path);
+}
+
+/* Nothing new has the id of what was told. */
+static void begin_after_cut(const char *in, unsigned told, const char *name)
+{
+    open_at(in, 1);
+    put_numbers(1000, 1000);
+    write_down();
+    next();
+    if (told > 0)
+        assert_string_equal(said_now.name, name);
+    const char *newest = strstr(said_now.text, "\"time\":1000");
+    while (strncmp(newest, "NAME-", 5) != 0)
+        newest--;
+    assert_true(strtoull(newest + 5, NULL, 10) > told);
+    close_box();
+}
+
+TEST(outbox, uses_no_id_again_wherever_the_power_goes)
+{
+    char name[17], other[80];
+    uint64_t dice = 1;
+    make_folder();
+    snprintf(other, sizeof(other), "%s-cut", folder);
+    assert_int_equal(mkdir(other, 0700), 0);
+    shim_take_notes(true);
+    tell_and_note();
+    shim_take_notes(false);
+    strcpy(name, said_now.name);
+    close_box();
+    for (size_t count = 0, told = 0; count <= shim.count; count++) {
+        if (count > 0 && shim.notes[count - 1].op == SHIM_MARK)
+            told = shim.notes[count - 1].mark;
+        for (enum shim_cut cut = CUT_KEPT; cut <= CUT_MIXED; cut++) {
+            struct shim_disk d;
+            disk_after(&d, count, cut, &dice);
+            write_disk(&d, other);
+            disk_fini(&d);
+            begin_after_cut(other, (unsigned)told, name);
+        }
+    }
+    remove_folder(other);
+    remove_folder(folder);
+}
+
 TEST(outbox, needs_memory_and_says_so)
 {
     char why[OUTBOX_WHY];
@@ -586,15 +719,20 @@ static void *put_many(void *arg)
 TEST(outbox, takes_events_of_all_threads_in_the_order_of_each)
 {
     pthread_t threads[THREADS];
-    int numbers[THREADS];
+    int numbers[THREADS], turns = 0;
     uint64_t seen[THREADS] = { 0 }, all = 0;
-    open_at(NULL, 1);
+    make_folder();
+    open_at(folder, 1);
     for (int i = 0; i < THREADS; i++) {
         numbers[i] = i;
         assert_int_equal(pthread_create(&threads[i], NULL, put_many, &numbers[i]), 0);
     }
     while (all < (uint64_t)THREADS * EACH) {
-        write_down();
+        /* Each second time the disk is full, while more comes. */
+        if (turns++ % 2 == 0)
+            shim_fail(1u << SHIM_WRITE, 0, true, SQLITE_FULL);
+        outbox_write(box);
+        shim_fail_end();
         for (const char *at = next(); (at = strstr(at, "\"time\":")) != NULL; all++) {
             uint64_t n = strtoull(at += 7, NULL, 10);
             int thread = strstr(at, "\"channel\":\"")[11] - 'a';
@@ -608,4 +746,5 @@ TEST(outbox, takes_events_of_all_threads_in_the_order_of_each)
         pthread_join(threads[i], NULL);
     assert_int_equal(waiting(), 0);
     close_box();
+    remove_folder(folder);
 }
