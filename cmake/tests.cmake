@@ -26,6 +26,9 @@ foreach(source ${hub_tests})
   get_filename_component(name ${source} NAME_WE)
   target_link_libraries(unit_${name} PRIVATE duet_hub)
 endforeach()
+# What these stand in front of.
+target_link_options(unit_hook_courier PRIVATE -Wl,--wrap=transfer_end,--wrap=outbox_drop)
+target_link_options(unit_hook_hook PRIVATE -Wl,--wrap=duet_post)
 foreach(name deflate pack)
   target_link_libraries(unit_${name} PRIVATE ZLIB::ZLIB) # the peer
 endforeach()

@@ -42,6 +42,7 @@ static void send_batch(struct courier *c, CURLM *multi, uint64_t now_ms, struct 
     buf_init(&c->transfer.body, NULL, 0);
     int n = outbox_next(c->box, &c->transfer.body, &c->last);
     int rc = n < 0 ? n : 0;
+    c->count = n > 0 ? (unsigned)n : 0;
     if (n > 0) {
         const struct transfer_want want = { .url = c->url, .timeout_ms = c->timeout_ms, .owner = NULL };
         rc = transfer_begin(&c->transfer, multi, &want);
@@ -75,9 +76,8 @@ void courier_done(struct courier *c, CURLM *multi, CURLcode result, uint64_t now
         return;
     }
     c->next_ms = c->wait_ms = 0;
-    uint64_t before = outbox_stats(c->box).waiting;
     if (box_good(c, outbox_drop(c->box, c->last), now_ms, news))
-        c->told += before - outbox_stats(c->box).waiting;
+        c->told += c->count;
 }
 
 void courier_fini(struct courier *c, CURLM *multi)

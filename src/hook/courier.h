@@ -19,7 +19,8 @@ struct courier {
     unsigned least_ms; /* of the waits between tries */
     struct transfer transfer;
     bool on_its_way;
-    int64_t last; /* of what is on its way */
+    int64_t last;   /* of what is on its way */
+    unsigned count; /* of it */
     uint64_t next_ms, wait_ms;
     uint64_t told; /* events, so far */
     bool failing, box_failing;

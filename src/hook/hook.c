@@ -228,11 +228,19 @@ int hooks_ask(struct hooks *h, const struct hook_question *q)
         atomic_fetch_sub(&h->waiting, 1);
         return room ? DUET_ERR_NOMEM : DUET_ERR_LIMIT;
     }
-    atomic_fetch_add(&h->asked_count[q->kind], 1);
     pthread_mutex_lock(&h->lock);
-    *h->asked_last = a;
-    h->asked_last = &a->next;
+    bool stopping = h->stopping;
+    if (!stopping) {
+        *h->asked_last = a;
+        h->asked_last = &a->next;
+    }
     pthread_mutex_unlock(&h->lock);
+    if (stopping) { /* nobody is there to answer it */
+        atomic_fetch_sub(&h->waiting, 1);
+        ask_free(a);
+        return DUET_ERR_CLOSED;
+    }
+    atomic_fetch_add(&h->asked_count[q->kind], 1);
     curl_multi_wakeup(h->multi);
     return 0;
 }
@@ -382,6 +390,17 @@ int hooks_new(struct hooks **out, const struct hooks_config *config, char why[HO
     return 0;
 }
 
+/* There is still no memory to say it on its loop; but no loop turns now. */
+static void give_unposted(struct hooks *h)
+{
+    while (h->unposted != NULL) {
+        struct ask *a = h->unposted;
+        h->unposted = a->next;
+        atomic_fetch_sub(&h->waiting, 1);
+        deliver(a->server, a->id, a);
+    }
+}
+
 void hooks_stop(struct hooks *h)
 {
     if (h == NULL || !h->runs)
@@ -392,6 +411,7 @@ void hooks_stop(struct hooks *h)
     curl_multi_wakeup(h->multi);
     pthread_join(h->thread, NULL);
     h->runs = false;
+    give_unposted(h);
 }
 
 void hooks_free(struct hooks *h)
@@ -399,16 +419,6 @@ void hooks_free(struct hooks *h)
     if (h == NULL)
         return;
     hooks_stop(h);
-    for (struct ask *a = h->asked; a != NULL;) {
-        struct ask *next = a->next;
-        ask_free(a);
-        a = next;
-    }
-    for (struct ask *a = h->unposted; a != NULL;) {
-        struct ask *next = a->next;
-        ask_free(a);
-        a = next;
-    }
     outbox_close(h->box);
     if (h->multi != NULL)
         curl_multi_cleanup(h->multi);

@@ -47,8 +47,9 @@ struct hooks_config {
 
 /* 0; or a negative error, and `why`. */
 int hooks_new(struct hooks **out, const struct hooks_config *config, char why[HOOK_WHY]);
-/* When no server turns any more, and before they are freed: nobody is asked any more, questions have an answer, and
- * what is to be told is told, if the backend takes it soon; else it waits for the next start. NULL is fine. */
+/* When no server turns any more, and before they are freed: nobody is asked any more, questions have an answer (which
+ * comes when its server is freed; or now, without memory for that), and what is to be told is told, if the backend takes
+ * it soon; else it waits for the next start. NULL is fine. */
 void hooks_stop(struct hooks *h);
 /* After the servers, since clients leave with them. NULL is fine. */
 void hooks_free(struct hooks *h);
@@ -71,7 +72,8 @@ struct hook_question {
     void (*done)(duet_server *s, uint64_t id, uint64_t tag, const struct hook_answer *answer);
 };
 
-/* Any thread. 0: `done` is called once, later; DUET_ERR_NOMEM; DUET_ERR_LIMIT: too many are asked already. */
+/* Any thread. 0: `done` is called once, later; DUET_ERR_NOMEM; DUET_ERR_LIMIT: too many are asked already;
+ * DUET_ERR_CLOSED: nobody is asked any more. */
 int hooks_ask(struct hooks *h, const struct hook_question *q);
 
 /* Any thread; waits for nothing. NULL: nobody is told. */
