@@ -44,7 +44,7 @@ void guest_question(const struct guest *g, struct buf *b, void *space, size_t si
 const char *guest_fields(const struct guest *g);
 
 /* Calls `expired` once when the token ends, on the loop of this connection or streamed answer, which is the calling
- * one. 0 or DUET_ERR_NOMEM. */
+ * one, and not from here. 0 or DUET_ERR_NOMEM. */
 int guest_watch(struct guest *g, duet_server *server, uint64_t id, void (*expired)(duet_server *server, uint64_t id));
 
 #endif
