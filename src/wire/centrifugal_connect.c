@@ -386,9 +386,9 @@ void centrifugal_connect_answered(struct centrifugal *c, uint32_t id, const stru
     } else {
         centrifugal_enter(c, CENTRIFUGAL_REFUSED);
         centrifugal_refuse(c, id, answer);
-        centrifugal_schedule(c);
-        centrifugal_wake(c); /* what came behind it is out of turn */
     }
+    centrifugal_schedule(c); /* whoever was not let in goes, or is stale */
+    centrifugal_wake(c);     /* what came behind it is out of turn, or its turn has come */
 }
 
 void centrifugal_refresh(struct centrifugal *c, uint32_t id, const struct centrifugal_request *r)
