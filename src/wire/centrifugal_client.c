@@ -277,6 +277,8 @@ static void due(void *arg)
         leave(c);
         return;
     }
+    if (c->pong_ms > 0 && c->pong_ms <= now && c->held) /* it may be here, and not be read: the backend takes long */
+        c->pong_ms = now + site_of(c)->pong_ms;
     if (c->pong_ms > 0 && c->pong_ms <= now) {
         centrifugal_disconnect(c, HUB_DISCONNECT_NO_PONG);
         return;
