@@ -7,6 +7,11 @@
 #include "wire/wire.h"
 #include <string.h>
 
+/* What a client may say may come back, in "result" and "data". */
+enum { ANSWER_DEPTH_MOST = CONTENT_DEPTH_MOST + 2 };
+
+static const double EXPIRY_MOST = 1e12; /* s: so its ms are whole numbers to a double */
+
 enum { ERROR_LEAST = 100, ERROR_MOST = 1999, DISCONNECT_LEAST = 3000, DISCONNECT_MOST = 4999 };
 
 /* Asking. */
@@ -82,12 +87,16 @@ static bool read_number(struct json_slice object, const char *name, double *out)
     return value.text != NULL && json_kind_of(value) == '0' && json_number(value, out);
 }
 
-uint64_t backend_expiry(struct json_slice result)
+bool backend_expiry(struct json_slice result, uint64_t *at_ms)
 {
     double seconds;
-    if (!read_number(result, "expire_at", &seconds) || seconds < 1 || seconds > 1e12)
-        return 0;
-    return (uint64_t)seconds * 1000;
+    *at_ms = 0;
+    if (backend_member(result, "expire_at").text == NULL)
+        return true;
+    if (!read_number(result, "expire_at", &seconds) || seconds < 0 || seconds > EXPIRY_MOST)
+        return false;
+    *at_ms = (uint64_t)(seconds * 1000);
+    return *at_ms > 0 || seconds == 0;
 }
 
 /* As much of a string as fits, in whole characters. False: it is none. */
@@ -128,7 +137,7 @@ void backend_read(struct backend_answer *out, const struct hook_answer *a)
 {
     struct json_slice root;
     *out = (struct backend_answer){ .kind = BACKEND_NOTHING };
-    if (a->body == NULL || !json_check(a->body, a->len, CONTENT_DEPTH_MOST, &root) || json_kind_of(root) != '{')
+    if (a->body == NULL || !json_check(a->body, a->len, ANSWER_DEPTH_MOST, &root) || json_kind_of(root) != '{')
         return;
     struct json_slice disconnect = backend_member(root, "disconnect"), error = backend_member(root, "error");
     struct json_slice result = backend_member(root, "result");
@@ -165,9 +174,7 @@ int backend_claims(struct hub_claims *out, struct json_slice result)
     size_t len = b.len;
     buf_fini(&b);
     int rc = payload ? claims_read(out, &times, &rules, payload, len) : DUET_ERR_NOMEM;
-    if (rc == 0)
-        out->expires_ms = backend_expiry(result);
-    return rc == 0 ? HUB_OK : HUB_ERROR_INTERNAL;
+    return rc == 0 && backend_expiry(result, &out->expires_ms) ? HUB_OK : HUB_ERROR_INTERNAL;
 }
 
 void backend_put_line(struct buf *b, struct json_slice value)

@@ -33,8 +33,8 @@ void backend_begin(struct buf *b, void *space, size_t size, const struct backend
 void backend_put_text(struct buf *b, const char *name, const char *text, size_t len);
 void backend_put_json(struct buf *b, const char *name, struct json_slice value); /* nothing when it is not there */
 
-/* The fields of a request that go along, as struct hook_question has them; NULL: there are none. Without memory, or
- * when they are longer than BACKEND_FIELDS_MOST, `*failed`. */
+/* The fields of a request that go along, as struct hook_question has them; NULL: there are none. Without memory
+ * `*failed`. */
 char *backend_fields(const struct wire_site *site, const duet_request *r, bool *failed);
 
 enum backend_kind {
@@ -56,8 +56,8 @@ void backend_read(struct backend_answer *out, const struct hook_answer *a);
 /* A member of a result; `text` is NULL when it is not there, or null. */
 struct json_slice backend_member(struct json_slice result, const char *name);
 bool backend_flag(struct json_slice result, const char *name);
-/* "expire_at", in ms; 0: there is none, or it is wrong. */
-uint64_t backend_expiry(struct json_slice result);
+/* "expire_at", in ms; 0: there is none. False: it is no time, so nobody knows when this ends. */
+bool backend_expiry(struct json_slice result, uint64_t *at_ms);
 
 /* A result of `connect` or `subscribe` as if a token had said it. HUB_OK, HUB_ERROR_INTERNAL when it cannot be. Either
  * way hub_claims_fini(). */

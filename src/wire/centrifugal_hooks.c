@@ -173,10 +173,10 @@ void centrifugal_ask_refresh(struct centrifugal *c)
 
 static void refreshed(struct centrifugal *c, const struct backend_answer *answer)
 {
-    uint64_t now = hub_now(site_of(c)->hub), at = backend_expiry(answer->result);
+    uint64_t now = hub_now(site_of(c)->hub), at;
     if (answer->kind == BACKEND_DISCONNECT) {
         centrifugal_disconnect_with(c, answer->code, answer->text);
-    } else if (answer->kind != BACKEND_RESULT) {
+    } else if (answer->kind != BACKEND_RESULT || !backend_expiry(answer->result, &at)) {
         c->ask_ms = now + AGAIN_MS; /* until its time is over for good */
     } else if (backend_flag(answer->result, "expired") || (at > 0 && at <= now)) {
         centrifugal_disconnect(c, HUB_DISCONNECT_EXPIRED);
@@ -194,19 +194,19 @@ void centrifugal_ask_sub_refresh(struct centrifugal *c, struct subscription *sub
     const char *channel = subscription_channel(sub, &len);
     centrifugal_question(c, &b, space, sizeof(space));
     backend_put_text(&b, "channel", channel, len);
-    int error = centrifugal_ask(c, HOOK_SUB_REFRESH, 0, 0, (struct json_slice){ channel, len }, &b);
+    int error = centrifugal_ask(c, HOOK_SUB_REFRESH, 0, subscription_tag(sub), (struct json_slice){ channel, len }, &b);
     subscription_set_renewal(sub, error == HUB_OK ? 0 : hub_now(site_of(c)->hub) + AGAIN_MS);
 }
 
 static void sub_refreshed(struct centrifugal *c, const struct centrifugal_ask *a, const struct backend_answer *answer)
 {
-    uint64_t now = hub_now(site_of(c)->hub), at = backend_expiry(answer->result);
+    uint64_t now = hub_now(site_of(c)->hub), at;
     struct subscription *sub = session_find(c->session, a->body, a->len);
     if (answer->kind == BACKEND_DISCONNECT) {
         centrifugal_disconnect_with(c, answer->code, answer->text);
-    } else if (sub == NULL) {
-        return; /* it has left meanwhile */
-    } else if (answer->kind != BACKEND_RESULT) {
+    } else if (sub == NULL || subscription_tag(sub) != a->about) {
+        return; /* it has left meanwhile; if it is back, that is another, which was asked for by itself */
+    } else if (answer->kind != BACKEND_RESULT || !backend_expiry(answer->result, &at)) {
         subscription_set_renewal(sub, now + AGAIN_MS);
     } else if (backend_flag(answer->result, "expired") || (at > 0 && at <= now)) {
         bool server_side = subscription_server_side(sub);

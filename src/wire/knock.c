@@ -44,6 +44,7 @@ static void answered(duet_server *s, uint64_t id, uint64_t tag, const struct hoo
     struct waiting *w = (struct waiting *)(uintptr_t)tag;
     duet_http *x = duet_http_find(s, id);
     struct backend_answer answer;
+    uint64_t expires_ms;
     if (x == NULL) {
         end(w);
         return;
@@ -51,11 +52,12 @@ static void answered(duet_server *s, uint64_t id, uint64_t tag, const struct hoo
     backend_read(&answer, said);
     if (answer.kind != BACKEND_RESULT) {
         refuse_with(x, w, &answer);
-    } else if (w->naming && guest_name(w->guest, answer.result) != HUB_OK) {
+    } else if (!backend_expiry(answer.result, &expires_ms) ||
+               (w->naming && guest_name(w->guest, answer.result) != HUB_OK)) {
         refuse(x, w, &silent);
     } else {
         if (!w->naming) {
-            guest_limit(w->guest, backend_expiry(answer.result));
+            guest_limit(w->guest, expires_ms);
             w->next++;
         }
         w->naming = false;
