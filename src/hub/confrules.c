@@ -177,9 +177,21 @@ static bool is_http(const char *url)
 /* What a request to the backend says itself, or what is of one connection alone (RFC 9110 7.6.1). */
 static bool is_own_field(const char *name)
 {
-    static const char *const own[] = { "Host",       "Connection",        "Content-Length", "Content-Type", "Expect",
-                                       "Keep-Alive", "Transfer-Encoding", "Upgrade",        "TE",           "Trailer",
-                                       "Accept",     "Proxy-Connection",  "User-Agent" };
+    static const char *const own[] = { "Host",
+                                       "Connection",
+                                       "Content-Length",
+                                       "Content-Type",
+                                       "Expect",
+                                       "Keep-Alive",
+                                       "Transfer-Encoding",
+                                       "Upgrade",
+                                       "TE",
+                                       "Trailer",
+                                       "Accept",
+                                       "Proxy-Connection",
+                                       "User-Agent",
+                                       "Accept-Encoding",
+                                       "Content-Encoding" };
     for (size_t i = 0; i < sizeof(own) / sizeof(*own); i++)
         if (strcasecmp(name, own[i]) == 0)
             return true;

@@ -58,7 +58,7 @@ void hooks_tell(struct hooks *h, const struct hook_event *e)
              e->client_len ? e->client : "", (int)e->user_len, e->user_len ? e->user : "");
 }
 
-static void held_deliver(duet_server *s, uint64_t id, void *arg)
+static inline void held_deliver(duet_server *s, uint64_t id, void *arg)
 {
     struct held_question *a = arg;
     /* It is gone when the call is over, as is the real one. */
@@ -74,7 +74,7 @@ static void held_deliver(duet_server *s, uint64_t id, void *arg)
 }
 
 /* Question `n` (from 0), on its loop; it has happened when this returns. */
-static void held_answer(unsigned n, const char *text)
+static inline void held_answer(unsigned n, const char *text)
 {
     struct held_question *a = &held.asked[n];
     assert_true(n < held.count && !a->answered);

@@ -221,6 +221,24 @@ TEST(config, tells_what_does_not_go_together)
     bad("admin:\n  token_file: a\n  token_env: b\n", "3: of token_file and token_env only one says the token");
     bad("api:\n  listen: http://a\n", "2: api needs key_file or key_env: who may publish?");
     bad("clients:\n  anonymous: false\n", "2: without anonymous clients there have to be tokens, or hooks.connect");
+    bad("hooks:\n  refresh: http://a\n", "2: refresh is of connections that hooks.connect let in: it needs that");
+    bad("hooks:\n  sub_refresh: http://a\n",
+        "2: sub_refresh is of subscriptions that hooks.subscribe allowed: it needs that");
+    static const char *const urls[] = { "ftp://a", "a", "http://", "https:///p", "http://a b", "file:///etc/passwd" };
+    for (size_t i = 0; i < sizeof(urls) / sizeof(*urls); i++) {
+        char text[100];
+        snprintf(text, sizeof(text), "hooks:\n  rpc: '%s'\n", urls[i]);
+        bad(text, "2: http://HOST/PATH or https://HOST/PATH is expected");
+    }
+    /* HUB-12 */
+    static const char *const own[] = { "Host", "content-length", "Accept",           "Accept-Encoding",
+                                       "TE",   "User-Agent",     "sec-websocket-key" };
+    for (size_t i = 0; i < sizeof(own) / sizeof(*own); i++) {
+        char text[100];
+        snprintf(text, sizeof(text), "hooks:\n  headers: [Cookie, %s]\n", own[i]);
+        bad(text, "2: headers: Host, Connection, Content-Type and their like are the request's own; name others");
+    }
+    bad("hooks:\n  headers: ['A: b']\n", "2: headers: names of fields are expected, such as [Cookie]");
     bad("store:\n  engine: sqlite\n", "2: engine sqlite needs data: the folder where it is kept");
     bad("store:\n  data: /a\n", "2: data is of engine sqlite; engine memory keeps nothing there");
     /* And what does. */
@@ -228,6 +246,11 @@ TEST(config, tells_what_does_not_go_together)
          "  allowed_delta_types: [fossil]\n  presence: true\n  allow_presence_for_client: true\n"
          "clients: {anonymous: false}\nhooks: {connect: 'http://a'}\nstore: {engine: sqlite, data: /a}\n"
          "listen: wss://a\ntls: [{cert: a, key: b}]\nproxy_protocol: true\ntrusted_proxies: unix\n");
+    config_fini(&config);
+    good("hooks: {connect: 'HTTPS://a:1/b?c', refresh: 'http://a', subscribe: 'http://[::1]:1/', sub_refresh: "
+         "'http://a',\n"
+         "  publish: 'http://a', events: 'http://a', headers: [Cookie, X-Real-IP, Accept-Language]}\n"
+         "channels: {subscribe_hook: true, publish_hook: true, occupancy_hook: true}\n");
     config_fini(&config);
 }
 

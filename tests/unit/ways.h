@@ -47,7 +47,7 @@ static struct hub_options ways_open(void)
     return o;
 }
 
-static void ways_serve(const struct hub_options *namespaces, size_t count, struct engine *engine)
+static inline void ways_serve(const struct hub_options *namespaces, size_t count, struct engine *engine)
 {
     static const duet_route routes[] = {
         { .path = PLAIN_PATH, .websocket = true, .upgrade = plain_upgrade },
