@@ -121,7 +121,7 @@ TEST(events, tell_who_leaves_by_itself_or_by_the_server)
     assert_int_equal(hub_unsubscribe(ways.site.hub, &anybody, "watched:a", 9, HUB_UNSUBSCRIBE_SERVER), 0);
     expect_told(LEAVE VACATED);
     assert_int_equal(hub_subscribe(ways.site.hub, &anybody, "watched:a", 9), 0);
-    hub_disconnect(ways.site.hub, &anybody, HUB_DISCONNECT_FORCE);
+    hub_disconnect(ways.site.hub, &anybody, HUB_DISCONNECT_FORCE, NULL);
     expect_told(OCCUPIED LEAVE VACATED GONE);
     client_free(c);
     wire_settle();

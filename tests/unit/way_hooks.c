@@ -329,7 +329,7 @@ static void is_refused(const char *command, enum hook_kind kind, const char *que
         say(c, command);
         n = held_expect(kind, question);
         static const struct hub_whom anybody = { .user = "", .client = "" };
-        hub_disconnect(ways.site.hub, &anybody, HUB_DISCONNECT_FORCE);
+        hub_disconnect(ways.site.hub, &anybody, HUB_DISCONNECT_FORCE, NULL);
         held_answer(n, failures[i].answer);
         EXPECT_FRAMES(c, 1, "close 3503 'force disconnect'\n");
         client_free(c);

@@ -257,7 +257,7 @@ TEST(plain, is_told_when_what_it_said_is_refused)
                     wire_settle();
                 } else if (gone == 2) {
                     static const struct hub_whom anybody = { .user = "", .client = "" };
-                    hub_disconnect(ways.site.hub, &anybody, HUB_DISCONNECT_FORCE);
+                    hub_disconnect(ways.site.hub, &anybody, HUB_DISCONNECT_FORCE, NULL);
                 }
                 held_answer(n, rows[i].answer);
                 if (gone == 0)
