@@ -285,8 +285,7 @@ static int make_session(struct centrifugal *c)
 {
     struct session_who who = { .user = "", .info = "" };
     if (c->claims != NULL)
-        who = (struct session_who){ c->claims->user.at ? c->claims->user.at : "", c->claims->user.len,
-                                    c->claims->info.at, c->claims->info.len };
+        who = (struct session_who){ c->claims->user.at, c->claims->user.len, c->claims->info.at, c->claims->info.len };
     int rc = make_secret(c);
     if (rc == 0)
         rc = session_new(&c->session, wire_site_of(c->server)->hub, &centrifugal_calls[c->way != CENTRIFUGAL_WEBSOCKET],
@@ -409,7 +408,7 @@ void centrifugal_refresh(struct centrifugal *c, uint32_t id, const struct centri
     }
     int rc = hub_doors_connection(site->doors, r->token.text, r->token.len, hub_now(site->hub), claims);
     /* Another user's token does not make it another user. */
-    if (rc == HUB_OK && (claims->user.len != len || memcmp(claims->user.at ? claims->user.at : "", user, len) != 0))
+    if (rc == HUB_OK && (claims->user.len != len || memcmp(claims->user.at, user, len) != 0))
         rc = HUB_DISCONNECT_TOKEN;
     if (rc != HUB_OK) {
         hub_claims_fini(claims);

@@ -110,10 +110,8 @@ void guest_free(struct guest *g)
 
 struct session_who guest_who(const struct guest *g)
 {
-    if (g == NULL || g->claims.user.at == NULL)
-        return (struct session_who){ .user = "",
-                                     .info = g && g->claims.info.at ? g->claims.info.at : "",
-                                     .info_len = g ? g->claims.info.len : 0 };
+    if (g == NULL)
+        return (struct session_who){ .user = "", .info = "" };
     return (struct session_who){ .user = g->claims.user.at,
                                  .user_len = g->claims.user.len,
                                  .info = g->claims.info.at ? g->claims.info.at : "",

@@ -183,7 +183,7 @@ TEST(folder, says_what_stands_in_the_way_of_setting_aside)
 /* The log. */
 
 struct bytes {
-    uint8_t at[100000];
+    uint8_t at[140000];
     size_t len;
 };
 
@@ -264,19 +264,23 @@ TEST(log, of_a_machine_of_either_byte_order_is_understood)
     }
 }
 
-/* A head that is right by its sums and can be none. */
+/* All of it is right by its salts and sums, but that there is no such page. */
 TEST(log, has_pages_of_a_size_that_there_is)
 {
-    static const uint32_t sizes[] = { 0, 256, 1000, 131072 };
+    static const struct {
+        uint32_t page;
+        int found;
+    } rows[] = { { 0, FOLDER_LOG_TORN },     { 256, FOLDER_LOG_TORN },   { 512, FOLDER_LOG_SOUND },
+                 { 1000, FOLDER_LOG_TORN },  { 4096, FOLDER_LOG_SOUND }, { 65536, FOLDER_LOG_SOUND },
+                 { 131072, FOLDER_LOG_TORN } };
     static struct bytes b;
     killed_log(&b);
-    for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
-        uint32_t sums[2] = { 0, 0 };
-        put_big(b.at + 8, sizes[i]);
-        sum(sums, b.at[3] & 1, b.at, 24);
-        put_big(b.at + 24, sums[0]);
-        put_big(b.at + 28, sums[1]);
-        assert_int_equal(found(&b), FOLDER_LOG_TORN);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        put_big(b.at + 8, rows[i].page);
+        memcpy(b.at + 32 + 8, b.at + 16, 8); /* its salts */
+        b.len = 32 + 24 + rows[i].page;
+        sum_again(&b, false);
+        assert_int_equal(found(&b), rows[i].found);
     }
 }
 
