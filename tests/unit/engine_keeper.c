@@ -260,12 +260,12 @@ static long live_loosely(const struct failure *f, long nth, bool for_ever)
 
 TEST(keeper, sto_4_keeps_what_it_said_whatever_fails)
 {
-    each(live_strictly, 12);
+    each(live_strictly, 10);
 }
 
 TEST(keeper, sto_4_keeps_what_it_said_by_and_by_whatever_fails)
 {
-    each(live_loosely, 6);
+    each(live_loosely, 4);
 }
 
 /* Damage: what is saved of a file. */
@@ -440,7 +440,7 @@ TEST(keeper, sto_3_saves_a_file_that_is_found_damaged_while_it_runs_whatever_fai
     remove_folder(folder);
     damage(&damaged, "payload of b:room at 3");
     left = 4;
-    each(save, 16);
+    each(save, 8);
     free(damaged.at);
 }
 
@@ -452,7 +452,7 @@ TEST(keeper, sto_3_saves_a_file_that_is_found_damaged_at_the_start_whatever_fail
     remove_folder(folder);
     damage_row(&damaged);
     left = 1;
-    each(save, 16);
+    each(save, 8);
     free(damaged.at);
 }
 
