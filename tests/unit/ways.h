@@ -21,13 +21,13 @@ static struct ways {
     bool by_socket;
 } ways;
 
-static uint64_t ways_clock(void *arg)
+static inline uint64_t ways_clock(void *arg)
 {
     (void)arg;
     return ways.now_ms;
 }
 
-static int ways_random(void *arg, void *to, size_t len)
+static inline int ways_random(void *arg, void *to, size_t len)
 {
     (void)arg;
     memset(to, 0, len);
@@ -35,7 +35,7 @@ static int ways_random(void *arg, void *to, size_t len)
 }
 
 /* Open to everybody, with a history of 5 for a minute. */
-static struct hub_options ways_open(void)
+static inline struct hub_options ways_open(void)
 {
     struct hub_options o;
     hub_options_default(&o);
@@ -75,7 +75,7 @@ static inline void ways_serve(const struct hub_options *namespaces, size_t count
     hub_attach(hub, wire.server);
 }
 
-static void ways_stop(void)
+static inline void ways_stop(void)
 {
     hub_stop(ways.site.hub);
     wire_stop();
