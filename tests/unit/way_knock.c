@@ -153,6 +153,53 @@ TEST(knock, asks_one_thing_after_the_other)
     end();
 }
 
+/* A token says who it is; the backend is asked about the rest, with that. */
+TEST(knock, asks_not_who_brings_a_token)
+{
+    struct hub_doors *doors;
+    struct config config;
+    char why[HUB_KEYS_WHY], token[2000], field[2100];
+    begin(true);
+    ways.site.needs_token = true;
+    assert_int_equal(hub_doors_new(&doors), 0);
+    config_init(&config);
+    setenv("WAY_KNOCK_SECRET", SIGNED_SECRET, 1);
+    config.tokens.secret_env = strdup("WAY_KNOCK_SECRET");
+    assert_int_equal(hub_doors_set(doors, &config, why), 0);
+    config_fini(&config);
+    ways.site.doors = doors;
+    signed_with(token, SIGNED_SECRET, "{\"alg\":\"HS256\"}", "{\"sub\":\"ann\",\"exp\":100,\"meta\":{\"m\":1}}");
+    snprintf(field, sizeof(field), "Authorization: Bearer %s\r\n", token);
+    struct client *c = come(false, "asked:c", field);
+    held_answer(held_expect(HOOK_SUBSCRIBE, NAMED("plain") ",\"meta\":{\"m\":1},\"channel\":\"asked:c\"}"), RESULT(""));
+    assert_int_equal(status_of(c, NULL), 101);
+    client_free(c);
+    c = come(false, "asked:c", "Authorization: Bearer x\r\n");
+    assert_int_equal(status_of(c, "the token is not good"), 401);
+    client_free(c);
+    /* Without one the backend may name it, though nobody else comes in without. */
+    c = come(false, "c", "");
+    held_answer(held_expect(HOOK_CONNECT, WHO("plain") "}"), RESULT(""));
+    assert_int_equal(status_of(c, NULL), 101);
+    client_free(c);
+    held.has[HOOK_CONNECT] = false;
+    c = come(false, "c", "");
+    assert_int_equal(status_of(c, "without a token"), 401);
+    client_free(c);
+    /* Its time is over while the backend thinks. */
+    c = come(true, "asked:c", field);
+    unsigned n = held_expect(HOOK_SUBSCRIBE, NAMED("events") ",\"meta\":{\"m\":1},\"channel\":\"asked:c\"}");
+    ways.now_ms = 100000;
+    held_answer(n, RESULT(""));
+    assert_int_equal(status_of(c, NULL), 200);
+    assert_true(client_wait_text(c, "\r\n0\r\n\r\n"));
+    client_free(c);
+    end();
+    hub_doors_free(doors);
+    ways.site.doors = NULL;
+    ways.site.needs_token = false;
+}
+
 /* It may go on until then; also when that is over already. */
 TEST(knock, ends_with_the_time_that_the_backend_gave)
 {
