@@ -47,9 +47,9 @@ struct hooks_config {
 
 /* 0; or a negative error, and `why`. */
 int hooks_new(struct hooks **out, const struct hooks_config *config, char why[HOOK_WHY]);
-/* When no server turns any more, and before they are freed: nobody is asked any more, questions have an answer (which
- * comes when its server is freed; or now, without memory for that), and what is to be told is told, if the backend takes
- * it soon; else it waits for the next start. NULL is fine. */
+/* When no server turns any more, and before they are freed: nobody is asked any more; questions have an answer, which
+ * comes when its server is freed, or now, without memory for that; and what is to be told is told, if the backend takes
+ * it soon. Else it waits for the next start. NULL is fine. */
 void hooks_stop(struct hooks *h);
 /* After the servers, since clients leave with them. NULL is fine. */
 void hooks_free(struct hooks *h);

@@ -57,8 +57,8 @@
     O(publish_per_s, CONF_COUNT, .live = true, .most = 1000000, .shown = "0", .fallback = true, \
       .what = "What one connection may publish a second, twice that at once; 0: no limit."), \
     O_BOOL(delta_publish, "Publications go out as what changed since the one before, to who takes that."), \
-    { "allowed_delta_types", CONF_WORDS, FIELD(struct hub_options, allow_delta_fossil), .live = true, .words = "fossil", \
-      .shown = "[]", .fallback = true, .what = "How, when a subscriber asks: fossil." }, \
+    { "allowed_delta_types", CONF_WORDS, FIELD(struct hub_options, allow_delta_fossil), .live = true, \
+      .words = "fossil", .shown = "[]", .fallback = true, .what = "How, when a subscriber asks: fossil." }, \
     O_BOOL(allow_tags_filter, "Subscribers may ask for the publications with certain tags only."), \
     O_FIXED(subscribe_hook, "The backend is asked about subscriptions (hooks.subscribe)."), \
     O_FIXED(publish_hook, "The backend is asked about publications (hooks.publish)."), \
