@@ -14,6 +14,7 @@ struct centrifugal_wish {
     char *data;                  /* JSON that the backend has for it; NULL: none */
     uint32_t id;                 /* of the command */
     bool positioned, recoverable;
+    bool asked; /* the backend is: its command is counted with that question */
     uint8_t len;
     char channel[];
 };
@@ -62,7 +63,7 @@ void centrifugal_wishes_free(struct centrifugal *c)
     }
 }
 
-static struct centrifugal_wish *add_wish(struct centrifugal *c, uint32_t id, struct json_slice channel)
+static struct centrifugal_wish *add_wish(struct centrifugal *c, uint32_t id, struct json_slice channel, bool asked)
 {
     struct centrifugal_wish *w = mem_zalloc(sizeof(*w) + channel.len);
     if (w == NULL)
@@ -73,7 +74,9 @@ static struct centrifugal_wish *add_wish(struct centrifugal *c, uint32_t id, str
     w->len = (uint8_t)channel.len;
     memcpy(w->channel, channel.text, channel.len);
     c->wishes = w;
-    centrifugal_wait(c);
+    w->asked = asked;
+    if (!asked)
+        centrifugal_wait(c);
     return w;
 }
 
@@ -84,7 +87,8 @@ static struct centrifugal_wish *take_wish(struct centrifugal *c, struct centrifu
     if (w == NULL)
         return NULL;
     *at = w->next;
-    centrifugal_answered(c);
+    if (!w->asked)
+        centrifugal_answered(c);
     return w;
 }
 
@@ -256,7 +260,7 @@ void centrifugal_subscribe(struct centrifugal *c, uint32_t id, const struct cent
     else if (r->type == 0 && o != NULL && r->token.len > 0)
         error = judge_token(c, r, &claims);
     bool asks = error == PERMIT_ASK;
-    struct centrifugal_wish *w = error == HUB_OK || asks ? add_wish(c, id, r->channel) : NULL;
+    struct centrifugal_wish *w = error == HUB_OK || asks ? add_wish(c, id, r->channel, asks) : NULL;
     if (w != NULL && asks) {
         error = ask_backend(c, id, r, w);
         if (error != HUB_OK)
@@ -281,6 +285,8 @@ void centrifugal_subscribe_answered(struct centrifugal *c, uint32_t id, uint64_t
     struct hub_claims claims = { .expires_ms = 0 };
     if (w == NULL)
         return;
+    w->asked = false;
+    centrifugal_wait(c);
     int error = answer->kind == BACKEND_RESULT ? backend_claims(&claims, answer->result) : HUB_OK;
     if (answer->kind == BACKEND_RESULT && error == HUB_OK) {
         w->data = copy_line(backend_member(answer->result, "data"), &error);

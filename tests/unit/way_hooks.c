@@ -544,6 +544,32 @@ TEST(hooks, have_so_many_questions_of_one_client_at_once)
     end();
 }
 
+/* Each subscription is one command, and stays one when nobody wants it any more: its question is still under way. */
+TEST(hooks, have_so_many_subscriptions_of_one_client_asked_about_at_once)
+{
+    begin();
+    struct client *c = connected();
+    for (int i = 0; i < 80; i++) {
+        char command[200];
+        snprintf(command, sizeof(command),
+                 "{\"id\":2,\"subscribe\":{\"channel\":\"asked:%d\"}}\n{\"id\":3,\"unsubscribe\":{\"channel\":\"asked:%"
+                 "d\"}}",
+                 i, i);
+        if (i % 2 == 0)
+            *strchr(command, '\n') = '\0'; /* each second one leaves at once */
+        say(c, command);
+    }
+    wire_settle();
+    assert_int_equal(held.count, 64);
+    for (unsigned i = 0; i < 80; i++)
+        held_answer(i, i % 3 == 0 ? SAID : RESULT(""));
+    assert_int_equal(held.count, 80);
+    say(c, "{\"id\":9,\"ping\":{}}");
+    assert_non_null(strstr(client_trace(c, 80 + 40 + 1), "{\"id\":9,\"ping\":{}}"));
+    client_free(c);
+    end();
+}
+
 /* Times. The hub's clock stands where the test puts it; timers run on the loop's. */
 
 static struct client *connected_until(const char *seconds)
