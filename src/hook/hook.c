@@ -120,12 +120,14 @@ static void post_again(struct hooks *h)
 
 static void fail(struct hooks *h, struct ask *a, const char *why)
 {
-    uint64_t suppressed;
+    duet_log_event e = { .level = DUET_LOG_WARNING, .event = "hook_failed" };
     char detail[HOOK_WHY + 200];
     atomic_fetch_add(&h->failed_count[a->kind], 1);
-    if (why != NULL && loglimit_take(&h->loglimit, hook_name(a->kind), now_ms(), &suppressed)) {
+    if (why != NULL && loglimit_take(&h->loglimit, hook_name(a->kind), now_ms(), &e.suppressed)) {
         snprintf(detail, sizeof(detail), "%s, %.150s: %.190s", hook_name(a->kind), h->config.urls[a->kind], why);
-        say(h, DUET_LOG_WARNING, "hook_failed", detail);
+        e.detail = detail;
+        if (h->config.log != NULL)
+            h->config.log(h->config.arg, &e);
     }
     a->good = false;
     post(h, a);

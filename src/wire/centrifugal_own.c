@@ -98,7 +98,6 @@ static bool passes(const struct centrifugal_own *own, const struct publication *
     return pass;
 }
 
-/* The members behind `data`. */
 /* Its payload's JSON, or a delta to that of the last one, as a string. */
 static void put_delta(struct centrifugal_own *own, struct buf *b, const struct publication *p)
 {
