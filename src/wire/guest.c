@@ -65,6 +65,7 @@ static struct guest *guest_new(const struct wire_site *site, const duet_request 
         return NULL;
     g->hub = site->hub;
     g->transport = transport;
+    g->claims.user = (struct hub_text){ "", 0 }; /* nobody in particular, until somebody says more */
     g->fields = backend_fields(site, r, &failed);
     if (!failed)
         return g;
