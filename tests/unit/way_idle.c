@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What an idle client of the hub takes, with one subscription and presence, counted in bytes. Of the library's own a
- * connection with a topic takes 174 to 184 (unit_idle); what is above that is the hub's and its way's, and the goal for
- * it is 1,024. One byte more anywhere is seen: then these are to be lowered, or the byte is to go.
+ * What an idle client of the hub takes, with one subscription and presence, in bytes as the allocator gives them. Of the
+ * library's own a connection with a topic takes 174 to 184 (unit_idle); what is above that is the hub's and its way's,
+ * and the goal for it is 1,024. Sanitizers' allocators round nothing up: there one byte more anywhere is seen. Then these
+ * are to be lowered, or the byte is to go.
  */
 #include "ways.h"
 #include "base/mem.h"
 
 enum { MANY = 192 };
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { PLAIN = 465, CENTRIFUGAL = 748 };
+#else
+enum { PLAIN = 528, CENTRIFUGAL = 794 };
+#endif
 
 static struct client *clients[MANY];
 
@@ -57,16 +63,16 @@ static int64_t each(void (*come)(int i))
     return bytes;
 }
 
-TEST(idle, mem_1_a_plain_client_takes_465_bytes)
+TEST(idle, mem_1_a_plain_client_takes_no_more_than_it_did)
 {
     if (sizeof(void *) != 8)
         skip();
-    assert_in_range(each(plain), 400, 465);
+    assert_in_range(each(plain), PLAIN - 60, PLAIN);
 }
 
-TEST(idle, mem_1_a_centrifugal_client_takes_748_bytes)
+TEST(idle, mem_1_a_centrifugal_client_takes_no_more_than_it_did)
 {
     if (sizeof(void *) != 8)
         skip();
-    assert_in_range(each(centrifugal), 650, 748);
+    assert_in_range(each(centrifugal), CENTRIFUGAL - 90, CENTRIFUGAL);
 }
