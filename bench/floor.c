@@ -44,7 +44,7 @@ static struct peer {
     int place; /* among the members */
 } peers[FDS];
 
-static uint8_t in[READ], out[READ];
+static uint8_t bytes[READ]; /* that have come, and then what goes out of them */
 static int members[FDS], member_count, poller;
 static bool fan;
 
@@ -101,8 +101,8 @@ static void upgrade(int fd, size_t len)
     static const char name[] = "\r\nSec-WebSocket-Key: ", guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
     uint8_t sha[EVP_MAX_MD_SIZE], key[24 + sizeof(guid) - 1], accept[32];
     char answer[200];
-    const uint8_t *at = memmem(in, len, name, sizeof(name) - 1);
-    if (at == NULL || (size_t)(in + len - at) < sizeof(name) - 1 + 24) {
+    const uint8_t *at = memmem(bytes, len, name, sizeof(name) - 1);
+    if (at == NULL || (size_t)(bytes + len - at) < sizeof(name) - 1 + 24) {
         drop(fd); /* a look whether somebody listens, or no WebSocket client */
         return;
     }
@@ -120,21 +120,22 @@ static void upgrade(int fd, size_t len)
     push(fd, (const uint8_t *)answer, (size_t)n);
 }
 
+typedef uint8_t block __attribute__((vector_size(32)));
+
+/* `to` may be before `from`, in the same bytes. */
 static void unmask(uint8_t *to, const uint8_t *from, size_t len, const uint8_t *mask, uint64_t at)
 {
-    uint8_t turned[8];
-    uint64_t wide, word;
-    for (unsigned i = 0; i < 8; i++)
-        turned[i] = mask[(at + i) & 3];
-    memcpy(&wide, turned, 8);
+    block turned, word;
     size_t i = 0;
-    for (; i + 8 <= len; i += 8) {
-        memcpy(&word, from + i, 8);
-        word ^= wide;
-        memcpy(to + i, &word, 8);
+    for (unsigned k = 0; k < sizeof(block); k++)
+        turned[k] = mask[(at + k) & 3];
+    for (; i + sizeof(block) <= len; i += sizeof(block)) {
+        memcpy(&word, from + i, sizeof(block));
+        word ^= turned;
+        memcpy(to + i, &word, sizeof(block));
     }
     for (; i < len; i++)
-        to[i] = from[i] ^ turned[i & 7];
+        to[i] = from[i] ^ mask[(at + i) & 3];
 }
 
 /* Octets that the length takes, behind the first two. */
@@ -149,12 +150,19 @@ static bool head_whole(const struct peer *p)
     return p->have >= 2 && p->have >= 6 + wide(p);
 }
 
-/* Takes one octet of a frame's head. Once it is whole it goes out, without the mask. Returns how many octets did. */
-static size_t take_head(struct peer *p, uint8_t octet, uint8_t *to)
+/* Takes what there is of a frame's head. Once it is whole, `to` gets it, without the mask. Returns how far it read. */
+static size_t take_head(struct peer *p, const uint8_t *from, size_t len, uint8_t *to, size_t *put)
 {
-    p->head[p->have++] = octet;
+    size_t used = 0;
+    while (used < len && !head_whole(p)) {
+        size_t more = (p->have < 2 ? 2 : 6 + wide(p)) - p->have;
+        more = more < len - used ? more : len - used;
+        memcpy(p->head + p->have, from + used, more);
+        p->have += (uint8_t)more;
+        used += more;
+    }
     if (!head_whole(p))
-        return 0;
+        return used;
     p->left = wide(p) > 0 ? 0 : p->head[1] & 127;
     for (unsigned i = 0; i < wide(p); i++)
         p->left = p->left << 8 | p->head[2 + i];
@@ -162,19 +170,20 @@ static size_t take_head(struct peer *p, uint8_t octet, uint8_t *to)
     p->closing = (p->head[0] & 15) == CLOSE;
     memcpy(to, p->head, 2 + wide(p));
     to[1] &= 127;
-    return 2 + wide(p);
+    *put += 2 + wide(p);
+    return used;
 }
 
-/* What has come, for the way back, in `out`; it is never longer. */
+/* What has come, for the way back, in its place; it is never longer. */
 static size_t translate(struct peer *p, size_t len)
 {
     size_t n = 0;
     for (size_t i = 0; i < len;) {
         if (!head_whole(p)) {
-            n += take_head(p, in[i++], out + n);
+            i += take_head(p, bytes + i, len - i, bytes + n, &n);
         } else {
             size_t piece = len - i < p->left ? len - i : (size_t)p->left;
-            unmask(out + n, in + i, piece, p->head + 2 + wide(p), p->at);
+            unmask(bytes + n, bytes + i, piece, p->head + 2 + wide(p), p->at);
             p->left -= piece;
             p->at += piece;
             i += piece;
@@ -189,7 +198,7 @@ static size_t translate(struct peer *p, size_t len)
 static void readable(int fd)
 {
     struct peer *p = &peers[fd];
-    ssize_t n = recv(fd, in, sizeof(in), 0);
+    ssize_t n = recv(fd, bytes, sizeof(bytes), 0);
     if (n < 0 && errno == EAGAIN)
         return;
     if (n <= 0) {
@@ -202,10 +211,10 @@ static void readable(int fd)
     }
     size_t len = translate(p, (size_t)n);
     if (!fan || p->closing)
-        push(fd, out, len);
+        push(fd, bytes, len);
     else
         for (int i = 0; len > 0 && i < member_count; i++)
-            push(members[i], out, len);
+            push(members[i], bytes, len);
 }
 
 static void happened(int fd, uint32_t events)

@@ -102,10 +102,10 @@ NOT_HERE = [
 ]
 
 
-def version(package):
+def version(package, modules=HERE):
     """As its makers number it."""
     if package.startswith("npm:"):
-        return json.loads((HERE / "node_modules" / package[4:] / "package.json").read_text())["version"]
+        return json.loads((modules / "node_modules" / package[4:] / "package.json").read_text())["version"]
     said = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", package], capture_output=True, text=True, check=True)
     upstream = said.stdout.rpartition("-")[0] or said.stdout
     return re.sub(r"^\d+:|[+~](dfsg|ds|deb).*$|esr$", "", upstream)
@@ -116,14 +116,14 @@ def flags(*packages):
                           check=True).stdout.split()
 
 
-def compile_to(name, command):
+def compile_to(name, command, folder=BUILD):
     """Unless what was compiled is newer than its source."""
     source = pathlib.Path(command[-1]) if command[0] == "go" else pathlib.Path(command[1])
-    out = BUILD / name
+    out = folder / name
     if out.exists() and out.stat().st_mtime > max(source.stat().st_mtime, (DUET / "libduet.a").stat().st_mtime):
         return
     mode = ["build", "-o", str(out)] if command[0] == "go" else ["-o", str(out), "-O2", "-Wall"]
-    env = {**os.environ, "GOPATH": "/usr/share/gocode", "GO111MODULE": "off", "GOCACHE": str(BUILD / "go"),
+    env = {**os.environ, "GOPATH": "/usr/share/gocode", "GO111MODULE": "off", "GOCACHE": str(folder / "go"),
            "GOFLAGS": "", "CGO_ENABLED": "0"}
     subprocess.run([command[0], *mode, *command[1:]], check=True, env=env)
 
