@@ -15,8 +15,10 @@ SEEDS ?= 10000
 SEED ?=
 NAMES ?=
 E2E ?=
+ROUNDS ?= 7
+LOADS ?=
 
-.PHONY: all deps run test coverage conformance interop prove faults fuzz sim mutants store bench soak npm install deb container clean help
+.PHONY: all deps run test coverage conformance interop prove faults fuzz sim mutants store bench bench-peers soak npm install deb container clean help
 
 all:              ## build the release into build/release
 	@tools/deps build
@@ -90,6 +92,14 @@ npm:              ## web/duet.js as a package with types, in build/npm
 	@cp web/duet.js packaging/npm/duet.d.ts packaging/npm/package.json build/npm/
 	@echo "build/npm is the package: npm install ./build/npm"
 
+bench-peers:      ## the same loads on Duet, ws, gorilla, Beast, libwebsockets, nchan ... in turns, as ratios to a floor; writes
+	@# docs/performance.md, unless PEERS=ws,gorilla or LOADS=echo-100,idle choose; ROUNDS=7 take an hour
+	@tools/deps build bench
+	@tools/build release
+	@cmake --build --preset release --target bench_floor >/dev/null
+	@bench/peers/run --rounds $(ROUNDS) $(if $(PEERS),--peers "$(PEERS)") $(if $(LOADS),--loads "$(LOADS)") \
+		$(if $(PEERS)$(LOADS),,--write)
+
 soak:             ## connections come and go for SECONDS=60 while memory is watched (PAUSE_MS=40: at less speed)
 	@tools/deps build
 	@tools/build release
@@ -111,4 +121,4 @@ clean:            ## remove build/
 	rm -rf build
 
 help:             ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1@\2/p' Makefile | awk -F@ '{ printf "%-18s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' Makefile | awk -F@ '{ printf "%-18s %s\n", $$1, $$2 }'

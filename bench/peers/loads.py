@@ -51,7 +51,7 @@ def named(keys):
 
 
 def warm_up(load, seconds):
-    return 0 if load.unit == "byte" else min(0.5, seconds / 2)
+    return 0 if load.unit == "byte" else min(0.5, seconds)
 
 
 def arguments(load, seconds):

@@ -160,6 +160,6 @@ def write(folder, loads, who, figures, failures, run):
             "In the floor's column, and for what it cannot do in libduet's, stands what it took. –: the server does not do that.\n\n",
             *(f"![{title}: the ratios of each server, by load](performance/{name}.svg)\n\n" for name, title in pictures),
             "## Where another is ahead of libduet, and why\n\n", ahead(loads, who, figures),
-            "\n## What the others spend it on\n\n", reasons.HOW_KNOWN, behind(who), "\n## Each load\n\n",
+            "\n## What each spends it on\n\n", reasons.HOW_KNOWN, reasons.DUET, behind(who), "\n## Each load\n\n",
             *(details(load, who, figures, failures) for load in loads), about(who, run["missing"])]
     (folder / "performance.md").write_text("".join(text))

@@ -54,7 +54,7 @@ SERVERS = [
            subscribe="/channel/bench", publish="/channel/bench",
            settings="As it is started without options: `/channel/NAME`, with its history."),
     Server("ws", "ws (Node)", "npm:ws", ["node", source("ws.mjs"), "MODE", "PORT"], deflate=[], needs="node",
-           settings="With its two native modules (bufferutil, utf-8-validate), as npm brings them."),
+           settings="With its native module for masks (bufferutil), as npm brings it."),
     compiled("gorilla", "gorilla/websocket (Go)", "golang-github-gorilla-websocket-dev", ["go", source("gorilla.go")],
              deflate=[], settings="`GOMAXPROCS=1`. A message to all is prepared once (`PreparedMessage`) and written to "
              "one after the other by who received it, which is less work than a channel for each."),
@@ -110,6 +110,11 @@ def installed(package):
 
 
 def build(servers):
+    """The peers. Ours must be there."""
+    for server in servers:
+        program = pathlib.Path(server.command[0].replace("MODE", "echo"))
+        if not server.package and not program.exists():
+            raise SystemExit(f"run: {program} is not built; `make bench-peers` does that")
     BUILD.mkdir(parents=True, exist_ok=True)
     for server in servers:
         if server.recipe:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""One turn: a server on core 0, the load on core 1, and what `duet bench` says of it."""
+"""One turn: a server on one core, the load on another, and what `duet bench` says of it."""
 import json
+import os
 import pathlib
 import resource
 import socket
@@ -14,6 +15,7 @@ import servers
 
 PATIENCE_S = 60
 FILES = 20000
+CORES = [str(core) for core in sorted(os.sched_getaffinity(0))[:2]]     # the server's, the load's
 
 
 class Failed(Exception):
@@ -69,7 +71,7 @@ def ask(server, load, port, pids, seconds):
         words += ["--publish", url + server.publish]
     words += [url + (server.subscribe if load.mode == "fan" else "/")]
     try:
-        run = subprocess.run(["taskset", "-c", "1", str(fleet.DUET / "duet"), "bench", *words], capture_output=True,
+        run = subprocess.run(["taskset", "-c", CORES[1], str(fleet.DUET / "duet"), "bench", *words], capture_output=True,
                              text=True, timeout=PATIENCE_S + seconds)
     except subprocess.TimeoutExpired:
         raise Failed(f"nothing came of it in {PATIENCE_S} s") from None
@@ -89,7 +91,7 @@ def play(server, load, seconds):
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="duet-bench-") as folder:
         pathlib.Path(folder).chmod(0o755)
-        process = subprocess.Popen(["taskset", "-c", "0", *servers.command(server, load, port, folder)],
+        process = subprocess.Popen(["taskset", "-c", CORES[0], *servers.command(server, load, port, folder)],
                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                                    env=servers.environment(load), cwd=folder)
         try:
