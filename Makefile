@@ -92,8 +92,7 @@ npm:              ## web/duet.js as a package with types, in build/npm
 	@cp web/duet.js packaging/npm/duet.d.ts packaging/npm/package.json build/npm/
 	@echo "build/npm is the package: npm install ./build/npm"
 
-bench-peers:      ## the same loads on Duet, ws, gorilla, Beast, libwebsockets, nchan ... in turns, as ratios to a floor; writes
-	@# docs/performance.md, unless PEERS=ws,gorilla or LOADS=echo-100,idle choose; ROUNDS=7 take an hour
+bench-peers:      ## Duet, ws, gorilla, Beast ... in turns, an hour; writes docs/performance.md (PEERS=ws LOADS=echo-100 ROUNDS=7)
 	@tools/deps build bench
 	@tools/build release
 	@cmake --build --preset release --target bench_floor >/dev/null
