@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 class Figure(NamedTuple):
     value: float            # the median
-    rate: float
     ratio: float = None     # the median of the ratios to the base in the same round; None: there was no such round
     least: float = None
     most: float = None
@@ -14,15 +13,15 @@ class Figure(NamedTuple):
 
 
 def figure(own, base):
-    """Of two lists of rounds; in each a (value, rate), or None where the turn failed. None when all did."""
+    """Of two lists of rounds, in each a value, or None where the turn failed. None when all did."""
     said = [turn for turn in own if turn is not None]
     if not said:
         return None
-    value, rate = (statistics.median(column) for column in zip(*said))
-    ratios = [a[0] / b[0] for a, b in zip(own, base) if a is not None and b is not None and b[0] > 0]
+    value = statistics.median(said)
+    ratios = [a / b for a, b in zip(own, base) if a is not None and b is not None and b > 0]
     if not ratios:
-        return Figure(value, rate, rounds=len(said))
-    return Figure(value, rate, statistics.median(ratios), min(ratios), max(ratios), len(ratios))
+        return Figure(value, rounds=len(said))
+    return Figure(value, statistics.median(ratios), min(ratios), max(ratios), len(ratios))
 
 
 def all_figures(loads, results):

@@ -63,7 +63,5 @@ def arguments(load, seconds):
 
 
 def value(load, said):
-    """Nanoseconds of CPU each, or bytes; and how many a second."""
-    if load.unit == "byte":
-        return said["server"]["own_each"], 0
-    return said["server"]["cpu_ns_each"], said["per_second"]
+    """Nanoseconds of CPU each, or bytes."""
+    return said["server"]["own_each" if load.unit == "byte" else "cpu_ns_each"]

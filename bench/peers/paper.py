@@ -29,7 +29,8 @@ libduet) in the same round, and what is told of them is the median, and in brack
 **The machine was not idle**: others built, tested and fuzzed on the same two cores all the while (load {load_before} at the
 start, {load_after} at the end). Shared caches and woken cores make microseconds longer for all, and they differ from round to
 round: trust the median ratios, mind the brackets, and compare microseconds with nothing elsewhere.
-A difference within the brackets of both is none.
+A difference within the brackets of both is none. How many messages a second a server answered is not told: here that is
+mostly what the others left of the cores.
 
 """
 
@@ -57,10 +58,6 @@ def spread(one):
     return f"{picture.number(one.ratio)} ({picture.number(one.least)} to {picture.number(one.most)})"
 
 
-def rate(load, one):
-    return "" if load.unit == "byte" else f"{one.rate:,.0f}"
-
-
 def rows_of(load, who, figures):
     """(server, figure) of a load, cheapest first."""
     rows = [(server, figures[load.key, server.key]) for server in who if (load.key, server.key) in figures]
@@ -72,10 +69,9 @@ def table(loads, who, figures, failures):
     lines = []
     for load in loads:
         base = "the floor" if load.base == "floor" else "libduet"
-        lines.append(f"{load.name}: {picture.what(load)}, its ratio to {base}"
-                     + (", how many a second" if load.unit != "byte" else ""))
+        lines.append(f"{load.name}: {picture.what(load)}, its ratio to {base}")
         for server, one in rows_of(load, who, figures):
-            lines.append(f"  {server.name:26}{nice(load, one.value):>10}   {spread(one):28}{rate(load, one):>12}".rstrip())
+            lines.append(f"  {server.name:26}{nice(load, one.value):>10}   {spread(one)}")
         lines += [f"  {servers_name(who, key)}: failed, {why}" for (at, key), why in failures.items() if at == load.key]
         lines.append("")
     return "\n".join(lines)
@@ -123,10 +119,9 @@ def behind(who):
 def details(load, who, figures, failures):
     base = "the floor" if load.base == "floor" else "libduet"
     each = "memory" if load.unit == "byte" else f"CPU a {load.unit}"
-    count = [] if load.unit == "byte" else [{"delivery": "deliveries"}.get(load.unit, f"{load.unit}s") + " a second"]
-    rows = [["server", each, f"to {base}", *count]]
+    rows = [["server", each, f"to {base}"]]
     for server, one in rows_of(load, who, figures):
-        rows.append([server.name, nice(load, one.value), spread(one), *([rate(load, one)] if count else [])])
+        rows.append([server.name, nice(load, one.value), spread(one)])
     notes = "".join(f"\n{servers_name(who, key)}: {why}.\n" for (at, key), why in failures.items() if at == load.key)
     return f"### {load.name[0].upper()}{load.name[1:]}\n\n{markdown(rows)}{notes}\n"
 

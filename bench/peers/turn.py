@@ -47,6 +47,22 @@ def wait_for(port, process):
     raise Failed("it does not listen")
 
 
+def compresses(port):
+    """Whether it takes an offer of permessage-deflate; what does not, would be measured without."""
+    ask = (f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+           "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+           "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n")
+    with socket.create_connection(("127.0.0.1", port), 5) as s:
+        s.sendall(ask.encode())
+        head = b""
+        while b"\r\n\r\n" not in head:
+            piece = s.recv(4096)
+            if not piece:
+                return False
+            head += piece
+    return b"permessage-deflate" in head
+
+
 def processes(pid):
     """It and its children: nginx has a worker."""
     children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
@@ -96,6 +112,8 @@ def play(server, load, seconds):
                                    env=servers.environment(load), cwd=folder)
         try:
             wait_for(port, process)
+            if load.deflate and not compresses(port):
+                raise Failed("it does not compress")
             time.sleep(0.1)
             return loads.value(load, ask(server, load, port, processes(process.pid), seconds))
         finally:
