@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What an idle client of the hub takes, with one subscription and presence, in bytes as the allocator gives them. Of the
- * library's own a connection with a topic takes 174 to 184 (unit_idle); what is above that is the hub's and its way's,
- * and the goal for it is 1,024. Sanitizers' allocators round nothing up: there one byte more anywhere is seen. Then these
- * are to be lowered, or the byte is to go.
+ * What an idle client of the hub takes, with one subscription and presence, in bytes as the allocator gives them. Of
+ * the library's own a connection with a topic takes 174 to 184 (unit_idle); what is above that is the hub's and its
+ * way's, and the goal for it is 1,024. Sanitizers' allocators round nothing up: there one byte more anywhere is seen.
+ * Then these are to be lowered, or the byte is to go.
  */
 #include "ways.h"
 #include "base/mem.h"
