@@ -52,6 +52,14 @@ static void drained(duet_conn *c)
         on->drain(c);
 }
 
+/* Of the program's own ways: the home page shows it. */
+static void pong(duet_conn *c, unsigned rtt_us)
+{
+    const duet_handler *on = of_conn(c);
+    if (on->pong)
+        on->pong(c, rtt_us);
+}
+
 static void closed(duet_conn *c, const duet_closing *why)
 {
     const duet_handler *on = of_conn(c);
@@ -70,6 +78,7 @@ const duet_handler wire_handler = {
     .open = opened,
     .message = message,
     .drain = drained,
+    .pong = pong,
     .close = closed,
     .gone = gone,
 };
