@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The figures in words: on standard output, and as docs/performance.md with its pictures."""
+import textwrap
+
 import picture
 import reasons
 import servers
@@ -18,11 +20,12 @@ What a message costs the server: Duet beside servers that anybody can install, a
 WebSocket for `duet bench` to talk to it (`bench/floor.c`). `make bench-peers` installs the peers, measures, and writes this.
 What Duet's own parts cost is in [benchmarks](benchmarks.md).
 
-Each turn starts one server on core 0 and `duet bench` on core 1, over loopback, plain TCP; the load never sleeps, and compares
-every byte that comes back, so a server that lost, changed or doubled a message has no figure. Counted is the CPU time of the
-server's own processes, from the scheduler's statistics, divided by what it did. In a round each server has its turn in each
-load, all of a load within a minute or so. The ratios are to the floor (of compression and memory, which the floor does not have, to
-libduet) in the same round, and what is told of them is the median, and in brackets the least and the greatest.
+Each turn starts one server on core 0 and `duet bench` on core 1, over loopback, plain TCP. The load is Duet's own tool; it asks
+all servers for the same, never sleeps, and compares every byte that comes back, so that a server which lost, changed or doubled
+a message has no figure. Counted is the CPU time of the server's own processes, from the scheduler's statistics, divided by what
+it did. In a round each server has its turn in each load, all of a load within a minute or so. The ratios are to the floor in
+the same round (to libduet where the floor has nothing to compare: compression and memory), and what is told of them is the
+median, and in brackets the least and the greatest.
 
 {settings}
 
@@ -107,13 +110,17 @@ def ahead(loads, who, figures):
             continue
         for server, one in rows_of(load, who, figures):
             if server.key not in ("floor", "duet", "serve") and one.ratio is not None and one.ratio * NEAR < ours.ratio:
-                lines.append(f"- {load.name}: {server.name} {spread(one)}, libduet {spread(ours)}. "
-                             f"{reasons.ahead(load.key, server.key)}\n")
+                lines.append(item(f"{load.name}: {server.name} {spread(one)}, libduet {spread(ours)}. "
+                                  f"{reasons.ahead(load.key, server.key)}"))
     return "".join(lines) or "Nowhere in this run.\n"
 
 
+def item(text):
+    return textwrap.fill(f"- {text}", 125, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False) + "\n"
+
+
 def behind(who):
-    return "".join(f"- {server.name}: {reasons.BEHIND[server.key]}\n" for server in who if server.key in reasons.BEHIND)
+    return "".join(item(f"{server.name}: {reasons.BEHIND[server.key]}") for server in who if server.key in reasons.BEHIND)
 
 
 def details(load, who, figures, failures):

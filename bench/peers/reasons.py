@@ -16,8 +16,9 @@ AHEAD = {
 DUET = """\
 - libduet, echo: one `recvfrom` and one `sendto` a message, no `epoll_ctl`, and with 16 in flight 0.06 of each, since what one
   read brings is answered by one write. Unmasking and UTF-8 are done 32 bytes at a time, where the message lies.
-- libduet, fan-out: 0.56 `sendto` a delivery, since a message is encoded once, and what is published while a member waits for its
-  turn leaves in the same write. So it stays below the floor, which writes each by itself.
+- libduet, fan-out: 0.56 `sendto` a delivery. A message is encoded once, and what is published while a member waits for its
+  turn leaves in the same write: `duet bench` publishes the next message when the deliveries that are out fall below one for each
+  member, so two overlap. So libduet stays below the floor, which writes each by itself, as all the others do.
 - libduet, compression: igzip (ISA-L) instead of zlib, on amd64.
 - libduet, connections: beyond the floor's work it reads and checks the request, sets its timers and answers the Close.
 - libduet, memory: a connection that is idle has no buffers, neither to read nor to write.

@@ -18,12 +18,13 @@ class session;
 static std::unordered_set<session *> members;
 static bool fan;
 
-class session : public std::enable_shared_from_this<session> {
+class session : public std::enable_shared_from_this<session>
+{
     websocket::stream<beast::tcp_stream> ws;
     beast::flat_buffer buffer;
     std::deque<message> queue;
 
-public:
+  public:
     explicit session(tcp::socket socket) : ws(std::move(socket))
     {
         websocket::permessage_deflate deflate;
@@ -51,7 +52,7 @@ public:
         });
     }
 
-private:
+  private:
     void read()
     {
         ws.async_read(buffer, [self = shared_from_this()](beast::error_code error, std::size_t) {
@@ -116,7 +117,8 @@ int main(int, char **argv)
 {
     fan = std::string(argv[1]) == "fan";
     asio::io_context io(1);
-    tcp::acceptor acceptor(io, { asio::ip::make_address("127.0.0.1"), static_cast<unsigned short>(std::atoi(argv[2])) });
+    tcp::acceptor acceptor(io,
+                           { asio::ip::make_address("127.0.0.1"), static_cast<unsigned short>(std::atoi(argv[2])) });
     accept(acceptor);
     io.run();
 }

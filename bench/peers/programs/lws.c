@@ -139,8 +139,11 @@ int main(int argc, char **argv)
     fan = argv[1][0] == 'f';
     lws_set_log_level(LLL_ERR, NULL);
     struct lws_context_creation_info info = {
-        .port = atoi(argv[2]), .iface = "127.0.0.1", .protocols = protocols,
-        .extensions = getenv("BENCH_DEFLATE") != NULL ? extensions : NULL, .pt_serv_buf_size = 65536,
+        .port = atoi(argv[2]),
+        .iface = "127.0.0.1",
+        .protocols = protocols,
+        .extensions = getenv("BENCH_DEFLATE") != NULL ? extensions : NULL,
+        .pt_serv_buf_size = 65536,
         .options = LWS_SERVER_OPTION_VALIDATE_UTF8,
     };
     struct lws_context *context = lws_create_context(&info);
