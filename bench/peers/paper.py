@@ -123,13 +123,24 @@ def behind(who):
     return "".join(item(f"{server.name}: {reasons.BEHIND[server.key]}") for server in who if server.key in reasons.BEHIND)
 
 
-def details(load, who, figures, failures):
+def fewer(rows, rounds):
+    """Whose ratio is of fewer rounds: its turn failed, or that of what it is compared with."""
+    counts = sorted({one.rounds for _, one in rows})
+    if counts == [rounds]:
+        return ""
+    told = [f"{count} of {', '.join(server.name for server, one in rows if one.rounds == count)}" for count in counts]
+    which = "; ".join(told) if len(counts) > 1 else f"{counts[0]} of each"
+    return f"\nOf {rounds} rounds there count {which}: in the others it failed, or what it is compared with did.\n"
+
+
+def details(load, who, figures, failures, rounds):
     base = "the floor" if load.base == "floor" else "libduet"
     each = "memory" if load.unit == "byte" else f"CPU a {load.unit}"
     rows = [["server", each, f"to {base}"]]
-    for server, one in rows_of(load, who, figures):
+    told = rows_of(load, who, figures)
+    for server, one in told:
         rows.append([server.name, nice(load, one.value), spread(one)])
-    notes = "".join(f"\n{servers_name(who, key)}: {why}.\n" for (at, key), why in failures.items() if at == load.key)
+    notes = fewer(told, rounds) + "".join(f"\n{servers_name(who, key)}: {why}.\n" for (at, key), why in failures.items() if at == load.key)
     return f"### {load.name[0].upper()}{load.name[1:]}\n\n{markdown(rows)}{notes}\n"
 
 
@@ -157,11 +168,12 @@ def write_pictures(folder, loads, who, figures):
 
 def write(folder, loads, who, figures, failures, run):
     """docs/performance.md and docs/performance/, in this folder."""
+    rounds = max((len(values) for _, _, values in run["results"]), default=0)
     pictures = write_pictures(folder / "performance", loads, who, figures)
     text = [HEAD.format(**run), "## Ratios\n\n", matrix(loads, who, figures), "\n",
             "In the floor's column, and for what it cannot do in libduet's, stands what it took. –: the server does not do that.\n\n",
             *(f"![{title}: the ratios of each server, by load](performance/{name}.svg)\n\n" for name, title in pictures),
             "## Where another is ahead of libduet, and why\n\n", ahead(loads, who, figures),
             "\n## What each spends it on\n\n", reasons.HOW_KNOWN, reasons.DUET, behind(who), "\n## Each load\n\n",
-            *(details(load, who, figures, failures) for load in loads), about(who, run["missing"])]
+            *(details(load, who, figures, failures, rounds) for load in loads), about(who, run["missing"])]
     (folder / "performance.md").write_text("".join(text))

@@ -3,8 +3,8 @@
 figures are the run's; who sees other figures than these explain looks again."""
 
 HOW_KNOWN = """\
-System calls are those of the server for a message of 20 B with 100 connections, or a delivery of 16 B to 1,000, counted by strace with
-the programs that were measured; the rest is read in the sources.
+System calls are the server's, for a message of 20 B with 100 connections, or a delivery of 16 B to 1,000, counted by strace
+(`-f -c`) with the programs that were measured; the rest is read in the sources.
 
 """
 
@@ -62,7 +62,7 @@ NOT_HERE = """\
 - wslay, libsoup: parts for a client or a server, without one that would be compared; they are in the [matrix](interop.md).
 - TLS: OpenSSL's share is the same for most of them, and would hide the rest.
 - More cores: libduet has `threads`; the machine has two cores, of which the load needs one.
-- nchan's HTTP publisher: what it publishes is nothing that `duet bench` could have numbered and compare.
+- nchan's HTTP publisher: what it publishes is nothing that `duet bench` could number and compare.
 """
 
 

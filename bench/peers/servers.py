@@ -67,7 +67,7 @@ SERVERS = [
              ["g++", source("websocketpp.cpp"), "-std=c++14", "-w", "-pthread"],
              settings="On Asio, one thread, its logs off."),
     compiled("lws", "libwebsockets (C)", "libwebsockets-dev", ["gcc", source("lws.c"), "-lwebsockets"], deflate=[],
-             settings="One thread; UTF-8 is validated, as all others do by themselves."),
+             settings="One thread; UTF-8 is validated, as most others do by themselves."),
     Server("websockets", "websockets (Python)", "python3-websockets",
            ["/usr/bin/python3", "-P", source("websockets.py"), "MODE", "PORT"], deflate=[], needs="/usr/bin/python3",
            settings="On asyncio, with its own C for masks; `websockets.broadcast()`."),
