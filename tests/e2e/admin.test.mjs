@@ -347,14 +347,15 @@ describe("the operators' page", TIMEOUT, () => {
     for (const colorScheme of ["light", "dark"])
         test(`fits a phone, in ${colorScheme}`, () =>
             withWindow({ viewport: { width: 360, height: 740 }, colorScheme }, async page => {
-                const peer = await member("w".repeat(200));
+                const letter = colorScheme === "light" ? "w" : "v"; /* of a channel of its own */
+                const peer = await member(letter.repeat(200));
                 await page.fill("#token", TOKEN);
                 await page.press("#token", "Enter");
-                await page.locator("#subscribed button", { hasText: "wwww" }).click();
-                await page.fill("#to", "w".repeat(200));
-                await page.fill("#what", JSON.stringify("w".repeat(300)));
+                await page.locator("#subscribed button", { hasText: letter.repeat(4) }).click();
+                await page.fill("#to", letter.repeat(200));
+                await page.fill("#what", JSON.stringify(letter.repeat(300)));
                 await page.click("#say button");
-                await page.locator("#history li", { hasText: "wwww" }).waitFor();
+                await page.locator("#history li", { hasText: letter.repeat(4) }).waitFor();
                 const [width, outside, paper] = await page.evaluate(() => [
                     document.documentElement.scrollWidth,
                     [...document.querySelectorAll("#board *")]
