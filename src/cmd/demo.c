@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmd/demo.h"
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "cmd/traces.h"
 #include "wire/wire.h"
 #include <inttypes.h>
 #include <string.h>
-#include <time.h>
 
 struct demo {
     struct traces *traces;
@@ -61,9 +61,7 @@ void demo_free(struct demo *d)
 
 static uint32_t now_ms(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint32_t)((uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000);
+    return (uint32_t)clock_ms();
 }
 
 static struct traces *traces_of(const duet_conn *c)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmd/frames.h"
+#include "base/clock.h"
 #include "cmd/help.h"
 #include "cmd/show.h"
 #include "cmd/tally.h"
@@ -19,7 +20,7 @@ static void put_mark(char mark)
 void frames_begin(const struct frames *f, char mark)
 {
     put_mark(mark);
-    fprintf(stderr, "%8.3f  ", (double)(tally_clock_us() - f->start_us) / 1e6);
+    fprintf(stderr, "%8.3f  ", (double)(clock_us() - f->start_us) / 1e6);
 }
 
 /* Of a line that begins with the name of a field whose value is nobody's business: the name's length; else 0. */

@@ -6,7 +6,7 @@
 #include <duet/client.h>
 
 struct frames {
-    uint64_t start_us; /* of tally_clock_us() */
+    uint64_t start_us; /* of clock_us() */
     bool secrets;      /* Authorization, Cookie and the like are shown */
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmd/journal.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include <errno.h>
 #include <poll.h>
@@ -168,10 +169,7 @@ static void put(struct journal *j, const char *line, size_t len)
 void journal_put(struct journal *j, const duet_log_event *event)
 {
     char line[LINE];
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    uint64_t ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-    put(j, line, duet_log_line(line, sizeof(line), j->format, ms, event));
+    put(j, line, duet_log_line(line, sizeof(line), j->format, clock_wall_ms(), event));
 }
 
 void journal_text(struct journal *j, const char *line)

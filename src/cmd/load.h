@@ -12,6 +12,7 @@
 #ifndef CMD_LOAD_H
 #define CMD_LOAD_H
 
+#include "base/clock.h"
 #include "cmd/histogram.h"
 #include "cmd/payload.h"
 #include <time.h>
@@ -98,9 +99,7 @@ static inline void load_add(uint64_t *at, uint64_t n)
 
 static inline uint64_t load_clock(void)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+    return clock_ns(CLOCK_MONOTONIC);
 }
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmd/loader.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include <poll.h>
 #include <signal.h>
@@ -409,7 +410,7 @@ int loader_run(const struct load_plan *plan, struct load_shared *shared, unsigne
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     prctl(PR_SET_TIMERSLACK, 1000UL);
     me.tool.args = *args;
-    me.tool.frames = (struct frames){ tally_clock_us(), args->trace_secrets };
+    me.tool.frames = (struct frames){ clock_us(), args->trace_secrets };
     int rc = prepare(&me);
     if (rc == 0)
         live(&me);

@@ -1,24 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmd/tally.h"
-#include <time.h>
+#include "base/clock.h"
 
 enum { CONTROL = 8, RSV1 = 4 };
 
-uint64_t tally_clock_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 void tally_begin(struct tally *t)
 {
-    t->began_us = tally_clock_us();
+    t->began_us = clock_us();
 }
 
 void tally_opened(struct tally *t)
 {
-    t->opened_us = tally_clock_us();
+    t->opened_us = clock_us();
     t->opening_us = t->opened_us - t->began_us;
     t->connections++;
 }
@@ -26,7 +19,7 @@ void tally_opened(struct tally *t)
 void tally_closed(struct tally *t)
 {
     if (t->opened_us != 0)
-        t->lasted_us += tally_clock_us() - t->opened_us;
+        t->lasted_us += clock_us() - t->opened_us;
     t->opened_us = 0;
     tally_begin(t); /* when it comes back */
 }
@@ -75,7 +68,7 @@ static void print_way(FILE *to, const char *name, const struct tally_way *way)
 
 void tally_print(const struct tally *t, FILE *to)
 {
-    uint64_t lasted_us = t->lasted_us + (t->opened_us ? tally_clock_us() - t->opened_us : 0);
+    uint64_t lasted_us = t->lasted_us + (t->opened_us ? clock_us() - t->opened_us : 0);
     fprintf(to, "  %-12s%.3f s, after %.3f s to open", "open", (double)lasted_us / 1e6, (double)t->opening_us / 1e6);
     if (t->connections > 1)
         fprintf(to, "; %u connections", t->connections);

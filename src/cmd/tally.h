@@ -21,7 +21,6 @@ struct tally {
     unsigned rtt_least_us, rtt_most_us;
 };
 
-uint64_t tally_clock_us(void);
 
 void tally_begin(struct tally *t); /* an attempt to connect */
 void tally_opened(struct tally *t);

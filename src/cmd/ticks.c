@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmd/ticks.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -9,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { KEPT = 100, EVERY_MS = 200, POLL_LASTS_MS = 10000, LOWEST = 5000, HIGHEST = 15000 };
@@ -34,13 +34,6 @@ struct ticks {
     unsigned cents;
     uint32_t random;
 };
-
-static uint64_t wall_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 static bool is_wanted(const struct ticks *t, uint64_t now)
 {
@@ -69,7 +62,7 @@ static void due(void *arg)
     struct ticks *t = arg;
     char text[128];
     int len = 0;
-    uint64_t now = wall_ms();
+    uint64_t now = clock_wall_ms();
     pthread_mutex_lock(&t->lock);
     t->running = is_wanted(t, now);
     if (t->running) {
@@ -107,7 +100,7 @@ int ticks_new(struct ticks **out, duet_loop *loop, struct hub *hub)
     pthread_mutex_init(&t->lock, NULL);
     t->hub = hub;
     t->cents = (LOWEST + HIGHEST) / 2;
-    t->random = (uint32_t)wall_ms() | 1;
+    t->random = (uint32_t)clock_wall_ms() | 1;
     t->wanted_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int rc = t->wanted_fd < 0 ? -errno : 0;
     if (rc == 0) {
@@ -182,7 +175,7 @@ void ticks_answer(struct ticks *t, duet_http *x, const duet_request *r)
     buf_init(&b, NULL, 0);
     buf_puts(&b, "[");
     pthread_mutex_lock(&t->lock);
-    t->polled_ms = wall_ms();
+    t->polled_ms = clock_wall_ms();
     start(t);
     put_after(t, after, &b);
     pthread_mutex_unlock(&t->lock);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmd/tool.h"
+#include "base/clock.h"
 #include "cmd/print.h"
 #include "cmd/show.h"
 #include <errno.h>
@@ -77,7 +78,7 @@ bool tool_begin(struct tool *t, const struct cmdline *line, void *own, int argc,
     t->line = line;
     t->own = own != NULL ? own : &t->args;
     t->signal_fd = -1;
-    t->frames.start_us = tally_clock_us();
+    t->frames.start_us = clock_us();
     show_init();
     if (!parse(t, argc, argv))
         return false;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmd/traces.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include <pthread.h>
 #include <string.h>
-#include <time.h>
 
 enum { MOST = 512, READERS = 4, EVENTS_MOST = 200, BYTES_MOST = 64 * 1024, READ_MOST = 16 * 1024, LINGER_MS = 10000 };
 
@@ -40,13 +40,6 @@ struct traces {
     struct trace *at[MOST];
     void (*wake)(duet_server *s, uint64_t id, void *unused);
 };
-
-static uint64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 bool traces_is_token(const char *text, size_t len)
 {
@@ -123,7 +116,7 @@ static void forget(struct traces *all, struct trace *t)
 static struct trace *add(struct traces *all, duet_server *s, enum state state)
 {
     int place = -1;
-    uint64_t now = now_ms();
+    uint64_t now = clock_ms();
     for (int i = 0; i < MOST; i++) {
         if (all->at[i] != NULL && is_over(all->at[i], now)) {
             free_trace(all->at[i]);
@@ -250,7 +243,7 @@ void trace_end(struct traces *all, struct trace *t)
         return;
     pthread_mutex_lock(&all->lock);
     t->state = ENDED;
-    t->ended_ms = now_ms();
+    t->ended_ms = clock_ms();
     wake_readers(all, t);
     if (!t->named)
         forget(all, t);
@@ -310,7 +303,7 @@ void trace_unfollow(struct traces *all, struct trace *t, int reader)
 {
     pthread_mutex_lock(&all->lock);
     t->readers[reader].id = 0;
-    if (is_over(t, now_ms()))
+    if (is_over(t, clock_ms()))
         forget(all, t);
     pthread_mutex_unlock(&all->lock);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The phase in which a connection is a WebSocket: the core's events become the handler's calls. */
 #include "conn/conn.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "net/stream_tls.h"
 #include <assert.h>
@@ -106,7 +107,7 @@ static void take_pong(duet_conn *c, const duet_event *ev)
     conn_schedule(c); /* the next ping may be due before the wait for this pong would have been over */
     if (conn_busy(c)->ping_us == 0)
         return;
-    c->proto.user = (uint32_t)(loop_clock_us() - conn_busy(c)->ping_us);
+    c->proto.user = (uint32_t)(clock_us() - conn_busy(c)->ping_us);
     conn_busy(c)->ping_us = 0;
     if (conn_host(c)->on.pong)
         conn_host(c)->on.pong(c, c->proto.user);
@@ -214,7 +215,7 @@ static void at_deadline(duet_conn *c)
     bool closing = c->proto.state == CLOSING;
     int rc = duet_proto_tick(&c->proto, conn_host(c)->loop->now_ms);
     if (c->proto.pings != pings && c->proto.busy != NULL)
-        conn_busy(c)->ping_us = loop_clock_us();
+        conn_busy(c)->ping_us = clock_us();
     if (rc == DUET_ERR_TIMEOUT && (closing || conn_out_waits(c))) {
         /* The wait is over, also for what is still queued (MEM-4). */
         c->reason = closing ? DUET_REASON_close_timeout : DUET_REASON_pong_timeout;
@@ -475,7 +476,7 @@ int duet_ping(duet_conn *c)
     rc = duet_proto_send(&c->proto, DUET_PING, &payload, sizeof(payload));
     if (rc < 0)
         return rc;
-    conn_busy(c)->ping_us = loop_clock_us();
+    conn_busy(c)->ping_us = clock_us();
     conn_schedule(c);
     conn_wrote(c);
     return 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/keeper.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "engine/salvage.h"
 #include <duet/error.h>
@@ -7,7 +8,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 enum {
     SYNC_MS = 10,     /* what `batch` may lose */
@@ -19,26 +19,12 @@ enum {
     RETAIN_ROWS = 256     /* and removes so many publications */
 };
 
-uint64_t keeper_clock(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
-static uint64_t wall_clock(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 /* The wall's clock of the start, and from then on the steady one: nobody puts it back. */
 static uint64_t now_ms(const struct keeper *k)
 {
     if (k->config.now_ms != NULL)
         return k->config.now_ms(k->config.arg);
-    return k->wall_ms + (keeper_clock() - k->steady_ms);
+    return k->wall_ms + (clock_ms() - k->steady_ms);
 }
 
 static void say(const struct keeper *k, duet_log_level level, const char *event, int error, const char *detail)
@@ -91,7 +77,7 @@ static void fail(struct keeper *k, int error)
     k->db = NULL;
     k->sync_at = 0;
     /* A disk that damages what was just mended would be filled with files that are set aside. */
-    k->retry_at = keeper_clock() + (error == DUET_ERR_FORMAT ? MEND_MS : k->config.retry_ms);
+    k->retry_at = clock_ms() + (error == DUET_ERR_FORMAT ? MEND_MS : k->config.retry_ms);
 }
 
 /* Opening. */
@@ -219,14 +205,14 @@ int keeper_open(struct keeper *k, const struct store_config *config, char *why)
     *k = (struct keeper){ .config = *config, .folder = { .fd = -1, .lock_fd = -1 }, .mark = { .fd = -1, .log = -1 } };
     pthread_mutex_init(&k->reading, NULL);
     pthread_mutex_init(&k->health, NULL);
-    k->wall_ms = wall_clock();
-    k->steady_ms = keeper_clock();
+    k->wall_ms = clock_wall_ms();
+    k->steady_ms = clock_ms();
     if (k->config.retry_ms == 0)
         k->config.retry_ms = RETRY_MS;
     if (k->config.retain_ms == 0)
         k->config.retain_ms = RETAIN_MS;
     why[0] = '\0';
-    k->retain_at = keeper_clock() + k->config.retain_ms;
+    k->retain_at = clock_ms() + k->config.retain_ms;
     int rc = start(k, why);
     k->begun = rc == 0;
     if (rc < 0 && why[0] == '\0')
@@ -333,7 +319,7 @@ static bool usable(struct keeper *k)
 {
     if (k->db != NULL)
         return true;
-    if (keeper_clock() < k->retry_at)
+    if (clock_ms() < k->retry_at)
         return false;
     int rc = come_back(k);
     if (rc < 0) {
@@ -369,9 +355,9 @@ static int fill(struct keeper *k, struct batch *b, struct engine_append *appends
     int rc = append_all(b, appends);
     for (struct engine_load *l = loads; l != NULL && rc == 0; l = l->next)
         rc = batch_renew(b, l->name, l->name_len);
-    if (rc == 0 && keeper_clock() >= k->retain_at) {
+    if (rc == 0 && clock_ms() >= k->retain_at) {
         rc = batch_retain(b, &k->retained, RETAIN_CHANNELS, RETAIN_ROWS);
-        k->retain_at = keeper_clock() + k->config.retain_ms;
+        k->retain_at = clock_ms() + k->config.retain_ms;
     }
     return rc;
 }
@@ -379,7 +365,7 @@ static int fill(struct keeper *k, struct batch *b, struct engine_append *appends
 static int transaction(struct keeper *k, struct engine_append *appends, struct engine_load *loads)
 {
     struct batch b;
-    uint64_t begun = keeper_clock();
+    uint64_t begun = clock_ms();
     int rc = batch_begin(&b, k->db, now_ms(k));
     if (rc == 0)
         rc = fill(k, &b, appends, loads);
@@ -464,7 +450,7 @@ void keeper_commit(struct keeper *k, struct engine_append *appends, struct engin
 
 void keeper_tick(struct keeper *k)
 {
-    uint64_t now = keeper_clock();
+    uint64_t now = clock_ms();
     if (k->db == NULL) {
         usable(k);
         return;

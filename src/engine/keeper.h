@@ -53,7 +53,6 @@ void keeper_commit(struct keeper *k, struct engine_append *appends, struct engin
 void keeper_tick(struct keeper *k);
 /* When that is: a time of the steady clock in ms. */
 uint64_t keeper_deadline(const struct keeper *k);
-uint64_t keeper_clock(void);
 
 /* The reader's: 1, answered; 0, the writer has to, since something is to be written for it. */
 int keeper_read(struct keeper *k, struct engine_load *l);

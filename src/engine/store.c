@@ -5,6 +5,7 @@
  * counters say so without a memory for each channel.
  */
 #include "engine/store.h"
+#include "base/clock.h"
 #include "base/map.h"
 #include "base/mem.h"
 #include "engine/keeper.h"
@@ -161,7 +162,7 @@ static void wait_for_work(struct store *s)
     while (!has_work(s) && !s->no_more_writes) {
         uint64_t at = keeper_deadline(&s->keeper);
         struct timespec until = { .tv_sec = (time_t)(at / 1000), .tv_nsec = (long)(at % 1000) * 1000000 };
-        if (keeper_clock() >= at || pthread_cond_timedwait(&s->to_write, &s->lock, &until) != 0)
+        if (clock_ms() >= at || pthread_cond_timedwait(&s->to_write, &s->lock, &until) != 0)
             return;
     }
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "hook/hook.h"
+#include "base/clock.h"
 #include "base/loglimit.h"
 #include "base/mem.h"
 #include "hook/breaker.h"
@@ -10,7 +11,6 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 enum { RETRY_MS = 10, CONNECTIONS_MOST = 64, PARTING_TIMES = 2 };
 
@@ -56,13 +56,6 @@ const char *hook_name(enum hook_kind kind)
 #undef HOOK_TEXT
     };
     return names[kind];
-}
-
-static uint64_t now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
 static void say(const struct hooks *h, duet_log_level level, const char *event, const char *detail)
@@ -123,7 +116,7 @@ static void fail(struct hooks *h, struct ask *a, const char *why)
     duet_log_event e = { .level = DUET_LOG_WARNING, .event = "hook_failed" };
     char detail[HOOK_WHY + 200];
     atomic_fetch_add(&h->failed_count[a->kind], 1);
-    if (why != NULL && loglimit_take(&h->loglimit, hook_name(a->kind), now_ms(), &e.suppressed)) {
+    if (why != NULL && loglimit_take(&h->loglimit, hook_name(a->kind), clock_ms(), &e.suppressed)) {
         snprintf(detail, sizeof(detail), "%s, %.150s: %.190s", hook_name(a->kind), h->config.urls[a->kind], why);
         e.detail = detail;
         if (h->config.log != NULL)
@@ -155,7 +148,7 @@ static void finish(struct hooks *h, struct ask *a, CURLcode result)
     struct breaker *b = &h->breakers[a->kind];
     unlink_ask(h, a);
     a->good = transfer_end(&a->transfer, h->multi, result, why);
-    if (a->good ? breaker_good(b) : breaker_bad(b, now_ms()))
+    if (a->good ? breaker_good(b) : breaker_bad(b, clock_ms()))
         say_state(h, a->kind, !a->good);
     if (a->good)
         post(h, a);
@@ -170,12 +163,12 @@ static void begin(struct hooks *h, struct ask *a)
     const struct transfer_want want = {
         .url = h->config.urls[a->kind], .timeout_ms = h->config.timeout_ms, .fields = a->fields, .owner = a
     };
-    if (!breaker_allows(&h->breakers[a->kind], now_ms())) {
+    if (!breaker_allows(&h->breakers[a->kind], clock_ms())) {
         fail(h, a, NULL);
         return;
     }
     if (transfer_begin(&a->transfer, h->multi, &want) < 0) {
-        breaker_bad(&h->breakers[a->kind], now_ms());
+        breaker_bad(&h->breakers[a->kind], clock_ms());
         fail(h, a, "out of memory");
         return;
     }
@@ -277,7 +270,7 @@ static void read_results(struct hooks *h)
         if (owner != NULL) {
             finish(h, (struct ask *)(void *)owner, result);
         } else {
-            courier_done(&h->courier, h->multi, result, now_ms(), &news);
+            courier_done(&h->courier, h->multi, result, clock_ms(), &news);
             atomic_store(&h->told, h->courier.told);
         }
         say_news(h, &news);
@@ -297,7 +290,7 @@ static unsigned turn(struct hooks *h, struct ask *first)
     curl_multi_perform(h->multi, &running);
     read_results(h);
     post_again(h);
-    unsigned wait = courier_turn(&h->courier, h->multi, now_ms(), &news);
+    unsigned wait = courier_turn(&h->courier, h->multi, clock_ms(), &news);
     say_news(h, &news);
     return h->unposted != NULL && wait > RETRY_MS ? RETRY_MS : wait;
 }
@@ -320,9 +313,9 @@ static void drop_asked(struct hooks *h, struct ask *first)
 /* Events that the backend takes soon are told yet. */
 static void part(struct hooks *h)
 {
-    uint64_t end = now_ms() + (uint64_t)PARTING_TIMES * h->config.timeout_ms;
+    uint64_t end = clock_ms() + (uint64_t)PARTING_TIMES * h->config.timeout_ms;
     h->courier.next_ms = 0;
-    while (h->box != NULL && outbox_stats(h->box).waiting > 0 && now_ms() < end && h->courier.next_ms <= now_ms()) {
+    while (h->box != NULL && outbox_stats(h->box).waiting > 0 && clock_ms() < end && h->courier.next_ms <= clock_ms()) {
         turn(h, NULL);
         curl_multi_poll(h->multi, NULL, 0, RETRY_MS, NULL);
     }
@@ -344,13 +337,6 @@ static void *run(void *arg)
 
 /* Making and ending. */
 
-static uint64_t wall_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 static int start(struct hooks *h, char why[HOOK_WHY])
 {
     const struct hooks_config *config = &h->config;
@@ -361,7 +347,7 @@ static int start(struct hooks *h, char why[HOOK_WHY])
         return DUET_ERR_NOMEM;
     curl_multi_setopt(h->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)CONNECTIONS_MOST);
     if (config->events_url != NULL)
-        rc = outbox_open(&h->box, config->folder, wall_ms(), why);
+        rc = outbox_open(&h->box, config->folder, clock_wall_ms(), why);
     h->courier = (struct courier){
         .box = h->box, .url = config->events_url, .timeout_ms = config->timeout_ms, .least_ms = config->retry_ms
     };

@@ -1,28 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 #include "hub/hub.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "hub/core.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 
 enum { TICK_CHANNELS = 4096 }; /* looked at by one tick, so that a million of them take four minutes */
 enum { SURVEY_AT_ONCE = 256 }; /* channels */
-
-static uint64_t clock_ms(clockid_t which)
-{
-    struct timespec now;
-    clock_gettime(which, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 uint64_t hub_now(const struct hub *h)
 {
     if (h->config.clock != NULL)
         return h->config.clock(h->config.arg);
-    return h->wall_ms + (clock_ms(CLOCK_MONOTONIC) - h->steady_ms);
+    return h->wall_ms + (clock_ms() - h->steady_ms);
 }
 
 int hub_random(struct hub *h, void *to, size_t len)
@@ -90,8 +83,8 @@ static int init(struct hub *h, const struct hub_config *config, char *why)
 {
     uint64_t seed[2];
     h->config = *config;
-    h->wall_ms = clock_ms(CLOCK_REALTIME);
-    h->steady_ms = clock_ms(CLOCK_MONOTONIC);
+    h->wall_ms = clock_wall_ms();
+    h->steady_ms = clock_ms();
     h->began_ms = hub_now(h);
     h->namespaces = mem_dup(config->namespaces, config->count * sizeof(*config->namespaces));
     if (h->namespaces == NULL)

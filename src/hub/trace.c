@@ -5,11 +5,11 @@
  * topic stands, and posts itself again until all members have it.
  */
 #include "hub/trace.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "hub/core.h"
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 enum { TURNS_MOST = 2000, LOOPS_MOST = 256 };
 
@@ -136,13 +136,6 @@ static void keep(struct tracer *t, const struct trace_step *step)
     /* Without memory to say so the next step does. */
     if (!t->told)
         t->told = duet_post(t->server, t->id, t->news, NULL) == 0;
-}
-
-static uint64_t clock_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
 /* To all who watch the channel. Without a run it is a new one's first. Returns the run; 0: nobody watches. */

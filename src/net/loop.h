@@ -68,8 +68,6 @@ struct duet_loop {
     struct task *posted; /* under `lock`; the newest first */
 };
 
-uint64_t loop_clock_us(void); /* CLOCK_MONOTONIC now, for measuring */
-
 int spot_watch(duet_loop *l, struct spot *s, uint32_t events);   /* adds s->fd; 0 or -errno */
 int spot_rewatch(duet_loop *l, struct spot *s, uint32_t events); /* only calls epoll_ctl on a change */
 void spot_unwatch(duet_loop *l, struct spot *s); /* out of epoll, s->fd becomes -1; the descriptor stays open */

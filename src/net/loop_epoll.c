@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "net/loop.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include <errno.h>
 #include <limits.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { BATCH = 1024, STALL_MS = 1000, DEFERRED_MOST = 256 };
@@ -16,18 +16,6 @@ struct posted {
     void (*fn)(void *arg);
     void *arg;
 };
-
-uint64_t loop_clock_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
-static uint64_t clock_ms(void)
-{
-    return loop_clock_us() / 1000;
-}
 
 /* Epoll knows `wake` by this address, which is no watch. */
 static void *wake_mark(duet_loop *l)

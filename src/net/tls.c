@@ -8,6 +8,7 @@
  * them to another. All share the session id context and the ticket keys, so a ticket is good whichever it came from.
  */
 #include "net/tls.h"
+#include "base/clock.h"
 #include "net/loop.h"
 #include "base/mem.h"
 #include <errno.h>
@@ -170,7 +171,7 @@ static int ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_C
 {
     duet_tls *t = set_of(ssl)->owner;
     struct ticket_key k;
-    tls_rotate(t, loop_clock_us() / 1000); /* without random bytes the old key serves on */
+    tls_rotate(t, clock_ms()); /* without random bytes the old key serves on */
     int nth = find_key(t, encrypt ? NULL : name, &k);
     if (nth < 0)
         return 0;
@@ -297,7 +298,7 @@ static int tls_init(duet_tls *t, const char *const *certs, const char *const *ke
     t->keys = copy_paths(keys, t->count);
     if (t->certs == NULL || t->keys == NULL || set_index < 0)
         return DUET_ERR_NOMEM;
-    uint64_t now_ms = loop_clock_us() / 1000;
+    uint64_t now_ms = clock_ms();
     int rc = make_key(&t->tickets[0], now_ms);
     return rc < 0 ? rc : make_key(&t->tickets[1], now_ms);
 }

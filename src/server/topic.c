@@ -14,6 +14,7 @@
  * it is `busy`.
  */
 #include "server/topic.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "server/httpd.h"
@@ -305,7 +306,7 @@ static void append(struct topic *t, struct publication *p)
     /* So much is not kept for the end of the turn. Within a walk, that one will go on to the end. */
     if (t->bytes > TOPIC_LOG_MOST && t->busy == 0) {
         no_longer_pending(t);
-        if (!walk(t, loop_clock_us()))
+        if (!walk(t, clock_us()))
             make_pending(t);
     }
 }
@@ -558,7 +559,7 @@ static bool walk(struct topic *t, uint64_t since_us)
         }
         look_ahead(t);
         visit(t, t->at++);
-        if (++n % CLOCK_EACH == 0 && t->bytes <= TOPIC_LOG_MOST && loop_clock_us() - since_us > TOPIC_SLICE_US)
+        if (++n % CLOCK_EACH == 0 && t->bytes <= TOPIC_LOG_MOST && clock_us() - since_us > TOPIC_SLICE_US)
             break;
     }
     t->busy--;
@@ -571,7 +572,7 @@ static bool walk(struct topic *t, uint64_t since_us)
 static void deliver(struct task *task)
 {
     struct topics *ts = (struct topics *)(void *)((char *)task - offsetof(struct topics, deliver));
-    uint64_t since = loop_clock_us();
+    uint64_t since = clock_us();
     unsigned n = 0;
     while (ts->pending != NULL) {
         struct topic *t = ts->pending;
@@ -579,7 +580,7 @@ static void deliver(struct task *task)
         bool done = walk(t, since);
         if (!done)
             make_pending(t);
-        if (!done || (++n % CLOCK_EACH == 0 && loop_clock_us() - since > TOPIC_SLICE_US)) {
+        if (!done || (++n % CLOCK_EACH == 0 && clock_us() - since > TOPIC_SLICE_US)) {
             loop_at_end(ts->loop->loop, task);
             return;
         }

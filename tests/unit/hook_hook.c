@@ -5,6 +5,7 @@
  */
 #include "stored.h"
 #include "wire.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "hook/hook.h"
 #include "hook/transfer.h"
@@ -180,13 +181,6 @@ static int ask_kind(enum hook_kind kind, uint64_t tag, const char *text, const c
 static void ask(uint64_t tag)
 {
     assert_int_equal(ask_kind(HOOK_RPC, tag, "{}", NULL), 0);
-}
-
-static uint64_t clock_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
 #define TURN_UNTIL_HOLDS(condition)                                                                                    \

@@ -3,6 +3,7 @@
 #ifndef TESTS_TURN_H
 #define TESTS_TURN_H
 
+#include "base/clock.h"
 #include "net/loop.h"
 #include "test.h"
 
@@ -11,9 +12,9 @@ enum { TURN_PATIENCE_MS = 10000 };
 /* Turns until the condition holds. */
 #define TURN_UNTIL(condition)                                                                                          \
     do {                                                                                                               \
-        uint64_t until_ = loop_clock_us() / 1000 + TURN_PATIENCE_MS;                                                   \
+        uint64_t until_ = clock_ms() + TURN_PATIENCE_MS;                                                   \
         while (!(condition)) {                                                                                         \
-            assert_true(loop_clock_us() / 1000 < until_);                                                              \
+            assert_true(clock_ms() < until_);                                                              \
             duet_loop_turn(loop, 10);                                                                                  \
         }                                                                                                              \
     } while (0)
