@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { RETRY_MS = 10, CONNECTIONS_MOST = 64, PARTING_TIMES = 2 };
+enum { IDLE_MS = 1000, RETRY_MS = 10, CONNECTIONS_MOST = 64 };
 
 /* A question on its way to the backend and back. */
 struct ask {
@@ -32,7 +32,8 @@ struct hooks {
     CURLM *multi;
     pthread_t thread;
     bool runs; /* the thread */
-    struct outbox *box;
+    struct outbox *box;     /* NULL: nothing is told */
+    struct courier courier; /* of it */
 
     pthread_mutex_t lock; /* of `asked`, `stopping` */
     struct ask *asked, **asked_last;
@@ -40,12 +41,11 @@ struct hooks {
 
     /* The thread's. */
     struct breaker breakers[HOOK_KINDS];
-    struct courier courier;
     struct loglimit loglimit;
     struct ask *unposted; /* answered, and there was no memory to say so */
     struct ask *under_way;
 
-    atomic_ullong waiting, told, asked_count[HOOK_KINDS], failed_count[HOOK_KINDS];
+    atomic_ullong waiting, asked_count[HOOK_KINDS], failed_count[HOOK_KINDS];
 };
 
 const char *hook_name(enum hook_kind kind)
@@ -58,10 +58,10 @@ const char *hook_name(enum hook_kind kind)
     return names[kind];
 }
 
-static void say(const struct hooks *h, duet_log_level level, const char *event, const char *detail)
+static void say(const struct hooks *h, const duet_log_event *event)
 {
     if (h->config.log != NULL)
-        h->config.log(h->config.arg, &(duet_log_event){ .level = level, .event = event, .detail = detail });
+        h->config.log(h->config.arg, event);
 }
 
 /* Answers. */
@@ -119,8 +119,7 @@ static void fail(struct hooks *h, struct ask *a, const char *why)
     if (why != NULL && loglimit_take(&h->loglimit, hook_name(a->kind), clock_ms(), &e.suppressed)) {
         snprintf(detail, sizeof(detail), "%s, %.150s: %.190s", hook_name(a->kind), h->config.urls[a->kind], why);
         e.detail = detail;
-        if (h->config.log != NULL)
-            h->config.log(h->config.arg, &e);
+        say(h, &e);
     }
     a->good = false;
     post(h, a);
@@ -129,9 +128,14 @@ static void fail(struct hooks *h, struct ask *a, const char *why)
 static void say_state(struct hooks *h, enum hook_kind kind, bool down)
 {
     char detail[300];
+    duet_log_event e = { .level = DUET_LOG_INFO, .event = "hook_up", .detail = detail };
+    if (down) {
+        e.level = DUET_LOG_ERROR;
+        e.event = "hook_down";
+    }
     snprintf(detail, sizeof(detail), "%s, %.150s: %s", hook_name(kind), h->config.urls[kind],
              down ? "it has failed five times in a row, and is left alone for a while" : "it answers again");
-    say(h, down ? DUET_LOG_ERROR : DUET_LOG_INFO, down ? "hook_down" : "hook_up", detail);
+    say(h, &e);
 }
 
 static void unlink_ask(struct hooks *h, const struct ask *a)
@@ -147,7 +151,7 @@ static void finish(struct hooks *h, struct ask *a, CURLcode result)
     char why[TRANSFER_WHY];
     struct breaker *b = &h->breakers[a->kind];
     unlink_ask(h, a);
-    a->good = transfer_end(&a->transfer, h->multi, result, why);
+    a->good = transfer_end(&a->transfer, result, why);
     if (a->good ? breaker_good(b) : breaker_bad(b, clock_ms()))
         say_state(h, a->kind, !a->good);
     if (a->good)
@@ -245,42 +249,28 @@ void hooks_tell(struct hooks *h, const struct hook_event *e)
     if (h == NULL || h->box == NULL)
         return;
     outbox_put(h->box, e);
-    curl_multi_wakeup(h->multi);
+    courier_wake(&h->courier);
 }
 
 /* The thread. */
-
-static void say_news(const struct hooks *h, const struct courier_news *news)
-{
-    if (news->event != NULL)
-        say(h, news->good ? DUET_LOG_INFO : DUET_LOG_ERROR, news->event, news->detail);
-}
 
 static void read_results(struct hooks *h)
 {
     CURLMsg *m;
     int left;
     while ((m = curl_multi_info_read(h->multi, &left)) != NULL) {
-        struct courier_news news = { .event = NULL };
         char *owner = NULL;
         if (m->msg != CURLMSG_DONE)
             continue;
         CURLcode result = m->data.result;
         curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &owner);
-        if (owner != NULL) {
-            finish(h, (struct ask *)(void *)owner, result);
-        } else {
-            courier_done(&h->courier, h->multi, result, clock_ms(), &news);
-            atomic_store(&h->told, h->courier.told);
-        }
-        say_news(h, &news);
+        finish(h, (struct ask *)(void *)owner, result);
     }
 }
 
 /* One turn; what it waits for at the most. */
 static unsigned turn(struct hooks *h, struct ask *first)
 {
-    struct courier_news news = { .event = NULL };
     int running;
     while (first != NULL) {
         struct ask *next = first->next;
@@ -290,9 +280,7 @@ static unsigned turn(struct hooks *h, struct ask *first)
     curl_multi_perform(h->multi, &running);
     read_results(h);
     post_again(h);
-    unsigned wait = courier_turn(&h->courier, h->multi, clock_ms(), &news);
-    say_news(h, &news);
-    return h->unposted != NULL && wait > RETRY_MS ? RETRY_MS : wait;
+    return h->unposted != NULL ? RETRY_MS : IDLE_MS;
 }
 
 /* Nobody waits for an answer any more. */
@@ -310,18 +298,6 @@ static void drop_asked(struct hooks *h, struct ask *first)
     }
 }
 
-/* Events that the backend takes soon are told yet. */
-static void part(struct hooks *h)
-{
-    uint64_t end = clock_ms() + (uint64_t)PARTING_TIMES * h->config.timeout_ms;
-    h->courier.next_ms = 0;
-    while (h->box != NULL && outbox_stats(h->box).waiting > 0 && clock_ms() < end && h->courier.next_ms <= clock_ms()) {
-        turn(h, NULL);
-        curl_multi_poll(h->multi, NULL, 0, RETRY_MS, NULL);
-    }
-    courier_fini(&h->courier, h->multi);
-}
-
 static void *run(void *arg)
 {
     struct hooks *h = arg;
@@ -331,26 +307,32 @@ static void *run(void *arg)
         curl_multi_poll(h->multi, NULL, 0, (int)wait, NULL);
     }
     drop_asked(h, first);
-    part(h);
     return NULL;
 }
 
 /* Making and ending. */
 
-static int start(struct hooks *h, char why[HOOK_WHY])
+static int start_courier(struct hooks *h, char why[HOOK_WHY])
 {
     const struct hooks_config *config = &h->config;
-    int rc = 0;
+    h->courier = (struct courier){ .url = config->events_url, .timeout_ms = config->timeout_ms, .log = config->log };
+    h->courier.least_ms = config->retry_ms;
+    h->courier.arg = config->arg;
+    int rc = outbox_open(&h->box, config->folder, clock_wall_ms(), why);
+    if (rc < 0)
+        return rc;
+    h->courier.box = h->box;
+    return courier_start(&h->courier);
+}
+
+static int start(struct hooks *h, char why[HOOK_WHY])
+{
     curl_global_init(CURL_GLOBAL_DEFAULT);
     h->multi = curl_multi_init();
     if (h->multi == NULL)
         return DUET_ERR_NOMEM;
     curl_multi_setopt(h->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)CONNECTIONS_MOST);
-    if (config->events_url != NULL)
-        rc = outbox_open(&h->box, config->folder, clock_wall_ms(), why);
-    h->courier = (struct courier){
-        .box = h->box, .url = config->events_url, .timeout_ms = config->timeout_ms, .least_ms = config->retry_ms
-    };
+    int rc = h->config.events_url != NULL ? start_courier(h, why) : 0;
     if (rc == 0)
         rc = -pthread_create(&h->thread, NULL, run, h);
     h->runs = rc == 0;
@@ -400,6 +382,7 @@ void hooks_stop(struct hooks *h)
     pthread_join(h->thread, NULL);
     h->runs = false;
     give_unposted(h);
+    courier_stop(&h->courier);
 }
 
 void hooks_free(struct hooks *h)
@@ -407,6 +390,7 @@ void hooks_free(struct hooks *h)
     if (h == NULL)
         return;
     hooks_stop(h);
+    courier_fini(&h->courier);
     outbox_close(h->box);
     if (h->multi != NULL)
         curl_multi_cleanup(h->multi);
@@ -423,6 +407,6 @@ void hooks_read_stats(struct hooks *h, struct hooks_stats *out)
     }
     out->waiting = atomic_load(&h->waiting);
     out->events_waiting = box.waiting;
-    out->events_told = atomic_load(&h->told);
+    out->events_told = atomic_load(&h->courier.told);
     out->events_dropped = box.dropped;
 }

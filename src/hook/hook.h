@@ -2,7 +2,7 @@
 /*
  * The backend: what it is asked (hooks) and told (events), as JSON over HTTP.
  *
- * A thread of its own speaks with it (libcurl), so no loop waits. A question is answered once, on the loop of the
+ * Threads of its own speak with it (libcurl), so no loop waits. A question is answered once, on the loop of the
  * connection or request that it is about: with what the backend said, or with nothing when it could not be reached,
  * took too long, said too much, answered another status than 200, or is left alone for a while since it failed too
  * often (hook/breaker.h). Events are told at least once, in order (hook/outbox.h).

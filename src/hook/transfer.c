@@ -89,10 +89,9 @@ int transfer_begin(struct transfer *t, CURLM *multi, const struct transfer_want 
     return DUET_ERR_NOMEM;
 }
 
-bool transfer_end(struct transfer *t, CURLM *multi, CURLcode result, char why[TRANSFER_WHY])
+bool transfer_end(struct transfer *t, CURLcode result, char why[TRANSFER_WHY])
 {
     long status = 0;
-    (void)multi;
     curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
     if (t->too_long)
         snprintf(why, TRANSFER_WHY, "its answer has more than %d bytes", TRANSFER_ANSWER_MOST);

@@ -29,7 +29,7 @@ struct transfer_want {
 /* Puts `t->body` on its way; `t` stays where it is until transfer_fini(). 0 or DUET_ERR_NOMEM. */
 int transfer_begin(struct transfer *t, CURLM *multi, const struct transfer_want *want);
 /* It is over. True: the answer is there, with status 200; else `why`. */
-bool transfer_end(struct transfer *t, CURLM *multi, CURLcode result, char why[TRANSFER_WHY]);
+bool transfer_end(struct transfer *t, CURLcode result, char why[TRANSFER_WHY]);
 /* Also of one that is on its way: then it is broken off. */
 void transfer_fini(struct transfer *t, CURLM *multi);
 

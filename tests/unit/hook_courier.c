@@ -11,7 +11,11 @@
 static struct outbox *box;
 static struct courier courier;
 static CURLM *multi;
-static struct courier_news news;
+static struct {
+    const char *event; /* the last that was told since the step before; NULL: none */
+    duet_log_level level;
+    char detail[400];
+} news;
 
 /* Allocations of libcurl until one fails; -1: none does. */
 static long curl_fail_at = -1, curl_asked;
@@ -47,15 +51,15 @@ __attribute__((constructor)) static void begin_curl(void)
 }
 
 /* The linker puts these in front of the real ones (cmake/tests.cmake). */
-bool __real_transfer_end(struct transfer *t, CURLM *m, CURLcode result, char *why);
-bool __wrap_transfer_end(struct transfer *t, CURLM *m, CURLcode result, char *why);
+bool __real_transfer_end(struct transfer *t, CURLcode result, char *why);
+bool __wrap_transfer_end(struct transfer *t, CURLcode result, char *why);
 int __real_outbox_drop(struct outbox *o, int64_t last);
 int __wrap_outbox_drop(struct outbox *o, int64_t last);
 
 /* A transfer that went well has an answer of 200. */
-bool __wrap_transfer_end(struct transfer *t, CURLM *m, CURLcode result, char *why)
+bool __wrap_transfer_end(struct transfer *t, CURLcode result, char *why)
 {
-    return result == CURLE_OK || __real_transfer_end(t, m, result, why);
+    return result == CURLE_OK || __real_transfer_end(t, result, why);
 }
 
 static bool put(uint64_t n)
@@ -72,32 +76,59 @@ int __wrap_outbox_drop(struct outbox *o, int64_t last)
     return __real_outbox_drop(o, last);
 }
 
+static void on_log(void *arg, const duet_log_event *event)
+{
+    assert_ptr_equal(arg, &courier);
+    news.event = event->event;
+    news.level = event->level;
+    snprintf(news.detail, sizeof(news.detail), "%s", event->detail);
+}
+
 static void begin(const char *in, unsigned least_ms)
 {
     char why[OUTBOX_WHY];
     assert_int_equal(outbox_open(&box, in, 1, why), 0);
     multi = curl_multi_init();
     courier = (struct courier){ .box = box, .url = "http://127.0.0.1:9/e", .timeout_ms = 1000, .least_ms = least_ms };
+    courier.multi = multi;
+    courier.log = on_log;
+    courier.arg = &courier;
 }
 
 static void end(void)
 {
-    courier_fini(&courier, multi);
-    curl_multi_cleanup(multi);
+    courier_fini(&courier);
     outbox_close(box);
 }
 
 static unsigned turn(uint64_t now_ms)
 {
-    news = (struct courier_news){ .event = NULL };
-    return courier_turn(&courier, multi, now_ms, &news);
+    news.event = NULL;
+    return courier_turn(&courier, now_ms);
 }
 
 static void done(CURLcode result, uint64_t now_ms)
 {
-    news = (struct courier_news){ .event = NULL };
+    news.event = NULL;
     assert_true(courier.on_its_way);
-    courier_done(&courier, multi, result, now_ms, &news);
+    courier_done(&courier, result, now_ms);
+    assert_false(courier.on_its_way);
+}
+
+/* Events in the file, as a process sees them that opens it after a crash now. */
+static int on_disk(void)
+{
+    sqlite3 *db = NULL;
+    sqlite3_stmt *s = NULL;
+    char path[300];
+    snprintf(path, sizeof(path), "%s/outbox.sqlite", folder);
+    assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, "SELECT count(*) FROM event", -1, &s, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(s), SQLITE_ROW);
+    int n = sqlite3_column_int(s, 0);
+    sqlite3_finalize(s);
+    sqlite3_close(db);
+    return n;
 }
 
 TEST(courier, waits_twice_as_long_after_each_failure_up_to_a_minute)
@@ -136,7 +167,7 @@ TEST(courier, tells_trouble_once_and_that_it_is_over)
     assert_null(news.event);
     done(CURLE_COULDNT_CONNECT, 1);
     assert_string_equal(news.event, "events_not_taken");
-    assert_false(news.good);
+    assert_int_equal(news.level, DUET_LOG_ERROR);
     assert_string_equal(news.detail, "http://127.0.0.1:9/e: Couldn't connect to server");
     turn(100);
     done(CURLE_COULDNT_CONNECT, 100);
@@ -144,7 +175,7 @@ TEST(courier, tells_trouble_once_and_that_it_is_over)
     turn(200);
     done(CURLE_OK, 200);
     assert_string_equal(news.event, "events_taken");
-    assert_true(news.good);
+    assert_int_equal(news.level, DUET_LOG_INFO);
     assert_string_equal(news.detail, "http://127.0.0.1:9/e");
     put(2);
     turn(300);
@@ -161,14 +192,14 @@ TEST(courier, has_one_batch_on_its_way_and_the_rest_behind_it)
     turn(1);
     assert_int_equal(courier.count, OUTBOX_BATCH);
     put(200);
-    turn(2); /* nothing is begun, nor written, while it is on its way */
+    turn(2); /* nothing is begun while it is on its way */
     assert_int_equal(courier.count, OUTBOX_BATCH);
     done(CURLE_OK, 3);
     turn(3);
     assert_int_equal(courier.count, 6);
     done(CURLE_OK, 4);
-    assert_int_equal(courier.told, OUTBOX_BATCH + 6);
     turn(5);
+    assert_int_equal(courier.told, OUTBOX_BATCH + 6);
     assert_false(courier.on_its_way);
     end();
 }
@@ -180,18 +211,31 @@ TEST(courier, counts_what_was_taken_not_what_came_meanwhile)
     turn(1);
     put_meanwhile = 3;
     done(CURLE_OK, 2);
+    turn(2);
     assert_int_equal(courier.told, 1);
     assert_int_equal(outbox_stats(box).waiting, 3);
     end();
 }
 
-TEST(courier, without_a_box_does_nothing)
+/* Else a crash would lose all that came since the backend went away. */
+TEST(courier, writes_down_what_is_fresh_whatever_the_backend_does)
 {
-    struct courier none = { .box = NULL };
-    news = (struct courier_news){ .event = NULL };
-    assert_int_equal(courier_turn(&none, NULL, 1, &news), 1000);
-    assert_null(news.event);
-    courier_fini(&none, NULL);
+    make_folder();
+    begin(folder, 0);
+    put(1);
+    turn(1);
+    assert_true(courier.on_its_way);
+    assert_int_equal(on_disk(), 1);
+    put(2);
+    turn(2); /* while a batch is on its way */
+    assert_int_equal(on_disk(), 2);
+    done(CURLE_COULDNT_CONNECT, 3);
+    put(3);
+    turn(4); /* while it is left alone */
+    assert_false(courier.on_its_way);
+    assert_int_equal(on_disk(), 3);
+    end();
+    remove_folder(folder);
 }
 
 TEST(courier, says_when_the_disk_does_not_take_events_and_when_it_does)
@@ -213,18 +257,32 @@ TEST(courier, says_when_the_disk_does_not_take_events_and_when_it_does)
     turn(200);
     assert_string_equal(news.event, "outbox_available");
     assert_true(courier.on_its_way);
-    /* The backend has it, and the disk does not know: it is told again. */
+    /* The backend has it, and the disk does not know: it is not told again for that, but what follows waits. */
     shim_fail(1u << SHIM_WRITE, 0, true, SQLITE_FULL);
     done(CURLE_OK, 201);
+    put(2);
+    turn(201);
     assert_string_equal(news.event, "outbox_unavailable");
+    turn(300);
+    assert_null(news.event);
     assert_int_equal(courier.told, 0);
+    assert_false(courier.on_its_way);
     shim_fail_end();
     turn(1000);
-    assert_true(courier.on_its_way);
-    done(CURLE_OK, 1001);
+    assert_string_equal(news.event, "outbox_available");
     assert_int_equal(courier.told, 1);
+    assert_true(courier.on_its_way);
+    assert_int_equal(courier.count, 1);
+    assert_int_equal(on_disk(), 1);
     end();
     remove_folder(folder);
+}
+
+static void break_off(void)
+{
+    if (courier.on_its_way)
+        transfer_fini(&courier.transfer, multi);
+    courier.on_its_way = false;
 }
 
 /* Begins a batch; whether it could. */
@@ -232,11 +290,13 @@ static bool begin_batch(uint64_t now_ms)
 {
     turn(now_ms);
     bool begun = courier.on_its_way;
-    if (!begun)
-        assert_string_equal(news.event, "outbox_unavailable");
-    courier_fini(&courier, multi);
-    courier.box_failing = false;
-    courier.next_ms = 0;
+    if (!begun) {
+        assert_non_null(news.event);
+        assert_int_equal(news.level, DUET_LOG_ERROR);
+        assert_non_null(strstr(news.detail, "out of memory"));
+    }
+    break_off();
+    courier.disk = courier.backend = (struct courier_retry){ 0 };
     return begun;
 }
 
@@ -246,8 +306,7 @@ TEST(courier, without_memory_tries_again_later_and_loses_nothing)
     begin(NULL, 10);
     put(1);
     turn(1);
-    courier_fini(&courier, multi); /* broken off */
-    assert_false(courier.on_its_way);
+    break_off();
     for (long n = 0;; n++) {
         curl_asked = 0;
         curl_fail_at = n;
