@@ -353,30 +353,6 @@ static struct session *find(duet_server *s, uint64_t id)
     return c ? c->session : NULL;
 }
 
-static int join_message(struct session *s, const char *topic)
-{
-    duet_conn *conn = duet_conn_find(session_server(s), session_id(s));
-    return conn ? duet_subscribe(conn, topic) : DUET_ERR_CLOSED;
-}
-
-static int leave_message(struct session *s, const char *topic)
-{
-    duet_conn *conn = duet_conn_find(session_server(s), session_id(s));
-    return conn ? duet_unsubscribe(conn, topic) : 0;
-}
-
-static int join_stream(struct session *s, const char *topic)
-{
-    duet_http *x = duet_http_find(session_server(s), session_id(s));
-    return x ? duet_http_subscribe(x, topic) : DUET_ERR_CLOSED;
-}
-
-static int leave_stream(struct session *s, const char *topic)
-{
-    duet_http *x = duet_http_find(session_server(s), session_id(s));
-    return x ? duet_http_unsubscribe(x, topic) : 0;
-}
-
 /* What a client did not ask for it does not ask for again by itself: so it comes back as a whole. */
 static void unsubscribed(struct session *s, const char *channel, size_t len, bool server_side, int code)
 {
@@ -400,10 +376,11 @@ static void disconnect(struct session *s, int code, const char *reason)
     centrifugal_disconnect_with(session_owner(s), code, reason ? reason : hub_code_text(code));
 }
 
-#define CALLS(kind)                                                                                                    \
+#define CALLS(joins, leaves)                                                                                           \
     {                                                                                                                  \
-        .way = "centrifugal", .find = find, .join = join_##kind, .leave = leave_##kind,                                \
+        .way = "centrifugal", .find = find, .join = joins, .leave = leaves,                                            \
         .publication = centrifugal_own_publication, .joined = centrifugal_own_joined, .unsubscribed = unsubscribed,    \
         .subscribe = centrifugal_add, .disconnect = disconnect, .refresh = centrifugal_extend,                         \
     }
-const struct session_calls centrifugal_calls[2] = { CALLS(message), CALLS(stream) };
+const struct session_calls centrifugal_calls[2] = { CALLS(wire_join, wire_leave),
+                                                    CALLS(wire_join_stream, wire_leave_stream) };

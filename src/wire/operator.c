@@ -2,49 +2,24 @@
 #include "wire/operator.h"
 #include "hub/session.h"
 
-struct operator
-{
+struct operator_page {
     struct wire wire;
     struct session *session; /* NULL before `open` */
 };
-_Static_assert(sizeof(struct operator) <= WIRE_DATA, "the block is too small");
+_Static_assert(sizeof(struct operator_page) <= WIRE_DATA, "the block is too small");
 
 static const duet_handler handler;
 
-static struct operator* operator_of(const duet_conn *c)
+static struct operator_page *operator_of(const duet_conn *c)
 {
-    struct operator* o = c ? duet_data(c) : NULL;
+    struct operator_page *o = c ? duet_data(c) : NULL;
     return o != NULL && o->wire.on == &handler ? o : NULL;
 }
 
 static struct session *find(duet_server *s, uint64_t id)
 {
-    const struct operator* o = operator_of(duet_conn_find(s, id));
+    const struct operator_page *o = operator_of(duet_conn_find(s, id));
     return o ? o->session : NULL;
-}
-
-static duet_conn *conn_of(const struct session *s)
-{
-    return duet_conn_find(session_server(s), session_id(s));
-}
-
-static int join(struct session *s, const char *topic)
-{
-    duet_conn *c = conn_of(s);
-    return c ? duet_subscribe(c, topic) : DUET_ERR_CLOSED;
-}
-
-static int leave(struct session *s, const char *topic)
-{
-    duet_conn *c = conn_of(s);
-    return c ? duet_unsubscribe(c, topic) : 0;
-}
-
-static void disconnect(struct session *s, int code, const char *reason)
-{
-    duet_conn *c = conn_of(s);
-    if (c != NULL)
-        duet_close(c, (unsigned)code, reason ? reason : hub_code_text(code));
 }
 
 /* With its one channel the connection ends, and its page comes back. */
@@ -54,27 +29,27 @@ static void unsubscribed(struct session *s, const char *channel, size_t len, boo
     (void)len;
     (void)server_side;
     (void)code;
-    disconnect(s, HUB_DISCONNECT_INSUFFICIENT, NULL);
+    wire_disconnect(s, HUB_DISCONNECT_INSUFFICIENT, NULL);
 }
 
 static const struct session_calls calls = {
     .find = find,
-    .join = join,
-    .leave = leave,
+    .join = wire_join,
+    .leave = wire_leave,
     .unsubscribed = unsubscribed,
-    .disconnect = disconnect,
+    .disconnect = wire_disconnect,
 };
 
 static void subscribed(struct session *s, uint64_t tag, const struct session_subscribed *r)
 {
     (void)tag;
     if (r->error != HUB_OK)
-        disconnect(s, HUB_DISCONNECT_INTERNAL, NULL);
+        wire_disconnect(s, HUB_DISCONNECT_INTERNAL, NULL);
 }
 
 static void opened(duet_conn *c)
 {
-    struct operator* o = duet_data(c);
+    struct operator_page *o = duet_data(c);
     duet_server *server = duet_server_of(c);
     const struct wire_site *site = wire_site_of(server);
     const struct session_who nobody = { .user = "", .info = "" };
@@ -88,7 +63,7 @@ static void opened(duet_conn *c)
 
 static void closed(duet_conn *c, const duet_closing *why)
 {
-    struct operator* o = duet_data(c);
+    struct operator_page *o = duet_data(c);
     (void)why;
     session_free(o->session);
     o->session = NULL;
@@ -98,17 +73,17 @@ static const duet_handler handler = { .open = opened, .close = closed };
 
 void operator_upgrade(duet_http *x, const duet_request *r)
 {
-    struct operator* o = duet_http_data(x);
-    *o = (struct operator){ .wire.on = &handler };
+    struct operator_page *o = duet_http_data(x);
+    *o = (struct operator_page){ .wire.on = &handler };
     if (duet_http_upgrade(x, duet_request_offers(r, OPERATOR_PROTOCOL) ? OPERATOR_PROTOCOL : NULL, NULL) == 0)
         return;
-    *o = (struct operator){ .session = NULL };
+    *o = (struct operator_page){ .session = NULL };
     wire_refuse(x, &wire_no_memory);
 }
 
 bool operator_describe(const duet_conn *c, struct wire_about *out)
 {
-    const struct operator* o = operator_of(c);
+    const struct operator_page *o = operator_of(c);
     if (o == NULL)
         return false;
     out->way = "operator";

@@ -114,26 +114,9 @@ static struct session *find(duet_server *s, uint64_t id)
     return p ? p->session : NULL;
 }
 
-static duet_conn *conn_of(const struct session *s)
-{
-    return duet_conn_find(session_server(s), session_id(s));
-}
-
-static int join(struct session *s, const char *topic)
-{
-    duet_conn *c = conn_of(s);
-    return c ? duet_subscribe(c, topic) : DUET_ERR_CLOSED;
-}
-
-static int leave(struct session *s, const char *topic)
-{
-    duet_conn *c = conn_of(s);
-    return c ? duet_unsubscribe(c, topic) : 0;
-}
-
 static void unsubscribed(struct session *s, const char *channel, size_t len, bool server_side, int code)
 {
-    duet_conn *c = conn_of(s);
+    duet_conn *c = wire_conn_of(s);
     (void)channel;
     (void)len;
     (void)server_side;
@@ -141,13 +124,6 @@ static void unsubscribed(struct session *s, const char *channel, size_t len, boo
     if (c != NULL)
         duet_close(c, code >= HUB_UNSUBSCRIBE_INSUFFICIENT ? HUB_DISCONNECT_INSUFFICIENT : HUB_DISCONNECT_FORCE,
                    hub_code_text(code));
-}
-
-static void disconnect(struct session *s, int code, const char *reason)
-{
-    duet_conn *c = conn_of(s);
-    if (c != NULL)
-        duet_close(c, (unsigned)code, reason ? reason : hub_code_text(code));
 }
 
 static void refresh(struct session *s, uint64_t at_ms)
@@ -158,10 +134,10 @@ static void refresh(struct session *s, uint64_t at_ms)
 static const struct session_calls calls = {
     .way = way,
     .find = find,
-    .join = join,
-    .leave = leave,
+    .join = wire_join,
+    .leave = wire_leave,
     .unsubscribed = unsubscribed,
-    .disconnect = disconnect,
+    .disconnect = wire_disconnect,
     .refresh = refresh,
 };
 
@@ -251,7 +227,7 @@ static void welcome(duet_conn *c, struct plain *p, const struct session_subscrib
 
 static void subscribed(struct session *s, uint64_t tag, const struct session_subscribed *r)
 {
-    duet_conn *c = conn_of(s);
+    duet_conn *c = wire_conn_of(s);
     struct plain *p = plain_of(c);
     (void)tag;
     if (p == NULL)

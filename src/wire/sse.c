@@ -48,11 +48,6 @@ static struct events *events_of(duet_http *x)
     return s != NULL && s->wire.on == &handler ? s->events : NULL;
 }
 
-static duet_http *http_of(const struct session *s)
-{
-    return duet_http_find(session_server(s), session_id(s));
-}
-
 /* Events. */
 
 static void put_data(struct buf *b, const struct publication *p)
@@ -107,7 +102,7 @@ static void events_free(struct events *e)
 static void end_now(void *arg)
 {
     struct events *e = arg;
-    duet_http *x = http_of(e->session);
+    duet_http *x = wire_stream_of(e->session);
     if (x == NULL)
         return; /* its connection is lost, and `gone` comes */
     *(struct sse *)duet_http_data(x) = (struct sse){ .events = NULL };
@@ -150,23 +145,11 @@ static struct session *find(duet_server *s, uint64_t id)
     return e ? e->session : NULL;
 }
 
-static int join(struct session *s, const char *topic)
-{
-    duet_http *x = http_of(s);
-    return x ? duet_http_subscribe(x, topic) : DUET_ERR_CLOSED;
-}
-
-static int leave(struct session *s, const char *topic)
-{
-    duet_http *x = http_of(s);
-    return x ? duet_http_unsubscribe(x, topic) : 0;
-}
-
 static void publication(struct session *s, const struct subscription *sub, struct publication *p)
 {
     struct events *e = session_owner(s);
     struct feed *f = &e->feeds[subscription_tag(sub)];
-    duet_http *x = http_of(s);
+    duet_http *x = wire_stream_of(s);
     struct buf b;
     if (x == NULL || e->over)
         return;
@@ -180,7 +163,7 @@ static void publication(struct session *s, const struct subscription *sub, struc
 /* The peer comes back by itself, with its last id. */
 static void unsubscribed(struct session *s, const char *channel, size_t len, bool server_side, int code)
 {
-    duet_http *x = http_of(s);
+    duet_http *x = wire_stream_of(s);
     (void)channel;
     (void)len;
     (void)server_side;
@@ -203,8 +186,8 @@ static void refresh(struct session *s, uint64_t at_ms)
 
 static const struct session_calls calls = {
     .find = find,
-    .join = join,
-    .leave = leave,
+    .join = wire_join_stream,
+    .leave = wire_leave_stream,
     .publication = publication,
     .unsubscribed = unsubscribed,
     .disconnect = disconnect,
@@ -239,7 +222,7 @@ static void subscribed(struct session *s, uint64_t tag, const struct session_sub
 {
     struct events *e = session_owner(s);
     struct feed *f = &e->feeds[tag];
-    duet_http *x = http_of(s);
+    duet_http *x = wire_stream_of(s);
     struct buf b;
     if (x == NULL)
         return;

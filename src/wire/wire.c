@@ -209,6 +209,51 @@ void wire_describe(const duet_conn *c, struct wire_about *out)
         tracer_describe(c, out);
 }
 
+/* A session's calls. */
+
+duet_conn *wire_conn_of(const struct session *s)
+{
+    return duet_conn_find(session_server(s), session_id(s));
+}
+
+int wire_join(struct session *s, const char *topic)
+{
+    duet_conn *c = wire_conn_of(s);
+    return c ? duet_subscribe(c, topic) : DUET_ERR_CLOSED;
+}
+
+int wire_leave(struct session *s, const char *topic)
+{
+    duet_conn *c = wire_conn_of(s);
+    return c ? duet_unsubscribe(c, topic) : 0;
+}
+
+void wire_disconnect(struct session *s, int code, const char *reason)
+{
+    duet_conn *c = wire_conn_of(s);
+    if (c != NULL)
+        duet_close(c, (unsigned)code, reason ? reason : hub_code_text(code));
+}
+
+duet_http *wire_stream_of(const struct session *s)
+{
+    return duet_http_find(session_server(s), session_id(s));
+}
+
+int wire_join_stream(struct session *s, const char *topic)
+{
+    duet_http *x = wire_stream_of(s);
+    return x ? duet_http_subscribe(x, topic) : DUET_ERR_CLOSED;
+}
+
+int wire_leave_stream(struct session *s, const char *topic)
+{
+    duet_http *x = wire_stream_of(s);
+    return x ? duet_http_unsubscribe(x, topic) : 0;
+}
+
+/* Where a request comes from. */
+
 static bool starts(const char *text, const char *with)
 {
     return strncmp(text, with, strlen(with)) == 0;

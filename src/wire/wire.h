@@ -14,6 +14,8 @@
 
 enum { WIRE_DATA = 32, WIRE_NODE = 16 }; /* bytes of a block: the server's data_size */
 
+struct session;
+
 struct wire {
     const duet_handler *on; /* NULL: nobody's (yet) */
 };
@@ -60,10 +62,19 @@ struct wire_about {
     size_t user_len;
     unsigned channels; /* it is subscribed to */
 };
-struct session;
 void wire_describe(const duet_conn *c, struct wire_about *out);
 /* What a session says of it, for the ways. NULL is fine. */
 void wire_describe_session(const struct session *s, struct wire_about *out);
+
+/* The calls of a session (hub/session.h) that stands on a WebSocket; NULL: it is closing. */
+duet_conn *wire_conn_of(const struct session *s);
+int wire_join(struct session *s, const char *topic);
+int wire_leave(struct session *s, const char *topic);
+void wire_disconnect(struct session *s, int code, const char *reason);
+/* Of one that stands on a streamed answer. */
+duet_http *wire_stream_of(const struct session *s);
+int wire_join_stream(struct session *s, const char *topic);
+int wire_leave_stream(struct session *s, const char *topic);
 
 /* A publication's payload as JSON: JSON as it is, text as a string, binary as {"b64":"..."}. */
 void wire_put_payload(struct buf *b, const struct publication *p);
