@@ -161,10 +161,10 @@ uint32_t trace_came(struct hub *h, const char *channel, size_t len, const char *
                     const struct publication_parts *parts)
 {
     struct trace_step step = { .kind = TRACE_CAME, .count = parts->len, .more = parts->kind };
-    size_t who = parts->info_len < TRACE_WHO ? parts->info_len : TRACE_WHO;
+    size_t who = parts->info_len < TRACE_TEXT ? parts->info_len : TRACE_TEXT;
     snprintf(step.way, sizeof(step.way), "%s", way ? way : "");
     if (who > 0)
-        memcpy(step.who, parts->info, who);
+        memcpy(step.text, parts->info, who);
     return put(h, channel, len, step);
 }
 
@@ -173,17 +173,24 @@ void trace_note(const struct channel *c, const struct trace_step *step)
     put(c->hub, c->name, c->name_len, *step);
 }
 
-void trace_refused(struct hub *h, const char *channel, size_t len, uint32_t run, int error)
+static void put_refused(struct hub *h, const char *channel, size_t len, uint32_t run, int code, const char *words)
 {
+    struct trace_step step = { .run = run, .kind = TRACE_REFUSED, .error = code };
+    snprintf(step.text, sizeof(step.text), "%s", words);
     if (run != 0)
-        put(h, channel, len, (struct trace_step){ .run = run, .kind = TRACE_REFUSED, .error = error });
+        put(h, channel, len, step);
 }
 
-void hub_trace_refused(struct hub *h, const char *channel, size_t len, const char *way,
-                       const struct publication_parts *parts, int error)
+void trace_refused(struct hub *h, const char *channel, size_t len, uint32_t run, int error)
+{
+    put_refused(h, channel, len, run, error, hub_code_text(error));
+}
+
+void hub_trace_refused(struct hub *h, const struct hub_publish *what, int code, const char *words)
 {
     if (trace_wanted(h))
-        trace_refused(h, channel, len, trace_came(h, channel, len, way, parts), error);
+        put_refused(h, what->channel, what->len, trace_came(h, what->channel, what->len, what->way, &what->parts), code,
+                    words);
 }
 
 /* Loops. */

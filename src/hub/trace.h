@@ -14,11 +14,11 @@
 
 #include "hub/hub.h"
 
-enum { TRACE_STEPS = 512, TRACE_TRACERS = 8, TRACE_WHO = 160, TRACE_WAY = 16 };
+enum { TRACE_STEPS = 512, TRACE_TRACERS = 8, TRACE_TEXT = 160, TRACE_WAY = 16 };
 
 enum trace_kind {
-    TRACE_CAME,     /* by `way`, from `who`: `count` bytes of kind `more` (enum hub_kind) */
-    TRACE_REFUSED,  /* `error`: an enum hub_error */
+    TRACE_CAME,     /* by `way`, from `text`: `count` bytes of kind `more` (enum hub_kind) */
+    TRACE_REFUSED,  /* `error`: its code; `text`: its words */
     TRACE_LOADS,    /* the channel was not in memory: it waits for the store */
     TRACE_KNOWN,    /* a repeat: its key was seen at `offset`, or it is older than what was seen (`more`) */
     TRACE_NUMBERED, /* `offset`; `more`: the store has it to keep */
@@ -35,7 +35,7 @@ struct trace_step {
     enum trace_kind kind;
     int error;
     unsigned loop;
-    char way[TRACE_WAY], who[TRACE_WHO + 1]; /* who: JSON, cut to its room */
+    char way[TRACE_WAY], text[TRACE_TEXT + 1]; /* text: cut to its room; of who it came from JSON */
 };
 
 struct tracer;
@@ -48,8 +48,7 @@ void hub_trace_end(struct tracer *t); /* NULL is fine */
 /* Takes the oldest steps out. How many; `lost` is how many had no room since the last call. */
 unsigned hub_trace_take(struct tracer *t, struct trace_step *out, unsigned most, uint64_t *lost);
 
-/* For a way in that refuses a publication itself. */
-void hub_trace_refused(struct hub *h, const char *channel, size_t len, const char *way,
-                       const struct publication_parts *parts, int error);
+/* For a way in that refuses a publication itself, with this code and these words. */
+void hub_trace_refused(struct hub *h, const struct hub_publish *what, int code, const char *words);
 
 #endif

@@ -79,12 +79,18 @@ static int ask_backend(struct centrifugal *c, uint32_t id, const struct centrifu
 }
 
 /* For who follows the channel. */
-static void trace_refused(const struct centrifugal *c, const struct centrifugal_request *r, int error)
+static void trace_refused(const struct centrifugal *c, const struct centrifugal_request *r, int code, const char *words)
 {
-    struct publication_parts parts = { .kind = HUB_JSON, .len = r->data.len };
-    parts.info = session_info(c->session, &parts.info_len);
-    hub_trace_refused(session_hub(c->session), r->channel.text, r->channel.len, centrifugal_calls[0].way, &parts,
-                      error);
+    struct hub_publish what = { .channel = r->channel.text, .len = r->channel.len, .way = centrifugal_calls[0].way };
+    what.parts = (struct publication_parts){ .kind = HUB_JSON, .len = r->data.len };
+    what.parts.info = session_info(c->session, &what.parts.info_len);
+    hub_trace_refused(session_hub(c->session), &what, code, words);
+}
+
+static void refuse(struct centrifugal *c, uint32_t id, const struct centrifugal_request *r, int error)
+{
+    trace_refused(c, r, error, hub_code_text(error));
+    centrifugal_fail(c, id, error);
 }
 
 static void publish(struct centrifugal *c, uint32_t id, const struct centrifugal_request *r)
@@ -107,28 +113,25 @@ static void publish(struct centrifugal *c, uint32_t id, const struct centrifugal
         publish_content(c, id, r->channel, &content, false);
         content_fini(&content);
     }
-    if (error != HUB_OK) {
-        trace_refused(c, r, error);
-        centrifugal_fail(c, id, error);
-    }
+    if (error != HUB_OK)
+        refuse(c, id, r, error);
 }
 
 void centrifugal_publish_answered(struct centrifugal *c, uint32_t id, const struct centrifugal_request *r,
                                   const struct backend_answer *answer)
 {
     struct content content;
+    struct json_slice data = backend_member(answer->result, "data");
+    int error = answer->kind == BACKEND_RESULT ? take_data(&content, data.text ? data : r->data) : HUB_ERROR_INTERNAL;
     c->publishing = false;
-    if (answer->kind != BACKEND_RESULT) {
+    if (answer->kind == BACKEND_ERROR || answer->kind == BACKEND_DISCONNECT) {
+        trace_refused(c, r, answer->code, answer->text);
         centrifugal_refuse(c, id, answer);
+    } else if (error != HUB_OK) {
+        refuse(c, id, r, error);
     } else {
-        struct json_slice data = backend_member(answer->result, "data");
-        int error = take_data(&content, data.text ? data : r->data);
-        if (error == HUB_OK) {
-            publish_content(c, id, r->channel, &content, backend_flag(answer->result, "skip_history"));
-            content_fini(&content);
-        } else {
-            centrifugal_fail(c, id, error);
-        }
+        publish_content(c, id, r->channel, &content, backend_flag(answer->result, "skip_history"));
+        content_fini(&content);
     }
     centrifugal_wake(c);
 }

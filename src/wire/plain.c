@@ -316,6 +316,21 @@ static void refused(duet_conn *c, enum hub_error error)
     refused_with(c, (int)error, hub_code_text((int)error), close_code(error));
 }
 
+/* Before the hub hears of it: so who follows the channel hears of it here. */
+static void trace_refused(const struct plain *p, duet_type type, size_t len, int code, const char *words)
+{
+    struct hub_publish what = { .channel = p->channel, .len = strlen(p->channel), .way = way };
+    what.parts = (struct publication_parts){ .kind = type == DUET_BINARY ? HUB_BINARY : HUB_TEXT, .len = len };
+    what.parts.info = session_info(p->session, &what.parts.info_len);
+    hub_trace_refused(session_hub(p->session), &what, code, words);
+}
+
+static void turn_away(duet_conn *c, const struct plain *p, const duet_msg *m, enum hub_error error)
+{
+    trace_refused(p, m->type, m->len, (int)error, hub_code_text((int)error));
+    refused(c, error);
+}
+
 static void published(duet_server *s, uint64_t id, uint64_t tag, const struct hub_published *result)
 {
     duet_conn *c = result->error == HUB_OK ? NULL : duet_conn_find(s, id);
@@ -357,25 +372,19 @@ static int take_looked(struct content *content, const struct looked *m, struct j
 static void look_over(duet_conn *c, struct plain *p, const struct looked *m, const struct backend_answer *answer)
 {
     struct content content;
-    switch (answer->kind) {
-    case BACKEND_NOTHING:
-        refused(c, HUB_ERROR_INTERNAL);
-        break;
-    case BACKEND_ERROR:
-        refused_with(c, answer->code, answer->text, DUET_CODE_POLICY);
-        break;
-    case BACKEND_DISCONNECT:
-        duet_close(c, (unsigned)answer->code, answer->text);
-        break;
-    case BACKEND_RESULT:
-        if (take_looked(&content, m, backend_member(answer->result, "data")) < 0) {
-            refused(c, HUB_ERROR_INTERNAL);
-            break;
-        }
+    bool says_no = answer->kind == BACKEND_ERROR || answer->kind == BACKEND_DISCONNECT;
+    if (answer->kind == BACKEND_RESULT && take_looked(&content, m, backend_member(answer->result, "data")) == 0) {
         publish(c, p, &content, backend_flag(answer->result, "skip_history"));
         content_fini(&content);
-        break;
+        return;
     }
+    int code = says_no ? answer->code : HUB_ERROR_INTERNAL;
+    const char *words = says_no ? answer->text : hub_code_text(code);
+    trace_refused(p, m->type, m->len, code, words);
+    if (answer->kind == BACKEND_DISCONNECT)
+        duet_close(c, (unsigned)code, words);
+    else
+        refused_with(c, code, words, says_no ? DUET_CODE_POLICY : close_code(HUB_ERROR_INTERNAL));
 }
 
 static void answered(duet_server *s, uint64_t id, uint64_t tag, const struct hook_answer *said)
@@ -420,19 +429,10 @@ static void ask_backend(duet_conn *c, struct plain *p, const duet_msg *m, const 
     }
     if (hooks_ask(wire_site_of(q.server)->hooks, &q) < 0) {
         mem_free(kept);
-        refused(c, HUB_ERROR_INTERNAL);
+        turn_away(c, p, m, HUB_ERROR_INTERNAL);
     } else {
         duet_pause(c);
     }
-}
-
-/* Before the hub hears of it. */
-static void turn_away(duet_conn *c, const struct plain *p, const duet_msg *m, enum hub_error error)
-{
-    struct publication_parts parts = { .kind = m->type == DUET_BINARY ? HUB_BINARY : HUB_TEXT, .len = m->len };
-    parts.info = session_info(p->session, &parts.info_len);
-    hub_trace_refused(session_hub(p->session), p->channel, strlen(p->channel), way, &parts, (int)error);
-    refused(c, error);
 }
 
 static void message(duet_conn *c, const duet_msg *m)
@@ -451,7 +451,7 @@ static void message(duet_conn *c, const duet_msg *m)
     else if (!session_spend(p->session, o))
         turn_away(c, p, m, HUB_ERROR_TOO_MANY);
     else if (content_take(&content, m->type, m->data, m->len) < 0)
-        refused(c, HUB_ERROR_INTERNAL);
+        turn_away(c, p, m, HUB_ERROR_INTERNAL);
     else {
         if (may == PERMIT_ASK)
             ask_backend(c, p, m, &content);

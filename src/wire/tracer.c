@@ -42,10 +42,11 @@ static void put_step(struct buf *b, const struct trace_step *s)
     case TRACE_CAME:
         buf_printf(b, "\"came\",\"way\":\"%s\",\"bytes\":%" PRIu64 ",\"kind\":\"%s\",\"who\":", s->way, s->count,
                    kinds[s->more]);
-        json_put_string(b, s->who, strlen(s->who));
+        json_put_string(b, s->text, strlen(s->text));
         break;
     case TRACE_REFUSED:
-        buf_printf(b, "\"refused\",\"code\":%d,\"message\":\"%s\"", s->error, hub_code_text(s->error));
+        buf_printf(b, "\"refused\",\"code\":%d,\"message\":", s->error);
+        json_put_string(b, s->text, strlen(s->text));
         break;
     case TRACE_LOADS:
         buf_puts(b, "\"loads\"");

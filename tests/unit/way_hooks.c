@@ -4,6 +4,7 @@
  * (HUB-15), by WebSocket, by the streams, by those who only listen, and by the plain ways.
  */
 #include "held_hooks.h"
+#include "hub/trace.h"
 #include "ways.h"
 
 #define CLIENT              "00000000-0000-4000-8000-000000000000"
@@ -430,6 +431,53 @@ TEST(hooks, look_at_publications)
     client_trace(ear, 2);
     assert_non_null(strstr(ear->trace, published));
     client_free(ear);
+    end();
+}
+
+static void no_news(duet_server *server, uint64_t id, void *unused)
+{
+    (void)server;
+    (void)id;
+    (void)unused;
+}
+
+/* The next publication that the tracer saw was refused so. */
+static void expect_refused(struct tracer *t, const char *way, int code, const char *words)
+{
+    struct trace_step steps[3];
+    uint64_t lost;
+    assert_int_equal(hub_trace_take(t, steps, 3, &lost), 2);
+    assert_int_equal(steps[0].kind, TRACE_CAME);
+    assert_string_equal(steps[0].way, way);
+    assert_int_equal(steps[1].kind, TRACE_REFUSED);
+    assert_int_equal(steps[1].run, steps[0].run);
+    assert_int_equal(steps[1].error, code);
+    assert_string_equal(steps[1].text, words);
+}
+
+TEST(hooks, tell_who_follows_a_channel_why_the_backend_refused_it)
+{
+    static const struct {
+        const char *answer;
+        int code;
+        const char *words;
+    } rows[] = { { SAID, 1400, "no \xc3\xa9" }, { NULL, 100, "internal server error" }, { LEFT, 4503, "out" } };
+    struct tracer *t;
+    begin();
+    assert_int_equal(hub_trace_begin(&t, ways.site.hub, "looked:a", 8, wire.server, 0, no_news), 0);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct client *c = connected(), *plain = ways_open_channel("looked:a", NULL);
+        say(c, "{\"id\":2,\"publish\":{\"channel\":\"looked:a\",\"data\":1}}");
+        held_answer(held_expect(HOOK_PUBLISH, LOOK("1")), rows[i].answer);
+        expect_refused(t, "centrifugal", rows[i].code, rows[i].words);
+        say(plain, "x");
+        wire_settle();
+        held_answer(held.seen++, rows[i].answer);
+        expect_refused(t, "channel", rows[i].code, rows[i].words);
+        client_free(c);
+        client_free(plain);
+    }
+    hub_trace_end(t);
     end();
 }
 

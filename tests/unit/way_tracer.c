@@ -42,7 +42,7 @@ static const char *taken(struct tracer *t)
                                     (unsigned long long)step.count, step.way[0] ? step.way : "itself");
             break;
         case TRACE_REFUSED:
-            len += (size_t)snprintf(text + len, sizeof(text) - len, "refused %d\n", step.error);
+            len += (size_t)snprintf(text + len, sizeof(text) - len, "refused %d %s\n", step.error, step.text);
             break;
         case TRACE_KNOWN:
             len += (size_t)snprintf(text + len, sizeof(text) - len, step.more ? "stale\n" : "known %llu\n",
@@ -123,7 +123,7 @@ TEST(tracer, tells_why_nothing_is_published)
     struct client *a = ways_open_channel("c", NULL), *b = ways_open_channel("shut:c", NULL);
     client_frame(b, 0x81, "x", 1);
     wire_settle();
-    EXPECT_STEPS(shut, "1 came text 1 by channel\n1 refused 103\n");
+    EXPECT_STEPS(shut, "1 came text 1 by channel\n1 refused 103 permission denied\n");
     publish_with("c", "k", 0);
     publish_with("c", "k", 0);
     publish_with("c", "", 7);
@@ -134,12 +134,12 @@ TEST(tracer, tells_why_nothing_is_published)
                     "3 came json 1 by api\n3 known 1\n"
                     "4 came json 1 by api\n4 numbered 2\n4 told 1 in 1\n"
                     "5 came json 1 by api\n5 stale\n"
-                    "6 came text 8 by itself\n6 refused 106\n"
+                    "6 came text 8 by itself\n6 refused 106 limit exceeded\n"
                     "2 loop 0 1 all\n4 loop 0 1 all\n");
     for (int i = 0; i < 3; i++)
         client_frame(a, 0x82, "x", 1);
     wire_settle();
-    assert_non_null(strstr(taken(t), "9 came binary 1 by channel\n9 refused 111\n"));
+    assert_non_null(strstr(taken(t), "9 came binary 1 by channel\n9 refused 111 too many requests\n"));
     client_free(a);
     client_free(b);
     hub_trace_end(t);
