@@ -17,6 +17,7 @@ NAMES ?=
 E2E ?=
 ROUNDS ?= 7
 LOADS ?=
+STEPS ?=
 
 .PHONY: all deps run test coverage conformance interop prove faults fuzz sim mutants store bench bench-peers soak npm install deb container clean help
 
@@ -45,9 +46,8 @@ interop:          ## programs that nobody here wrote, as clients and servers (PE
 	@tools/build release
 	@tests/interop/everything $(PEERS)
 
-prove: test fuzz faults store  ## the test run, the fuzz targets, the faults at length, and ten times the seeds, and a thousand kills
-	@$(MAKE) --no-print-directory sim SEEDS=100000
-	@KILLS=1000 tests/e2e/test_killed.py
+prove:            ## everything at length, half a day (STEPS="sim soak": some); goes on where it was; writes docs/proved.md
+	@tests/prove/run $(STEPS)
 
 coverage:         ## what the tests reach: build/coverage/html/index.html (E2E=1: the end-to-end tests, too)
 	@tools/deps build test
