@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <unistd.h>
 
 enum { APPLICATION = 0x44750000 }; /* "Du" */
 
@@ -35,7 +36,7 @@ static int number(sqlite3 *db, const char *question, int64_t *answer)
         rc = sqlite3_step(s);
     if (rc == SQLITE_ROW)
         *answer = sqlite3_column_int64(s, 0);
-    else if (rc == SQLITE_DONE)
+    else if (rc == SQLITE_DONE || rc == SQLITE_ERROR) /* none of the questions is wrong */
         rc = SQLITE_CORRUPT;
     sqlite3_finalize(s);
     return database_error(db, rc);
@@ -73,12 +74,15 @@ int schema_check(sqlite3 *db, unsigned crc, char *why)
         rc = number(db, "SELECT count(*) FROM sqlite_schema", &objects);
     if (rc < 0)
         return rc;
+    /* A head that says that this version of SQLite may not write it, in a file that may be written: nobody wrote that. */
+    if (sqlite3_db_readonly(db, "main") == 1 && access(sqlite3_db_filename(db, "main"), W_OK) == 0)
+        return DUET_ERR_FORMAT;
     bool empty = application == 0 && version == 0 && objects == 0;
     if (empty || (application == (APPLICATION | SCHEMA_FORMAT) && version == SCHEMA_FORMAT)) {
         rc = settings(db);
         return rc == 0 && empty ? make(db, crc) : rc;
     }
-    if (application == (APPLICATION | version) && version > SCHEMA_FORMAT) {
+    if (application == (APPLICATION | version) && version > SCHEMA_FORMAT && version <= UINT16_MAX) {
         snprintf(why, 200, "its format is %d and this program knows %d: a newer Duet wrote it", (int)version,
                  SCHEMA_FORMAT);
         return DUET_ERR_INVALID;
