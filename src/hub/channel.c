@@ -64,9 +64,31 @@ static void take_keys(struct channel *c)
     }
 }
 
-static void take_stream(struct channel *c, struct engine_load *l)
+/* Versions likewise: the newest publication that has one says which. */
+static int take_version(struct channel *c, const struct stream *s)
+{
+    for (uint64_t o = s->top; o >= stream_oldest(s) && o > 0; o--) {
+        const struct publication_parts *is = &stream_at(s, o)->is;
+        if (is->version == 0)
+            continue;
+        char *epoch = mem_strdup(is->version_epoch);
+        if (epoch == NULL)
+            return DUET_ERR_NOMEM;
+        mem_free(c->version_epoch);
+        c->version_epoch = epoch;
+        c->version = is->version;
+        return 0;
+    }
+    return 0;
+}
+
+static int take_stream(struct channel *c, struct engine_load *l)
 {
     size_t bytes = c->stream.bytes;
+    if (take_version(c, &l->stream) < 0) {
+        stream_fini(&l->stream);
+        return DUET_ERR_NOMEM;
+    }
     bool other = strcmp(c->stream.epoch, l->stream.epoch) != 0;
     stream_fini(&c->stream);
     c->stream = l->stream;
@@ -74,10 +96,11 @@ static void take_stream(struct channel *c, struct engine_load *l)
     channel_account(c, bytes);
     take_keys(c);
     if (!other)
-        return;
+        return 0;
     /* Who is subscribed has positions of an epoch that is over. */
     c->lost = (1u << c->hub->form_count) - 1;
     heal(c);
+    return 0;
 }
 
 /* The engine knows nothing of a channel that has had publications: they were forgotten for their age, or lost. Offsets
@@ -88,7 +111,7 @@ static int begin_anew(struct channel *c, struct engine_load *l)
     int rc = hub_epoch(c->hub, epoch);
     if (rc == 0) {
         stream_init(&l->stream, epoch);
-        take_stream(c, l);
+        rc = take_stream(c, l);
     }
     return rc;
 }
@@ -102,7 +125,7 @@ static void loaded(struct engine_load *l)
     c->waiting = NULL;
     c->waiting_last = &c->waiting;
     if (l->error == 0 && l->found)
-        take_stream(c, l);
+        l->error = take_stream(c, l);
     else if (l->error == 0 && c->stream.top > 0)
         l->error = begin_anew(c, l);
     c->state = l->error < 0 ? CHANNEL_NEW : CHANNEL_READY;

@@ -100,8 +100,9 @@ struct channel {
     struct stream stream;
     uint64_t assigned; /* the last offset that was given to the engine */
     struct retries retries;
-    uint64_t version;
-    char *version_epoch; /* NULL: none */
+    uint64_t version;         /* of what was published last with one */
+    char *version_epoch;      /* NULL: none was */
+    struct flight *versioned; /* the newest version that is on its way to the disk; NULL: none is */
     struct subscription **subs;
     uint32_t sub_count, sub_cap;
     uint32_t members[HUB_FORMS]; /* subscribed by the form's topic */

@@ -78,6 +78,7 @@ struct flight {
     struct engine_append append; /* first */
     struct channel *channel;
     struct retry *key;      /* NULL: it has none */
+    char *version_epoch;    /* NULL: it has no version; the channel's once it has landed */
     struct answer *answers; /* to who sent it, and to who sent the same again meanwhile */
 };
 
@@ -89,6 +90,7 @@ static void flight_free(struct flight *f)
         f->answers = next;
     }
     publication_unref(f->append.publication);
+    mem_free(f->version_epoch);
     mem_free(f);
 }
 
@@ -101,6 +103,17 @@ static void arrive(struct channel *c, struct publication *p)
     channel_tell(c, p);
 }
 
+/* What was published has this version: what is not newer is a repeat from now on. Takes `epoch`, unless it is NULL. */
+static void note_version(struct channel *c, const struct publication_parts *is, char **epoch)
+{
+    if (*epoch == NULL)
+        return;
+    mem_free(c->version_epoch);
+    c->version_epoch = *epoch;
+    c->version = is->version;
+    *epoch = NULL;
+}
+
 static void landed(struct engine_append *a)
 {
     struct flight *f = (struct flight *)a;
@@ -110,6 +123,7 @@ static void landed(struct engine_append *a)
     if (a->error == 0 && a->publication->offset == c->stream.top + 1 && stream_reserve(&c->stream) == 0) {
         note(c, a->publication, TRACE_KEPT, a->publication->offset, 0);
         arrive(c, a->publication);
+        note_version(c, &a->publication->is, &f->version_epoch);
         result = success(c, a->publication->offset);
         if (f->key != NULL) {
             f->key->offset = a->publication->offset;
@@ -126,6 +140,8 @@ static void landed(struct engine_append *a)
         if (f->key != NULL)
             retries_drop(&c->retries, f->key);
     }
+    if (c->versioned == f)
+        c->versioned = NULL;
     while (f->answers != NULL) {
         struct answer *next = f->answers->next;
         answer_later(c->hub, f->answers, &result);
@@ -137,7 +153,7 @@ static void landed(struct engine_append *a)
 }
 
 static struct flight *flight_new(struct channel *c, struct publication *p, struct retry *key,
-                                 const struct hub_reply *to)
+                                 const struct hub_reply *to, char **version_epoch)
 {
     struct flight *f = mem_zalloc(sizeof(*f));
     struct answer *a = answer_new(to);
@@ -159,6 +175,8 @@ static struct flight *flight_new(struct channel *c, struct publication *p, struc
     memcpy(f->append.epoch, c->stream.epoch, sizeof(f->append.epoch));
     f->channel = hub_ref(c);
     f->key = key;
+    f->version_epoch = *version_epoch;
+    *version_epoch = NULL;
     f->answers = a;
     if (key != NULL)
         key->flight = f;
@@ -168,7 +186,7 @@ static struct flight *flight_new(struct channel *c, struct publication *p, struc
 /* Publishing, with the channel's lock held. Each returns true with the answer, or false when it comes later. */
 
 static bool keep(struct channel *c, struct publication *p, struct retry *key, const struct hub_reply *to,
-                 struct hub_published *result)
+                 char **version_epoch, struct hub_published *result)
 {
     struct engine *e = c->hub->config.engine;
     if (e == NULL) {
@@ -181,11 +199,13 @@ static bool keep(struct channel *c, struct publication *p, struct retry *key, co
         *result = success(c, p->offset);
         return true;
     }
-    struct flight *f = flight_new(c, p, key, to);
+    struct flight *f = flight_new(c, p, key, to, version_epoch);
     if (f != NULL)
         note(c, p, TRACE_NUMBERED, p->offset, 1);
     if (f != NULL && e->ops->append(e, &f->append) == 0) {
         c->assigned++;
+        if (f->version_epoch != NULL)
+            c->versioned = f;
         return false;
     }
     if (f != NULL) {
@@ -200,42 +220,49 @@ static bool keep(struct channel *c, struct publication *p, struct retry *key, co
     return true;
 }
 
-/* True: it is not newer than what was seen. */
-static bool is_stale(struct channel *c, const struct publication_parts *is)
+static bool is_newer(const struct publication_parts *is, const char *epoch, uint64_t version)
 {
-    const char *epoch = c->version_epoch ? c->version_epoch : "";
-    if (is->version == 0 || c->version == 0)
-        return false;
-    return strlen(epoch) == is->version_epoch_len && memcmp(epoch, is->version_epoch, is->version_epoch_len) == 0 &&
-           is->version <= c->version;
+    return strlen(epoch) != is->version_epoch_len || memcmp(epoch, is->version_epoch, is->version_epoch_len) != 0 ||
+           is->version > version;
 }
 
-static int note_version(struct channel *c, const struct publication_parts *is)
+/* What was sent again while the first is on its way to the disk has the same answer. */
+static bool wait_with(struct flight *f, const struct hub_reply *to, struct hub_published *result)
 {
-    if (is->version == 0)
-        return 0;
-    char *epoch = mem_strdup(is->version_epoch);
-    if (epoch == NULL)
-        return DUET_ERR_NOMEM;
-    mem_free(c->version_epoch);
-    c->version_epoch = epoch;
-    c->version = is->version;
-    return 0;
+    struct answer *a = answer_new(to);
+    *result = refusal(HUB_ERROR_INTERNAL);
+    if (a == NULL)
+        return true;
+    a->next = f->answers;
+    f->answers = a;
+    return false;
 }
 
 /* A key that was seen before. */
 static bool repeat(struct channel *c, struct retry *key, const struct hub_reply *to, struct hub_published *result)
 {
-    if (key->flight != NULL) {
-        struct answer *a = answer_new(to);
-        *result = refusal(HUB_ERROR_INTERNAL);
-        if (a == NULL)
-            return true;
-        a->next = key->flight->answers;
-        key->flight->answers = a;
-        return false;
-    }
+    if (key->flight != NULL)
+        return wait_with(key->flight, to, result);
     *result = success(c, key->offset);
+    return true;
+}
+
+/* A version that was seen before, or is older: of what was published, or of what is on its way. */
+static bool is_stale(struct channel *c, const struct publication *p, const struct hub_reply *to, bool *now,
+                     struct hub_published *result)
+{
+    const struct publication_parts *is = &p->is;
+    if (is->version == 0)
+        return false;
+    *now = true;
+    if (c->version_epoch != NULL && !is_newer(is, c->version_epoch, c->version))
+        *result = success(c, c->stream.top);
+    else if (c->versioned != NULL &&
+             !is_newer(is, c->versioned->version_epoch, c->versioned->append.publication->is.version))
+        *now = wait_with(c->versioned, to, result);
+    else
+        return false;
+    note(c, p, TRACE_KNOWN, 0, 1);
     return true;
 }
 
@@ -244,6 +271,7 @@ static bool publish(struct channel *c, struct publication *p, bool skip_history,
 {
     const struct hub_limits *limits = &c->hub->config.limits;
     struct retry *key = NULL;
+    char *version_epoch = NULL;
     bool now = true;
     if (p->is.key_len > 0) {
         key = retries_find(&c->retries, p->is.key, p->is.key_len, hub_now(c->hub));
@@ -252,22 +280,24 @@ static bool publish(struct channel *c, struct publication *p, bool skip_history,
             return repeat(c, key, to, result);
         }
     }
-    if (is_stale(c, &p->is)) {
-        note(c, p, TRACE_KNOWN, 0, 1);
-        *result = success(c, c->stream.top);
-        return true;
-    }
+    if (is_stale(c, p, to, &now, result))
+        return now;
     if (p->is.key_len > 0)
         key = retries_add(&c->retries, p->is.key, p->is.key_len, hub_now(c->hub) + limits->idempotency_ms,
                           limits->idempotency_keys, c->hub->channels.key);
-    if ((p->is.key_len > 0 && key == NULL) || note_version(c, &p->is) < 0) {
+    if (p->is.version > 0)
+        version_epoch = mem_strdup(p->is.version_epoch);
+    if ((p->is.key_len > 0 && key == NULL) || (p->is.version > 0 && version_epoch == NULL)) {
         *result = refusal(HUB_ERROR_INTERNAL);
     } else if (channel_keeps(c) && !skip_history) {
-        now = keep(c, p, key, to, result);
+        now = keep(c, p, key, to, &version_epoch, result);
     } else {
         channel_tell(c, p);
         *result = success(c, 0);
     }
+    if (now && result->error == HUB_OK)
+        note_version(c, &p->is, &version_epoch);
+    mem_free(version_epoch);
     if (now && key != NULL) {
         key->offset = result->offset;
         if (result->error != HUB_OK)

@@ -24,6 +24,7 @@ static char *ask(const char *method, const char *body)
 }
 
 #define EXPECT_ANSWER(method, body, expected) assert_string_equal(ask(method, body), expected)
+#define REFUSED                               "{\"error\":{\"code\":100,\"message\":\"internal server error\",\"temporary\":true}}"
 #define BAD                                   "{\"error\":{\"code\":107,\"message\":\"bad request\"}}"
 
 static void begin(void)
@@ -264,6 +265,67 @@ TEST(api, waits_for_the_store)
     wire_settle();
     client_free(c);
     wire_settle();
+    ways_stop();
+    held_free(store);
+}
+
+static struct client *asking(const char *method, const char *body)
+{
+    char head[200];
+    struct client *c = client_new();
+    snprintf(head, sizeof(head), "POST /api/%s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %zu\r\n\r\n", method,
+             strlen(body));
+    client_say(c, head);
+    client_say(c, body);
+    wire_settle();
+    return c;
+}
+
+/* Its answer has come. */
+static void expect_asked(struct client *c, const char *expected)
+{
+    char text[4096];
+    wire_settle();
+    assert_int_equal(client_answer(c, NULL, text), 200);
+    assert_string_equal(text, expected);
+    client_free(c);
+}
+
+/* A version counts once it is published, not before. */
+TEST(api, sto_1_publishes_a_version_that_could_not_be_kept_when_it_comes_again)
+{
+    static const char two[] = "{\"channel\":\"a\",\"data\":2,\"version\":2}",
+                      one[] = "{\"channel\":\"a\",\"data\":1,\"version\":1}";
+    struct held *store = held_new();
+    struct hub_options o = ways_open();
+    ways_serve(&o, 1, &store->engine);
+    struct client *first = asking("publish", two);
+    assert_true(held_release(store, 0)); /* it is loaded */
+    /* What is not newer has the answer of what is on its way. */
+    struct client *again = asking("publish", two), *older = asking("publish", one);
+    assert_int_equal(store->last - store->first, 1);
+    assert_true(held_release(store, -ENOSPC));
+    expect_asked(first, REFUSED);
+    expect_asked(again, REFUSED);
+    expect_asked(older, REFUSED);
+    first = asking("publish", two);
+    assert_true(held_release(store, 0));
+    again = asking("publish", one);
+    assert_true(held_release(store, 0));
+    assert_false(held_release(store, 0));
+    expect_asked(first, "{\"result\":{\"offset\":1,\"epoch\":\"aaaaaaaa\"}}");
+    expect_asked(again, "{\"result\":{\"offset\":1,\"epoch\":\"aaaaaaaa\"}}");
+    expect_asked(asking("publish", one), "{\"result\":{\"offset\":1,\"epoch\":\"aaaaaaaa\"}}");
+    ways_stop();
+    /* Over a restart, too. */
+    ways_serve(&o, 1, &store->engine);
+    first = asking("publish", one);
+    assert_true(held_release(store, 0));
+    assert_false(held_release(store, 0));
+    expect_asked(first, "{\"result\":{\"offset\":1,\"epoch\":\"aaaaaaaa\"}}");
+    first = asking("publish", "{\"channel\":\"a\",\"data\":3,\"version\":3}");
+    assert_true(held_release(store, 0));
+    expect_asked(first, "{\"result\":{\"offset\":2,\"epoch\":\"aaaaaaaa\"}}");
     ways_stop();
     held_free(store);
 }
