@@ -120,6 +120,13 @@ static void health(duet_http *x, const duet_request *r)
     }
 }
 
+/* What a program that watches over this one asks: it answers, so it is not to be killed. */
+static void livez(duet_http *x, const duet_request *r)
+{
+    (void)r;
+    duet_http_text(x, 200, "ok");
+}
+
 static void metrics(duet_http *x, const duet_request *r)
 {
     static const duet_header headers[] = {
@@ -150,6 +157,7 @@ static const duet_route common_routes[] = {
     { .path = SSE_PATH, .http = sse_http, .cors = true },
     CENTRIFUGAL_ROUTES,
     { .path = "/health", .http = health },
+    { .path = "/livez", .http = livez },
 };
 static const duet_route api_route = { .path = API_PATH, .http = api_http, .methods = "POST" };
 static const duet_route operator_routes[] = { { .path = "/metrics", .http = metrics }, CONSOLE_ROUTES };
@@ -163,13 +171,14 @@ static const duet_route demo_routes[] = {
     { .path = DEMO_TRACE, .http = demo_trace },
     { .path = "/demo/ticks", .http = ticks },
 };
+static const duet_route client_route = { .path = "/duet.js", .http = pages_http };
 static const duet_route pages_route = { .path = "/", .http = pages_http };
 
 enum {
     COMMON = sizeof(common_routes) / sizeof(*common_routes),
     DEMO = sizeof(demo_routes) / sizeof(*demo_routes),
     OPERATOR = sizeof(operator_routes) / sizeof(*operator_routes),
-    ROUTES = COMMON + DEMO + OPERATOR + 3
+    ROUTES = COMMON + DEMO + OPERATOR + 4
 };
 
 static void fill_routes(const struct setup *s, duet_route routes[ROUTES])
@@ -186,6 +195,7 @@ static void fill_routes(const struct setup *s, duet_route routes[ROUTES])
         memcpy(routes + n, operator_routes, sizeof(operator_routes));
         n += OPERATOR;
     }
+    routes[n++] = client_route; /* for everybody's pages, too */
     if (s->options.root == NULL && s->config.pages)
         routes[n++] = pages_route;
     routes[n] = (duet_route){ 0 };
@@ -193,6 +203,7 @@ static void fill_routes(const struct setup *s, duet_route routes[ROUTES])
 
 static const duet_route admin_routes[] = {
     { .path = "/health", .http = health },
+    { .path = "/livez", .http = livez },
     { .path = "/metrics", .http = metrics },
     CONSOLE_ROUTES,
     { 0 },
@@ -200,6 +211,7 @@ static const duet_route admin_routes[] = {
 static const duet_route api_routes[] = {
     { .path = API_PATH, .http = api_http, .methods = "POST" },
     { .path = "/health", .http = health },
+    { .path = "/livez", .http = livez },
     { 0 },
 };
 

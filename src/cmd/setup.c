@@ -286,8 +286,10 @@ unsigned setup_open_doors(const struct setup *s, void (*tell)(void *arg, const c
           "every program on this machine may publish, and who comes by "
           "a proxy on it that hides them",
           "api.key_file or api.key_env closes it");
-    check(&p, s->options.admin != NULL && s->admin_token == NULL, &c->admin.listen, "admin",
-          "everybody who reaches its address reads the metrics, and may publish by /admin",
+    check(&p, s->admin_token == NULL, &c->admin.listen, "admin",
+          s->options.admin ? "everybody who reaches its address reads the metrics, and may publish by /admin"
+                           : "every program on this machine reads the metrics and may publish by /admin, and who "
+                             "comes by a proxy on it that hides them",
           "admin.token_file or admin.token_env closes it");
     check(&p, any_origin(s->options.origins), &c->origins, "origins", "the pages of every site may connect",
           "name the sites instead of *");

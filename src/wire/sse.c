@@ -291,8 +291,9 @@ void sse_tick(duet_server *s, uint64_t count)
 
 static const struct wire_refusal too_many = { 429, "this user has too many connections" };
 
-static struct wire_refusal read_channels(struct events *e, const duet_request *r)
+static struct wire_refusal read_channels(struct events *e, const duet_request *r, unsigned most)
 {
+    static const struct wire_refusal too_many_channels = { 400, "these are more channels than a connection may have" };
     char name[HUB_NAME_MOST + 2];
     const char *at = duet_request_query(r);
     long len;
@@ -301,6 +302,8 @@ static struct wire_refusal read_channels(struct events *e, const duet_request *r
             return guest_no_channel;
         if (e->count == SSE_CHANNELS_MOST)
             return (struct wire_refusal){ 400, "a stream has at most 16 channels" };
+        if (e->count == most)
+            return too_many_channels;
         for (unsigned i = 0; i < e->count; i++)
             if (strcmp(e->feeds[i].name, name) == 0)
                 return (struct wire_refusal){ 400, "a channel is named twice" };
@@ -330,11 +333,11 @@ static struct wire_refusal read_since(struct events *e, const char *ids)
     return wire_fine;
 }
 
-static struct wire_refusal read_request(struct events *e, const duet_request *r)
+static struct wire_refusal read_request(struct events *e, const duet_request *r, unsigned most)
 {
     char text[IDS + 1];
     const char *id = duet_request_header(r, "last-event-id");
-    struct wire_refusal no = read_channels(e, r);
+    struct wire_refusal no = read_channels(e, r, most);
     if (no.why != NULL)
         return no;
     long len = duet_request_param(r, "last", text, sizeof(text));
@@ -415,7 +418,8 @@ static void let_in(duet_http *x, struct guest *guest, void *arg)
 void sse_http(duet_http *x, const duet_request *r)
 {
     struct events *e = mem_zalloc(sizeof(*e));
-    struct wire_refusal no = e ? read_request(e, r) : wire_no_memory;
+    unsigned most = hub_limits(wire_site_of(duet_http_server(x))->hub)->channels_per_connection;
+    struct wire_refusal no = e ? read_request(e, r, most) : wire_no_memory;
     if (no.why != NULL) {
         wire_refuse(x, &no);
         events_free(e);

@@ -228,15 +228,20 @@ listen: http://127.0.0.1:0
 pages: false
 tokens: { secret_file: secret }
 api: { key_file: secret }
+admin: { token_file: secret }
 channels: { allow_subscribe_for_client: true }
 namespaces:
   - { name: open, allow_presence_for_anonymous: true, presence: true }
 END
 verdict "a namespace's door is named by its line" "$("$duet" serve --config good.yaml --production 2>&1 |
-    grep -q 'good.yaml:7: namespace open: anybody may ask who is there' || echo it is not)"
+    grep -q 'good.yaml:8: namespace open: anybody may ask who is there' || echo it is not)"
 sed -i '/name: open/d' good.yaml
+sed -i '/^admin:/d' good.yaml
+verdict "/admin without a token is an open door, too" "$("$duet" serve --config good.yaml --production 2>&1 |
+    grep -q '^duet serve: admin: every program on this machine reads the metrics and may publish by /admin' || echo it is not)"
 verdict "metrics that anybody reads are an open door" "$("$duet" serve --config good.yaml --production --admin-listen http://127.0.0.1:0 2>&1 |
     grep -q '^duet serve: admin: everybody who reaches its address reads the metrics, and may publish by /admin; admin.token_file' || echo it is not)"
+echo 'admin: { token_file: secret }' >>good.yaml
 start --config good.yaml --production
-verdict "with all doors closed it starts" "$(answers 200 /health; answers 401 '/events?channel=a')"
+verdict "with all doors closed it starts, and brings duet.js along" "$(answers 200 /health; answers 200 /duet.js; answers 401 '/events?channel=a')"
 kill "$pid"

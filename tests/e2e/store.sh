@@ -100,7 +100,7 @@ if mount -t tmpfs -o size=600k none "$small" 2>/dev/null; then
     start --data "$small/data"
     publish 1 >/dev/null
     health() {
-        curl -s --max-time 20 -w ' %{http_code}' "http://127.0.0.1:$port/health" | tr '\n' ' '
+        curl -s --max-time 20 -w ' %{http_code}' "http://127.0.0.1:$port/${1:-health}" | tr '\n' ' '
     }
     verdict "OPS-7: with a store that works /health says ok" "$(health | grep -v '^ok  *200')"
     dd if=/dev/zero of="$small/full" bs=1k count=600 status=none 2>/dev/null
@@ -109,6 +109,7 @@ if mount -t tmpfs -o size=600k none "$small" 2>/dev/null; then
     }
     verdict "STO-4: on a full disk a publication is refused" "$(until_true 20 refused || health)"
     verdict "OPS-7: /health says so" "$(health | grep -v '^store: .* 503')"
+    verdict "/livez asks for no other process all the same" "$(health livez | grep -v '^ok  *200')"
     rm "$small/full"
     kept() {
         publish 2 | grep -q '"offset"'

@@ -119,6 +119,8 @@ TEST(api, says_what_it_does_not_take)
         { "publish", "{\"channel\":\"c\",\"data\":1,\"version\":\"1\"}", BAD },
         { "publish", "{\"channel\":\"c\",\"data\":1,\"idempotency_key\":5}", BAD },
         { "publish", "{\"channel\":\"c\",\"data\":1,\"version_epoch\":5}", BAD },
+        { "disconnect", "{\"user\":\"a\",\"session\":\"s\"}", BAD },
+        { "unsubscribe", "{\"user\":\"a\",\"channel\":\"c\",\"session\":\"s\"}", BAD },
         { "publish", "{\"channel\":\"c\",\"b64data\":5}", BAD },
         { "publish", "{\"channel\":\"c\",\"b64data\":\"\\ud800\"}", BAD },
         { "publish", "{\"channel\":\"c\",\"data\":null,\"tags\":null,\"skip_history\":1}", BAD },

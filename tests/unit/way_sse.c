@@ -166,6 +166,23 @@ TEST(sse, refuses_with_words)
     ways_stop();
 }
 
+TEST(sse, refuses_more_channels_than_a_connection_may_have)
+{
+    static const unsigned status[] = { 200, 200, 400 };
+    static const char query[] = "?channel=a&channel=b&channel=c";
+    struct hub_options o = ways_open();
+    ways.channels_per_connection = 2;
+    ways_serve(&o, 1, NULL);
+    for (int i = 0; i < 3; i++) {
+        char some[sizeof(query)];
+        snprintf(some, sizeof(some), "%.*s", 10 * (i + 1), query);
+        struct client *c = follow(some, NULL);
+        assert_int_equal(client_answer(c, NULL, NULL), status[i]);
+        client_free(c);
+    }
+    ways_stop();
+}
+
 TEST(sse, ends_with_its_peer_and_leaves_nothing)
 {
     struct hub_options o = ways_open();

@@ -16,7 +16,7 @@ static struct ways {
     struct wire_site site; /* first */
     uint64_t now_ms;
     /* What the next ways_serve() has other than the defaults; 0: nothing. */
-    uint32_t connections_per_user, channels_max;
+    uint32_t connections_per_user, channels_per_connection, channels_max;
     unsigned target_max;
     bool by_socket;
 } ways;
@@ -64,6 +64,8 @@ static inline void ways_serve(const struct hub_options *namespaces, size_t count
     };
     hub_limits_default(&config.limits);
     config.limits.connections_per_user = ways.connections_per_user;
+    if (ways.channels_per_connection > 0)
+        config.limits.channels_per_connection = ways.channels_per_connection;
     if (ways.channels_max > 0)
         config.limits.channels_max = ways.channels_max;
     ways.now_ms = 1000;
@@ -80,7 +82,7 @@ static inline void ways_stop(void)
     hub_stop(ways.site.hub);
     wire_stop();
     hub_free(ways.site.hub);
-    ways.connections_per_user = ways.channels_max = ways.target_max = 0;
+    ways.connections_per_user = ways.channels_per_connection = ways.channels_max = ways.target_max = 0;
     ways.by_socket = false;
 }
 
