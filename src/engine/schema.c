@@ -74,7 +74,7 @@ int schema_check(sqlite3 *db, unsigned crc, char *why)
         rc = number(db, "SELECT count(*) FROM sqlite_schema", &objects);
     if (rc < 0)
         return rc;
-    /* A head that says that this version of SQLite may not write it, in a file that may be written: nobody wrote that. */
+    /* A head that says that this version of SQLite may not write, in a file that may be written: nobody wrote that. */
     if (sqlite3_db_readonly(db, "main") == 1 && access(sqlite3_db_filename(db, "main"), W_OK) == 0)
         return DUET_ERR_FORMAT;
     bool empty = application == 0 && version == 0 && objects == 0;

@@ -539,7 +539,8 @@ static bool whom_of(struct json_slice params, struct hub_whom *whom, char user[H
 {
     *whom = (struct hub_whom){ .user = user, .client = client };
     /* There is no choosing by `session`: all of the user's would be meant. */
-    return member(params, "session").text == NULL && member(params, "user").text != NULL && text_of(params, "user", user, HUB_NAME_MOST, &whom->user_len) &&
+    return member(params, "session").text == NULL && member(params, "user").text != NULL &&
+           text_of(params, "user", user, HUB_NAME_MOST, &whom->user_len) &&
            text_of(params, "client", client, 64, &whom->client_len);
 }
 

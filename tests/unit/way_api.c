@@ -24,7 +24,8 @@ static char *ask(const char *method, const char *body)
 }
 
 #define EXPECT_ANSWER(method, body, expected) assert_string_equal(ask(method, body), expected)
-#define REFUSED                               "{\"error\":{\"code\":100,\"message\":\"internal server error\",\"temporary\":true}}"
+#define REFUSED                               \
+    "{\"error\":{\"code\":100,\"message\":\"internal server error\",\"temporary\":true}}"
 #define BAD                                   "{\"error\":{\"code\":107,\"message\":\"bad request\"}}"
 
 static void begin(void)
