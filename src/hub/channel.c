@@ -214,7 +214,7 @@ void channel_tell_presence(struct channel *c, const struct subscription *sub, bo
     struct hub *h = c->hub;
     const char *info = sub->info ? sub->info : sub->session->info;
     size_t len = sub->info ? sub->info_len : sub->session->info_len;
-    if (!channel_options(c)->join_leave)
+    if (!channel_options(c)->join_leave || sub->unheard)
         return;
     for (unsigned f = 0; f < h->form_count; f++)
         if (c->tellers[f] > 0 && h->forms[f].presence != NULL)

@@ -29,6 +29,7 @@
     { "force_recovery_mode", CONF_CHOICE, FIELD(struct hub_options, cache), .live = true, .words = "stream cache", \
       .shown = "stream", .fallback = true, \
       .what = "What who comes back gets: all that was missed (stream), or the newest only (cache)." }, \
+    O_BOOL(auto_cache_recover, "With cache: who subscribes for the first time gets the newest, too, unasked."), \
     O_BOOL(force_recovery, "Every subscriber gets what it missed."), \
     O_BOOL(allow_recovery, "A subscriber that asks for it does."), \
     O_BOOL(force_positioning, "Every subscriber is told when something got lost."), \

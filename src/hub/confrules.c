@@ -42,6 +42,8 @@ static void check_channels(struct judge *j, const struct hub_options *o)
          "allow_positioning needs history_size and history_ttl");
     rule(j, o->cache && !o->force_recovery && !o->allow_recovery, &o->cache,
          "force_recovery_mode cache needs force_recovery or allow_recovery");
+    rule(j, o->auto_cache_recover && !o->cache, &o->auto_cache_recover,
+         "auto_cache_recover needs force_recovery_mode: cache");
     rule(j, o->allow_history_for_client && !history, &o->allow_history_for_client,
          "allow_history_for_client needs history_size and history_ttl");
     rule(j, o->allow_history_for_anonymous && !history, &o->allow_history_for_anonymous,

@@ -125,7 +125,7 @@ struct subscription {
     uint32_t info_len;
     uint32_t at; /* its place in the channel's subs */
     uint8_t form;
-    bool direct, tells, server_side;
+    bool direct, tells, server_side, unseen, unheard;
 };
 
 struct session {

@@ -28,6 +28,7 @@ struct hub_options {
     uint64_t history_ttl_ms;      /* since the last publication: 0, none; both are needed */
     uint64_t history_meta_ttl_ms; /* epoch and top are known so long after the last use: 30 days */
     bool cache; /* force_recovery_mode: cache; only the newest counts */
+    bool auto_cache_recover; /* with `cache`: who comes for the first time gets it, too */
     bool force_recovery, allow_recovery, force_positioning, allow_positioning;
 
     /* Who is there. */

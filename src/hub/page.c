@@ -155,7 +155,7 @@ static long count_users(struct channel *c, const uint64_t key[2])
     map_init(&seen, key);
     for (uint32_t i = 0; i < c->sub_count && rc >= 0; i++) {
         const struct session *s = c->subs[i]->session;
-        if (map_get(&seen, s->user, s->user_len) == NULL)
+        if (!c->subs[i]->unseen && map_get(&seen, s->user, s->user_len) == NULL)
             rc = map_put(&seen, s->user, s->user_len, c);
     }
     long users = rc < 0 ? rc : (long)seen.count;
@@ -173,11 +173,15 @@ long hub_presence(struct hub *h, const char *channel, size_t len, size_t *users,
     if (c == NULL)
         return 0;
     pthread_mutex_lock(&c->lock);
-    long count = (long)c->sub_count;
-    for (uint32_t i = 0; i < c->sub_count && each != NULL; i++) {
+    long count = 0;
+    for (uint32_t i = 0; i < c->sub_count; i++) {
         const struct subscription *sub = c->subs[i];
         const struct session *s = sub->session;
-        each(arg, s->client, sub->info ? sub->info : s->info, sub->info ? sub->info_len : s->info_len);
+        if (sub->unseen)
+            continue;
+        count++;
+        if (each != NULL)
+            each(arg, s->client, sub->info ? sub->info : s->info, sub->info ? sub->info_len : s->info_len);
     }
     if (users != NULL && (counted = count_users(c, h->channels.key)) >= 0)
         *users = (size_t)counted;

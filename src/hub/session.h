@@ -83,6 +83,7 @@ struct session_subscribe {
                             * recovery_max */
     bool join_leave;       /* who comes and goes is told, where the namespace does that */
     bool server_side;      /* not the client's own wish */
+    bool unseen, unheard;  /* presence does not show it; nobody hears of its coming and going */
     uint64_t tag;          /* the caller's own, for `done` and subscription_tag() */
     const char *chan_info; /* JSON shown with it in presence; may be empty */
     size_t chan_info_len;

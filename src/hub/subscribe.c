@@ -133,6 +133,8 @@ static struct subscription *make(struct session *s, struct channel *c, const str
         .form = (uint8_t)what->form,
         .direct = what->direct,
         .server_side = what->server_side,
+        .unseen = what->unseen,
+        .unheard = what->unheard,
         .tells = (what->join_leave || channel_options(c)->force_push_join_leave) && channel_options(c)->join_leave,
     };
     if (what->chan_info_len == 0)

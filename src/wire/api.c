@@ -544,13 +544,24 @@ static bool whom_of(struct json_slice params, struct hub_whom *whom, char user[H
            text_of(params, "client", client, 64, &whom->client_len);
 }
 
+/* What would be passed over in silence is refused: who sends it counts on it. */
+static bool wants_more(struct json_slice params)
+{
+    static const char *const unknown[] = { "info",      "b64info",  "data",         "b64data",
+                                           "expire_at", "override", "recover_since" };
+    for (size_t i = 0; i < sizeof(unknown) / sizeof(*unknown); i++)
+        if (member(params, unknown[i]).text != NULL)
+            return true;
+    return false;
+}
+
 static int do_subscribe(struct node *n, struct json_slice params)
 {
     char channel[HUB_NAME_MOST], user[HUB_NAME_MOST], client[64];
     struct hub_whom whom;
     size_t len;
     enum hub_error error = HUB_ERROR_BAD_REQUEST;
-    if (!channel_of(params, channel, &len) || !whom_of(params, &whom, user, client))
+    if (!channel_of(params, channel, &len) || !whom_of(params, &whom, user, client) || wants_more(params))
         return (int)error;
     if (hub_options_of(n->call->hub, channel, len, &error) == NULL)
         return (int)error;

@@ -13,7 +13,7 @@ struct centrifugal_wish {
     struct centrifugal_own *own; /* NULL: it gets what all get */
     char *data;                  /* JSON that the backend has for it; NULL: none */
     uint32_t id;                 /* of the command */
-    bool positioned, recoverable;
+    bool positioned, recoverable, recovers;
     bool asked; /* the backend is: its command is counted with that question */
     uint8_t len;
     char channel[];
@@ -161,10 +161,12 @@ static void grant(const struct hub_options *o, const struct centrifugal_request 
                   struct centrifugal_wish *w)
 {
     bool streams = o->history_size > 0 && o->history_ttl_ms > 0;
-    bool asks = r->recoverable || r->recover;
+    bool unasked = o->cache && o->auto_cache_recover;
+    bool asks = r->recoverable || r->recover || unasked;
     bool recovers = is_said(over->force_recovery, o->force_recovery);
     bool positions = is_said(over->force_positioning, o->force_positioning);
     w->recoverable = streams && (recovers || (asks && (o->allow_recovery || o->cache)));
+    w->recovers = w->recoverable && (r->recover || unasked);
     w->positioned = w->recoverable || (streams && (positions || (r->positioned && o->allow_positioning)));
 }
 
@@ -176,10 +178,12 @@ static void put_in(struct centrifugal *c, const struct centrifugal_request *r, c
         .len = r->channel.len,
         .form = centrifugal_form_of(c),
         .direct = w->own != NULL,
-        .recover = w->recoverable && r->recover,
+        .recover = w->recovers,
         .or_fail = r->flag & 2,
         .from.offset = r->offset,
         .join_leave = r->join_leave || claims->override.force_push_join_leave == HUB_YES,
+        .unseen = claims->override.presence == HUB_NO,
+        .unheard = claims->override.join_leave == HUB_NO,
         .chan_info = claims->info.at,
         .chan_info_len = claims->info.len,
         .expire_at_ms = claims->expires_ms,
@@ -191,7 +195,7 @@ static void put_in(struct centrifugal *c, const struct centrifugal_request *r, c
     if (r->epoch.len <= STREAM_EPOCH)
         memcpy(what.from.epoch, r->epoch.text ? r->epoch.text : "", r->epoch.len);
     else
-        what.from.offset = UINT64_MAX;                /* an epoch that none of ours can be */
+        what.from.offset = UINT64_MAX; /* an epoch that none of ours can be */
     w->expires_ms = renewed ? 0 : claims->expires_ms; /* told to who has to renew it */
     session_subscribe(c->session, &what);
     if (claims->expires_ms > 0)

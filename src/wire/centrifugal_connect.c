@@ -167,7 +167,7 @@ static bool read_position(struct json_slice subs, const char *channel, size_t le
     return true;
 }
 
-static void join_channel(struct centrifugal *c, const char *channel, size_t len, struct hub_text info,
+static void join_channel(struct centrifugal *c, const char *channel, size_t len, const struct hub_claims_sub *said,
                          struct json_slice subs)
 {
     struct session_subscribe what = {
@@ -176,8 +176,10 @@ static void join_channel(struct centrifugal *c, const char *channel, size_t len,
         .form = centrifugal_form_of(c),
         .join_leave = true,
         .server_side = true,
-        .chan_info = info.at,
-        .chan_info_len = info.len,
+        .unseen = said->override.presence == HUB_NO,
+        .unheard = said->override.join_leave == HUB_NO,
+        .chan_info = said->info.at,
+        .chan_info_len = said->info.len,
         .done = joined,
     };
     if (!read_position(subs, channel, len, &what)) {
@@ -225,6 +227,7 @@ void centrifugal_add(struct session *s, const char *channel, size_t len)
 /* One that only listens says itself what it wants to hear, as far as it may. */
 static void join_wanted(struct centrifugal *c, struct json_slice subs)
 {
+    static const struct hub_claims_sub nothing_said;
     struct json_each each = json_each(subs);
     struct json_slice name, value;
     char unquoted[6 * HUB_NAME_MOST];
@@ -237,7 +240,7 @@ static void join_wanted(struct centrifugal *c, struct json_slice subs)
         if (error != HUB_OK)
             c->join->code = why_not((enum hub_error)error);
         else
-            join_channel(c, channel.text, channel.len, (struct hub_text){ NULL, 0 }, subs);
+            join_channel(c, channel.text, channel.len, &nothing_said, subs);
     }
 }
 
@@ -246,7 +249,7 @@ static void join_all(struct centrifugal *c, const struct centrifugal_request *r)
     const struct hub_claims *claims = c->claims;
     c->join->left = 1;
     for (size_t i = 0; claims != NULL && i < claims->subs_count; i++)
-        join_channel(c, claims->subs[i].channel.at, claims->subs[i].channel.len, claims->subs[i].info, r->subs);
+        join_channel(c, claims->subs[i].channel.at, claims->subs[i].channel.len, &claims->subs[i], r->subs);
     if (c->listens_only && r->subs.text != NULL)
         join_wanted(c, r->subs);
     joined_one(c);

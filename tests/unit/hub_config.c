@@ -180,6 +180,8 @@ TEST(config, tells_what_does_not_go_together)
     bad("channels:\n  allow_positioning: true\n", "2: allow_positioning needs history_size and history_ttl");
     bad("channels:\n  " HISTORY "force_recovery_mode: cache\n",
         "4: force_recovery_mode cache needs force_recovery or allow_recovery");
+    bad("channels:\n  " HISTORY "allow_recovery: true\n  auto_cache_recover: true\n",
+        "5: auto_cache_recover needs force_recovery_mode: cache");
     bad("channels:\n  allow_history_for_client: true\n",
         "2: allow_history_for_client needs history_size and history_ttl");
     bad("channels:\n  allow_history_for_anonymous: true\n",

@@ -120,6 +120,7 @@ TEST(api, says_what_it_does_not_take)
         { "publish", "{\"channel\":\"c\",\"data\":1,\"version\":\"1\"}", BAD },
         { "publish", "{\"channel\":\"c\",\"data\":1,\"idempotency_key\":5}", BAD },
         { "publish", "{\"channel\":\"c\",\"data\":1,\"version_epoch\":5}", BAD },
+        { "subscribe", "{\"user\":\"a\",\"channel\":\"c\",\"expire_at\":1}", BAD },
         { "disconnect", "{\"user\":\"a\",\"session\":\"s\"}", BAD },
         { "unsubscribe", "{\"user\":\"a\",\"channel\":\"c\",\"session\":\"s\"}", BAD },
         { "publish", "{\"channel\":\"c\",\"b64data\":5}", BAD },

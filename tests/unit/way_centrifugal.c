@@ -168,6 +168,20 @@ TEST(centrifugal, a_cache_brings_the_newest_alone)
     ways_stop();
 }
 
+/* Section 15 */
+TEST(centrifugal, a_cache_that_says_so_brings_the_newest_unasked)
+{
+    struct hub_options o = open_options();
+    o.cache = o.auto_cache_recover = true;
+    ways_serve(&o, 1, NULL);
+    struct client *c = connected();
+    ways_publish("c", "1");
+    ways_publish("c", "2");
+    ask(c, WISH(""), HEAD ",\"offset\":2,\"recovered\":true,\"was_recovering\":true,\"publications\":[" PUB(2) "]}}");
+    client_free(c);
+    ways_stop();
+}
+
 #define DENIED(id)  "{\"id\":" #id ",\"error\":{\"code\":103,\"message\":\"permission denied\"}}"
 #define MISSING(id) "{\"id\":" #id ",\"error\":{\"code\":108,\"message\":\"not available\"}}"
 #define BAD(id)     "{\"id\":" #id ",\"error\":{\"code\":107,\"message\":\"bad request\"}}"

@@ -228,6 +228,31 @@ TEST(token, shows_what_its_channel_knows_of_the_client)
     end();
 }
 
+/* Who is there unseen, and comes and goes unheard: by the connection's token and by the channel's own. */
+TEST(token, hides_who_may_not_be_seen)
+{
+#define NOT_SEEN "\"override\":{\"presence\":{\"value\":false},\"join_leave\":{\"value\":false}}"
+    static const char stats[] = "{\"id\":2,\"presence_stats\":{\"channel\":\"a\"}}";
+    struct hub_options o = options();
+    o.join_leave = o.force_push_join_leave = true;
+    ways_serve(&o, 1, NULL);
+    doors_open(false);
+    struct client *bob = enter(AS("bob", 100));
+    ask(bob, "{\"id\":2,\"subscribe\":{\"channel\":\"a\"}}", "{\"id\":2,\"subscribe\":{}}");
+    client_trace(bob, 1); /* its own coming */
+    struct client *ann = enter("{\"sub\":\"ann\",\"exp\":100,\"subs\":{\"a\":{" NOT_SEEN "}}}");
+    struct client *eve = enter(AS("eve", 100));
+    say(eve, with(SUBSCRIBE("a"), "{\"sub\":\"eve\",\"exp\":100,\"channel\":\"a\"," NOT_SEEN "}"));
+    assert_non_null(strstr(client_trace(eve, 1), "\"subscribe\":{"));
+    ask(bob, stats, "{\"id\":2,\"presence_stats\":{\"num_clients\":1,\"num_users\":1}}");
+    client_free(ann);
+    client_free(eve);
+    ask(bob, stats, "{\"id\":2,\"presence_stats\":{\"num_clients\":1,\"num_users\":1}}");
+    client_free(bob);
+    end();
+#undef NOT_SEEN
+}
+
 /* HUB-11 */
 TEST(token, is_renewed_by_one_of_the_same_user)
 {
