@@ -140,6 +140,28 @@ TEST(damage, sto_3_a_flipped_bit_in_any_byte_of_the_file)
     remove_folder(folder);
 }
 
+/* Its bytes are as they were, and their checksum is right; but it is among the texts, and no search for it finds it. */
+TEST(damage, sto_3_a_name_that_became_a_text)
+{
+    enum { COLUMNS = 12, BLOB_6 = 2 * 6 + 12 }; /* as a record's head has them, before the name */
+    struct bytes b = clean_file();
+    int found = 0;
+    for (size_t i = COLUMNS; i + 6 < b.len; i++) {
+        if (memcmp(b.at + i, "b:room", 6) != 0 || b.at[i - COLUMNS] != BLOB_6)
+            continue;
+        found++;
+        empty_folder();
+        b.at[i - COLUMNS]++;
+        write_file(path_of("duet.sqlite"), b.at, b.len);
+        b.at[i - COLUMNS]--;
+        check_all();
+        assert_int_equal(said.damaged, 1);
+    }
+    assert_true(found > 0);
+    free(b.at);
+    remove_folder(folder);
+}
+
 TEST(damage, sto_3_a_file_cut_at_any_length)
 {
     struct bytes b = clean_file();
