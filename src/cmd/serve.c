@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Threads: the main one turns a loop of its own with the signals, the ticks and the servers of --admin-listen and
- * --api-listen. Another
- * runs the server of the site, with its loops. The journal has the third.
+ * --api-listen. Another runs the server of the site, with its loops. The journal, the store and the hooks have theirs.
  */
 #include "cmd/serve.h"
 #include "base/buf.h"

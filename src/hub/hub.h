@@ -82,8 +82,8 @@ unsigned hub_operators(const struct hub *h); /* how many listen */
 void hub_tick(struct hub *h);
 /*
  * Takes over the options of those namespaces that there are, found by name, at once for all that is done from now on;
- * but not their channel_regex, message_max and hooks, nor whether they keep a history at all. Copied, strings too are
- * not needed any more. One thread at a time. 0 or DUET_ERR_NOMEM.
+ * but not their channel_regex, message_max and hooks, nor whether they keep a history at all. Everything is copied.
+ * One thread at a time. 0 or DUET_ERR_NOMEM.
  */
 int hub_reload(struct hub *h, const struct hub_options *namespaces, size_t count);
 uint64_t hub_now(const struct hub *h);
