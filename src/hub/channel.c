@@ -64,13 +64,16 @@ static void take_keys(struct channel *c)
     }
 }
 
-/* Versions likewise: the newest publication that has one says which. */
+/* Versions likewise: the newest publication that has one says which, unless a newer one, not kept, is known. */
 static int take_version(struct channel *c, const struct stream *s)
 {
     for (uint64_t o = s->top; o >= stream_oldest(s) && o > 0; o--) {
         const struct publication_parts *is = &stream_at(s, o)->is;
         if (is->version == 0)
             continue;
+        if (c->version_epoch != NULL &&
+            (strcmp(c->version_epoch, is->version_epoch) != 0 || is->version <= c->version))
+            return 0;
         char *epoch = mem_strdup(is->version_epoch);
         if (epoch == NULL)
             return DUET_ERR_NOMEM;

@@ -95,7 +95,6 @@ struct channel {
     uint64_t seen, seen_ms; /* `published` at the last hub_survey(), and when that was */
 
     pthread_mutex_t lock; /* of all that follows */
-    enum channel_state state;
     struct waiter *waiting, **waiting_last;
     struct stream stream;
     uint64_t assigned; /* the last offset that was given to the engine */
@@ -112,6 +111,7 @@ struct channel {
     uint64_t used_ms;
     uint64_t published; /* so far; hub_survey() reads it without the lock */
 
+    uint8_t state; /* enum channel_state */
     uint8_t name_len;
     char name[];
 };

@@ -330,6 +330,16 @@ TEST(api, sto_1_publishes_a_version_that_could_not_be_kept_when_it_comes_again)
     first = asking("publish", "{\"channel\":\"a\",\"data\":3,\"version\":3}");
     assert_true(held_release(store, 0));
     expect_asked(first, "{\"result\":{\"offset\":2,\"epoch\":\"aaaaaaaa\"}}");
+    /* One that is not kept is known all the same, also when the store is asked again. */
+    expect_asked(asking("publish", "{\"channel\":\"a\",\"data\":4,\"version\":4,\"skip_history\":true}"),
+                 "{\"result\":{}}");
+    first = asking("publish", "{\"channel\":\"a\",\"data\":5}");
+    assert_true(held_release(store, -ENOSPC));
+    expect_asked(first, REFUSED);
+    first = asking("publish", "{\"channel\":\"a\",\"data\":4,\"version\":4}");
+    assert_true(held_release(store, 0));
+    assert_false(held_release(store, 0));
+    expect_asked(first, "{\"result\":{\"offset\":2,\"epoch\":\"aaaaaaaa\"}}");
     ways_stop();
     held_free(store);
 }

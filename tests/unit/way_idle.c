@@ -10,9 +10,10 @@
 
 enum { MANY = 192 };
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { PLAIN = 465, CENTRIFUGAL = 748 };
+enum { PLAIN = 465, CENTRIFUGAL = 748 }; /* as asked for */
 #else
-enum { PLAIN = 528, CENTRIFUGAL = 794 };
+/* What glibc gives, which is up to 16 bytes more where what it gave back before lies beside it. */
+enum { PLAIN = 532, CENTRIFUGAL = 802 };
 #endif
 
 static struct client *clients[MANY];
