@@ -13,7 +13,7 @@ struct centrifugal_wish {
     struct centrifugal_own *own; /* NULL: it gets what all get */
     char *data;                  /* JSON that the backend has for it; NULL: none */
     uint32_t id;                 /* of the command */
-    bool positioned, recoverable, recovers;
+    bool positioned, recoverable;
     bool asked; /* the backend is: its command is counted with that question */
     uint8_t len;
     char channel[];
@@ -156,29 +156,33 @@ static bool is_said(enum hub_said said, bool otherwise)
     return said == HUB_UNSAID ? otherwise : said == HUB_YES;
 }
 
+/* Whether what it missed is due: it says so, or it is a cache that brings its newest unasked. */
+static bool recovers(const struct hub_options *o, const struct centrifugal_request *r)
+{
+    return r->recover || (o->cache && o->auto_cache_recover);
+}
+
 /* What it gets of what it asked for; what its token or the backend says goes before the namespace. */
 static void grant(const struct hub_options *o, const struct centrifugal_request *r, const struct hub_override *over,
                   struct centrifugal_wish *w)
 {
     bool streams = o->history_size > 0 && o->history_ttl_ms > 0;
-    bool unasked = o->cache && o->auto_cache_recover;
-    bool asks = r->recoverable || r->recover || unasked;
-    bool recovers = is_said(over->force_recovery, o->force_recovery);
+    bool asks = r->recoverable || recovers(o, r);
+    bool forced = is_said(over->force_recovery, o->force_recovery);
     bool positions = is_said(over->force_positioning, o->force_positioning);
-    w->recoverable = streams && (recovers || (asks && (o->allow_recovery || o->cache)));
-    w->recovers = w->recoverable && (r->recover || unasked);
+    w->recoverable = streams && (forced || (asks && (o->allow_recovery || o->cache)));
     w->positioned = w->recoverable || (streams && (positions || (r->positioned && o->allow_positioning)));
 }
 
-static void put_in(struct centrifugal *c, const struct centrifugal_request *r, const struct hub_claims *claims,
-                   bool renewed, struct centrifugal_wish *w)
+static void put_in(struct centrifugal *c, const struct hub_options *o, const struct centrifugal_request *r,
+                   const struct hub_claims *claims, bool renewed, struct centrifugal_wish *w)
 {
     struct session_subscribe what = {
         .channel = r->channel.text,
         .len = r->channel.len,
         .form = centrifugal_form_of(c),
         .direct = w->own != NULL,
-        .recover = w->recovers,
+        .recover = w->recoverable && recovers(o, r),
         .or_fail = r->flag & 2,
         .from.offset = r->offset,
         .join_leave = r->join_leave || claims->override.force_push_join_leave == HUB_YES,
@@ -235,7 +239,7 @@ static void fulfil(struct centrifugal *c, uint32_t id, const struct centrifugal_
         error = centrifugal_own_new(&w->own, o, r, w->positioned);
     }
     if (error == HUB_OK) {
-        put_in(c, r, claims, renewed, w);
+        put_in(c, o, r, claims, renewed, w);
     } else {
         wish_free(take_wish(c, find_wish(c, w->serial)));
         centrifugal_fail(c, id, error);
