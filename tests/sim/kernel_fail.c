@@ -65,14 +65,9 @@ static int error_of(enum call call, unsigned which)
     return 0;
 }
 
-/* No signal comes so often that nothing else is done; and what a socket is ready for does not fail for ever with "not
- * now", nor the next connection because the one before it was given up, or refused by a firewall. */
-static bool passes(void)
+bool fails_for_ever(enum call call, int error)
 {
-    bool accepts = failing.kind == CALL_accept;
-    bool ready = accepts || failing.kind == CALL_recv || failing.kind == CALL_send;
-    return failing.error == EINTR || (ready && failing.error == EAGAIN) ||
-           (accepts && (failing.error == ECONNABORTED || failing.error == EPERM));
+    return failing.on && failing.hit && failing.for_ever && call == failing.kind && error == failing.error;
 }
 
 bool fails(enum call call)
@@ -89,8 +84,8 @@ bool fails(enum call call)
     }
     if (!failing.hit || !failing.for_ever || call != failing.kind || failing.error == 0)
         return false;
-    if (passes() && ++failing.since % 2 != 0)
-        return false;
+    if (failing.error == EINTR && ++failing.since % 2 != 0)
+        return false; /* no signal comes so often that nothing else is done */
     errno = failing.error;
     return true;
 }

@@ -121,5 +121,7 @@ enum call {
 
 /* True: this call is to fail, and errno says how. */
 bool fails(enum call call);
+/* Each such call fails so from now on, as long as the scenario has its way. */
+bool fails_for_ever(enum call call, int error);
 
 #endif

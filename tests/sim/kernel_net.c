@@ -355,6 +355,12 @@ bool kernel_cut(bool silent)
 
 /* What epoll sees. */
 
+/* A socket whose calls would block is not ready, whatever has come. */
+static bool blocks(enum call call)
+{
+    return fails_for_ever(call, EAGAIN);
+}
+
 static uint32_t line_events(const struct sock *s)
 {
     const struct line *l = s->line;
@@ -370,14 +376,16 @@ static uint32_t line_events(const struct sock *s)
         events |= EPOLLHUP;
     if (l->error[s->side] != 0)
         events |= EPOLLERR;
-    return events;
+    if (blocks(CALL_send))
+        events &= ~(uint32_t)EPOLLOUT;
+    return blocks(CALL_recv) ? events & EPOLLOUT : events;
 }
 
 uint32_t net_events(const struct file *f)
 {
     switch (f->sock.state) {
     case LISTENING:
-        return f->sock.backlog != NULL ? EPOLLIN : 0;
+        return f->sock.backlog != NULL && !blocks(CALL_accept) ? EPOLLIN : 0;
     case CONNECTING:
     case CONNECTED:
         return line_events(&f->sock);
@@ -537,12 +545,36 @@ static void name_out(const struct sockaddr_storage *name, socklen_t name_len, st
     *len = name_len;
 }
 
+static struct line *take_backlog(struct sock *s)
+{
+    struct line *l = s->backlog;
+    s->backlog = l->waiting;
+    if (s->backlog == NULL)
+        s->backlog_last = &s->backlog;
+    return l;
+}
+
+/* The connection that was next is gone with such an error: accept(2). */
+static void drop_next(struct sock *s)
+{
+    int error = errno;
+    if ((error == ECONNABORTED || error == EPERM) && s->backlog != NULL)
+        side_close(take_backlog(s), 1);
+    errno = error;
+}
+
 int __wrap_accept4(int fd, struct sockaddr *from, socklen_t *len, int flags);
 int __wrap_accept4(int fd, struct sockaddr *from, socklen_t *len, int flags)
 {
     struct sock *s = sock_of(fd);
     (void)flags;
-    if (s == NULL || fails(CALL_accept) || interrupted())
+    if (s == NULL)
+        return -1;
+    if (fails(CALL_accept)) {
+        drop_next(s);
+        return -1;
+    }
+    if (interrupted())
         return -1;
     struct line *l = s->backlog;
     if (l == NULL) {
@@ -553,9 +585,7 @@ int __wrap_accept4(int fd, struct sockaddr *from, socklen_t *len, int flags)
     int own = gone ? -1 : file_new(SOCKET_FILE);
     if (own < 0 && !gone)
         return -1;
-    s->backlog = l->waiting;
-    if (s->backlog == NULL)
-        s->backlog_last = &s->backlog;
+    take_backlog(s);
     if (gone) {
         l->gone[1] = true;
         errno = ECONNABORTED;
