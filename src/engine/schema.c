@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { APPLICATION = 0x44750000 }; /* "Du" */
@@ -67,6 +68,7 @@ static int settings(sqlite3 *db)
 int schema_check(sqlite3 *db, unsigned crc, char *why)
 {
     int64_t application = 0, version = 0, objects = 0;
+    struct stat st;
     int rc = number(db, "PRAGMA application_id", &application);
     if (rc == 0)
         rc = number(db, "PRAGMA user_version", &version);
@@ -74,6 +76,9 @@ int schema_check(sqlite3 *db, unsigned crc, char *why)
         rc = number(db, "SELECT count(*) FROM sqlite_schema", &objects);
     if (rc < 0)
         return rc;
+    /* SQLite takes a file of one byte for an empty one. */
+    if (stat(sqlite3_db_filename(db, "main"), &st) == 0 && st.st_size == 1)
+        return DUET_ERR_FORMAT;
     /* A head that says that this version of SQLite may not write, in a file that may be written: nobody wrote that. */
     if (sqlite3_db_readonly(db, "main") == 1 && access(sqlite3_db_filename(db, "main"), W_OK) == 0)
         return DUET_ERR_FORMAT;
