@@ -18,6 +18,7 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "server/httpd.h"
+#include "server/memberships.h"
 #include "server/server.h"
 #include <string.h>
 
@@ -49,17 +50,6 @@ struct topic {
     bool pending, over; /* over: to be freed when it is no longer busy */
     uint8_t name_len;
     char name[];
-};
-
-struct membership {
-    struct topic *topic;
-    uint32_t index;
-};
-
-/* What `duet_conn.topic` points to when there are several; one alone lies in the connection itself. */
-struct memberships {
-    uint32_t count, cap;
-    struct membership of[];
 };
 
 static void deliver(struct task *task);
@@ -192,79 +182,6 @@ static void topic_free(struct topic *t)
         topic_destroy(t);
 }
 
-static struct memberships *several(const duet_conn *c)
-{
-    return c->topic != NULL && c->topic_index == UINT32_MAX ? (struct memberships *)(void *)c->topic : NULL;
-}
-
-size_t topic_memberships(const duet_conn *c)
-{
-    const struct memberships *all = several(c);
-    return all ? all->count : c->topic != NULL;
-}
-
-/* Where the connection keeps its index in this topic's members; NULL: it is none. */
-static uint32_t *place_in(duet_conn *c, const struct topic *t)
-{
-    struct memberships *all = several(c);
-    if (all == NULL)
-        return c->topic == t ? &c->topic_index : NULL;
-    for (uint32_t i = 0; i < all->count; i++)
-        if (all->of[i].topic == t)
-            return &all->of[i].index;
-    return NULL;
-}
-
-static struct membership membership(const duet_conn *c, uint32_t i)
-{
-    const struct memberships *all = several(c);
-    return all ? all->of[i] : (struct membership){ c->topic, c->topic_index };
-}
-
-/* Room for one membership more. */
-static int grow_memberships(duet_conn *c)
-{
-    struct memberships *all = several(c);
-    if (c->topic == NULL || (all != NULL && all->count < all->cap))
-        return 0;
-    uint32_t cap = all ? 2 * all->cap : 2;
-    struct memberships *grown = mem_realloc(all, sizeof(*all) + cap * sizeof(all->of[0]));
-    if (grown == NULL)
-        return DUET_ERR_NOMEM;
-    if (all == NULL) {
-        grown->count = 1;
-        grown->of[0] = (struct membership){ c->topic, c->topic_index };
-    }
-    grown->cap = cap;
-    c->topic = (struct topic *)(void *)grown;
-    c->topic_index = UINT32_MAX;
-    return 0;
-}
-
-static void add_membership(duet_conn *c, struct topic *t, uint32_t index)
-{
-    struct memberships *all = several(c);
-    if (all != NULL) {
-        all->of[all->count++] = (struct membership){ t, index };
-        return;
-    }
-    c->topic = t;
-    c->topic_index = index;
-}
-
-/* Takes out number `i`, and gives back what the last one leaves. */
-static void drop_membership(duet_conn *c, uint32_t i)
-{
-    struct memberships *all = several(c);
-    if (all != NULL) {
-        all->of[i] = all->of[--all->count];
-        if (all->count > 0)
-            return;
-        mem_free(all);
-    }
-    c->topic = NULL;
-}
-
 /* Room for one member more. */
 static int grow_members(struct topic *t)
 {
@@ -373,11 +290,11 @@ int topic_join(duet_conn *c, const char *name, size_t len)
     if (!may_join(c))
         return DUET_ERR_CLOSED;
     struct topic *t = map_get(&home->names, name, len);
-    if (t != NULL && place_in(c, t) != NULL)
+    if (t != NULL && memberships_place(c, t) != NULL)
         return 0;
-    if (topic_memberships(c) >= home->loop->server->config.topics_max)
+    if (memberships_count(c) >= home->loop->server->config.topics_max)
         return DUET_ERR_LIMIT;
-    if (grow_memberships(c) < 0)
+    if (memberships_grow(c) < 0)
         return DUET_ERR_NOMEM;
     if (t == NULL)
         t = topic_new(home, name, len);
@@ -388,7 +305,7 @@ int topic_join(duet_conn *c, const char *name, size_t len)
             topic_free(t);
         return DUET_ERR_NOMEM;
     }
-    add_membership(c, t, t->count);
+    memberships_add(c, t, t->count);
     t->members[t->count++] = (struct member){ .conn = c, .next = t->tail };
     count_add(&home->subscriptions, 1);
     return 0;
@@ -399,7 +316,7 @@ static void move_member(struct topic *t, uint32_t from, uint32_t to)
     if (from == to)
         return;
     t->members[to] = t->members[from];
-    *place_in(t->members[to].conn, t) = to;
+    *memberships_place(t->members[to].conn, t) = to;
 }
 
 /* The gap is filled from the same side of the walk's line, and the gap that leaves from the end. */
@@ -701,8 +618,8 @@ void topic_catch_up(duet_conn *c)
     hear(topics_of(c));
     if (topics_of(c)->behind == 0)
         return;
-    for (uint32_t i = 0; i < topic_memberships(c); i++) {
-        struct membership m = membership(c, i);
+    for (uint32_t i = 0; i < memberships_count(c); i++) {
+        struct membership m = memberships_at(c, i);
         if (m.topic->members[m.index].next == m.topic->tail)
             continue;
         make_pending(m.topic); /* also when nothing is left to give, for its log to be freed */
@@ -718,22 +635,22 @@ int topic_leave(duet_conn *c, const char *name, size_t len)
     struct topics *home = topics_of(c);
     hear(home);
     struct topic *t = map_get(&home->names, name, len);
-    const uint32_t *place = t ? place_in(c, t) : NULL;
+    const uint32_t *place = t ? memberships_place(c, t) : NULL;
     if (place == NULL)
         return 0;
     /* What was published before is still due to it. */
     if (t->members[*place].next != t->tail) {
         give(t, *place);
         conn_queued_more(c);
-        place = place_in(c, t);
+        place = memberships_place(c, t);
         if (place == NULL)
             return 0;
         give_up(t, *place);
     }
     uint32_t index = *place, at = 0;
-    while (membership(c, at).topic != t)
+    while (memberships_at(c, at).topic != t)
         at++;
-    drop_membership(c, at);
+    memberships_drop(c, at);
     remove_member(t, index);
     return 0;
 }
@@ -741,9 +658,9 @@ int topic_leave(duet_conn *c, const char *name, size_t len)
 void topic_leave_all(duet_conn *c)
 {
     while (c->topic != NULL) {
-        uint32_t last = (uint32_t)topic_memberships(c) - 1;
-        struct membership m = membership(c, last);
-        drop_membership(c, last);
+        uint32_t last = (uint32_t)memberships_count(c) - 1;
+        struct membership m = memberships_at(c, last);
+        memberships_drop(c, last);
         remove_member(m.topic, m.index);
     }
     c->held = false;

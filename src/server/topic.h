@@ -60,7 +60,6 @@ int topic_leave(duet_conn *c, const char *name, size_t len);
 void topic_leave_all(duet_conn *c); /* when it is gone; also frees c->topic */
 /* Gives `c` what is pending for it (conn_host.catch_up). */
 void topic_catch_up(duet_conn *c);
-size_t topic_memberships(const duet_conn *c);
 
 /* To all loops of the server; any thread. `except` is an id, or 0. Takes a reference of its own. */
 int topic_publish(duet_server *s, const char *name, size_t len, duet_shared *message, uint64_t except);
