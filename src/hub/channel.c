@@ -64,6 +64,13 @@ static void take_keys(struct channel *c)
     }
 }
 
+void channel_set_version(struct channel *c, uint64_t version, char *epoch)
+{
+    mem_free(c->version_epoch);
+    c->version_epoch = epoch;
+    c->version = version;
+}
+
 /* Versions likewise: the newest publication that has one says which, unless a newer one, not kept, is known. */
 static int take_version(struct channel *c, const struct stream *s)
 {
@@ -77,9 +84,7 @@ static int take_version(struct channel *c, const struct stream *s)
         char *epoch = mem_strdup(is->version_epoch);
         if (epoch == NULL)
             return DUET_ERR_NOMEM;
-        mem_free(c->version_epoch);
-        c->version_epoch = epoch;
-        c->version = is->version;
+        channel_set_version(c, is->version, epoch);
         return 0;
     }
     return 0;

@@ -192,6 +192,8 @@ void channel_expire(struct channel *c, uint64_t now_ms);
 void channel_free(struct channel *c);
 /* The stream has grown: the hub's budget for history is kept by dropping this channel's oldest. */
 void channel_account(struct channel *c, size_t bytes_before);
+/* Of what was published last with one. Takes `epoch`. */
+void channel_set_version(struct channel *c, uint64_t version, char *epoch);
 
 /* trace.c. `run` is 0 for what nobody follows: most of all that is published, so that is what the branch expects. */
 int tracing_new(struct tracing **out);

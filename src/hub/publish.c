@@ -103,14 +103,11 @@ static void arrive(struct channel *c, struct publication *p)
     channel_tell(c, p);
 }
 
-/* What was published has this version: what is not newer is a repeat from now on. Takes `epoch`, unless it is NULL. */
+/* It is published: what is not newer is a repeat from now on. `epoch` is the channel's then, unless it is NULL. */
 static void note_version(struct channel *c, const struct publication_parts *is, char **epoch)
 {
-    if (*epoch == NULL)
-        return;
-    mem_free(c->version_epoch);
-    c->version_epoch = *epoch;
-    c->version = is->version;
+    if (*epoch != NULL)
+        channel_set_version(c, is->version, *epoch);
     *epoch = NULL;
 }
 
