@@ -151,7 +151,8 @@ void hub_read_history(struct hub *h, const struct hub_history *what, const struc
 void hub_remove_history(struct hub *h, const char *channel, size_t len);
 
 /* Who is there and may be seen: calls `each` (unless it is NULL) with the client's JSON, all under the channel's lock.
- * Returns how many clients; `users` (unless it is NULL) is how many different ones. DUET_ERR_NOMEM: those could not be counted. */
+ * Returns how many clients; `users` (unless it is NULL) is how many different ones. DUET_ERR_NOMEM: those could not be
+ * counted. */
 long hub_presence(struct hub *h, const char *channel, size_t len, size_t *users,
                   void (*each)(void *arg, const char *client, const char *info, size_t info_len), void *arg);
 
