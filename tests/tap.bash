@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: MIT
 # What tests in bash share; sourced at the top of the tree.
 
-# verdict CLAIM TROUBLE: one TAP line; trouble, when there is any, is told above it.
+# verdict CLAIM TROUBLE: one TAP line; trouble, when there is any, is told above it, and `failed` is 1 from then on.
+failed=0
 verdict() {
     if [ -z "$2" ]; then
         echo "ok - $1"
     else
         echo "$2" | head -100 | sed 's/^/# /'
         echo "not ok - $1"
+        failed=1
     fi
 }
 
