@@ -28,10 +28,10 @@ all:              ## build the release into build/release
 deps:             ## install what building, running and testing need (Debian packages, npm ci)
 	@tools/deps build run test fuzz
 
-run:              ## build, then serve the built-in pages: http://127.0.0.1:8080 (ARGS="--listen ..."); keeps DATA=build/data
+run:              ## build, then serve the pages and applications: http://127.0.0.1:8080 (ARGS="--listen ..."); keeps DATA=build/data
 	@tools/deps build run
 	@tools/build release
-	@exec build/release/duet serve --data $(DATA) $(ARGS)
+	@exec build/release/duet serve --demo --data $(DATA) $(ARGS)
 
 test:             ## prove everything; the last line is `N passed, N failed`
 	@tests/run $(STAGES)

@@ -10,6 +10,13 @@ install(DIRECTORY include/duet DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MAT
 install(TARGETS duet_static duet_shared EXPORT duet)
 if(TARGET duet_program)
   install(TARGETS duet_program)
+  # What `duet serve --demo` starts (src/cmd/backends.c).
+  install(DIRECTORY DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/duet)
+  foreach(name game ticker agent auction device)
+    if(TARGET example_${name})
+      install(TARGETS example_${name} DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/duet)
+    endif()
+  endforeach()
 endif()
 
 # What a static link needs of igzip.
@@ -44,4 +51,4 @@ foreach(page ${manual_pages})
   install(FILES ${page} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
 endforeach()
 install(FILES LICENSE README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
-install(FILES packaging/duet.yaml DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
+install(FILES packaging/duet.yaml packaging/demo.yaml DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)

@@ -23,11 +23,13 @@ target_link_libraries(duet_hub PUBLIC duet_flags duet_static PkgConfig::SQLITE P
 add_executable(duet_embed tools/embed.c)
 target_link_libraries(duet_embed PRIVATE duet_warnings)
 
+# With the configuration of --demo among them: the pages show what they run on.
 set(web_source ${PROJECT_BINARY_DIR}/web.c)
+set(demo_config ${PROJECT_SOURCE_DIR}/packaging/demo.yaml)
 add_custom_command(
   OUTPUT ${web_source}
-  COMMAND duet_embed ${PROJECT_SOURCE_DIR}/web ${web_source}
-  DEPENDS duet_embed ${web_pages}
+  COMMAND duet_embed ${PROJECT_SOURCE_DIR}/web ${web_source} /apps/demo.yaml=${demo_config}
+  DEPENDS duet_embed ${web_pages} ${demo_config}
   COMMENT "Embedding web/")
 
 # Lines typed at a terminal are edited by libedit, which is the program's alone: libduet knows no terminal.
@@ -35,4 +37,7 @@ pkg_check_modules(EDIT REQUIRED IMPORTED_TARGET libedit)
 
 add_executable(duet_program ${program_sources} ${web_source})
 set_target_properties(duet_program PROPERTIES OUTPUT_NAME duet)
+# Where installed programs of --demo are, seen from this one.
+file(RELATIVE_PATH demo_programs_dir ${CMAKE_INSTALL_FULL_BINDIR} ${CMAKE_INSTALL_FULL_LIBEXECDIR}/duet)
+set_source_files_properties(src/cmd/backends.c PROPERTIES COMPILE_DEFINITIONS DUET_LIBEXEC="${demo_programs_dir}")
 target_link_libraries(duet_program PRIVATE duet_flags duet_hub duet_static PkgConfig::EDIT m)

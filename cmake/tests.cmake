@@ -33,6 +33,8 @@ foreach(name deflate pack)
   target_link_libraries(unit_${name} PRIVATE ZLIB::ZLIB) # the peer
 endforeach()
 # Of the program, not of the library.
-foreach(name activation histogram notify order payload top)
+foreach(name activation backends histogram notify order payload top)
   target_sources(unit_${name} PRIVATE ${PROJECT_SOURCE_DIR}/src/cmd/${name}.c)
 endforeach()
+target_sources(unit_backends PRIVATE ${PROJECT_SOURCE_DIR}/src/cmd/child.c)
+target_link_options(unit_backends PRIVATE -Wl,--wrap=fork)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * embed DIR OUT.c: writes all files below DIR as the table that src/cmd/web.h declares.
+ * embed DIR OUT.c [PATH=FILE]...: writes all files below DIR, and each FILE as if it lay at PATH there, as the table
+ * that src/cmd/web.h declares.
  *
  * A build step, run on the machine that builds. Names that begin with a dot are left out.
  */
@@ -15,6 +16,7 @@
 
 struct page {
     char *path; /* below DIR, with a slash in front */
+    char *file;
     uint64_t hash;
     size_t len;
 };
@@ -32,6 +34,7 @@ static const struct {
     {".json", "application/json"},
     {".webmanifest", "application/manifest+json"},
     {".txt", "text/plain; charset=utf-8"},
+    {".yaml", "text/plain; charset=utf-8"},
     {".svg", "image/svg+xml"},
     {".png", "image/png"},
     {".jpg", "image/jpeg"},
@@ -71,6 +74,13 @@ static const char *type_of(const char *path)
     return "application/octet-stream";
 }
 
+/* Both strings are taken. */
+static void add(char *path, char *file)
+{
+    pages = grow(pages, (pages_count + 1) * sizeof(*pages));
+    pages[pages_count++] = (struct page){.path = path, .file = file};
+}
+
 /* Adds what lies in `root``below` (empty, or with a slash in front). */
 static void gather(const char *root, const char *below)
 {
@@ -90,14 +100,13 @@ static void gather(const char *root, const char *below)
         struct stat st;
         if (stat(file, &st) != 0)
             die(file);
-        free(file);
-        if (S_ISDIR(st.st_mode)) {
-            gather(root, path);
-            free(path);
+        if (!S_ISDIR(st.st_mode)) {
+            add(path, file);
             continue;
         }
-        pages = grow(pages, (pages_count + 1) * sizeof(*pages));
-        pages[pages_count++] = (struct page){.path = path};
+        gather(root, path);
+        free(path);
+        free(file);
     }
     closedir(dir);
     free(name);
@@ -109,12 +118,11 @@ static int by_path(const void *a, const void *b)
 }
 
 /* One array of bytes; 64-bit FNV-1a tells one content from the next, which is all that an ETag is for. */
-static void write_bytes(FILE *out, const char *root, struct page *page, size_t index)
+static void write_bytes(FILE *out, struct page *page, size_t index)
 {
-    char *name = joined(root, page->path, "");
-    FILE *in = fopen(name, "rb");
+    FILE *in = fopen(page->file, "rb");
     if (in == NULL)
-        die(name);
+        die(page->file);
     page->hash = UINT64_C(0xcbf29ce484222325);
     fprintf(out, "\n/* %s */\nstatic const unsigned char page_%zu[] = {", page->path, index);
     for (int c; (c = getc(in)) != EOF; page->len++) {
@@ -122,20 +130,35 @@ static void write_bytes(FILE *out, const char *root, struct page *page, size_t i
         fprintf(out, "%s%d,", page->len % 24 == 0 ? "\n" : "", c);
     }
     if (ferror(in))
-        die(name);
+        die(page->file);
     /* C has no empty array, so one byte more than `len` says stands at the end. */
     fprintf(out, "0};\n");
     fclose(in);
-    free(name);
+}
+
+static void usage(void)
+{
+    fprintf(stderr, "usage: embed DIR OUT.c [PATH=FILE]...\n");
+    exit(2);
+}
+
+static void add_one(const char *argument)
+{
+    const char *equals = strchr(argument, '=');
+    if (equals == NULL || argument[0] != '/')
+        usage();
+    char *path = joined(argument, "", "");
+    path[equals - argument] = 0;
+    add(path, joined(equals + 1, "", ""));
 }
 
 int main(int argc, char **argv)
 {
-    if (argc != 3) {
-        fprintf(stderr, "usage: embed DIR OUT.c\n");
-        return 2;
-    }
+    if (argc < 3)
+        usage();
     gather(argv[1], "");
+    for (int i = 3; i < argc; i++)
+        add_one(argv[i]);
     if (pages_count > 0)
         qsort(pages, pages_count, sizeof(*pages), by_path);
 
@@ -144,7 +167,7 @@ int main(int argc, char **argv)
         die(argv[2]);
     fprintf(out, "/* SPDX-License-Identifier: MIT */\n/* Written by tools/embed.c. */\n#include \"cmd/web.h\"\n");
     for (size_t i = 0; i < pages_count; i++)
-        write_bytes(out, argv[1], &pages[i], i);
+        write_bytes(out, &pages[i], i);
     fprintf(out, "\nconst struct web_file web_files[] = {\n");
     for (size_t i = 0; i < pages_count; i++)
         fprintf(out, "    {\"%s\", \"%s\", \"\\\"%016" PRIx64 "\\\"\", page_%zu, %zu},\n", pages[i].path,
@@ -152,8 +175,10 @@ int main(int argc, char **argv)
     fprintf(out, "    {0, 0, 0, 0, 0},\n};\nconst size_t web_files_count = %zu;\n", pages_count);
     if (fclose(out) != 0)
         die(argv[2]);
-    for (size_t i = 0; i < pages_count; i++)
+    for (size_t i = 0; i < pages_count; i++) {
         free(pages[i].path);
+        free(pages[i].file);
+    }
     free(pages);
     return 0;
 }

@@ -6,6 +6,8 @@ static const struct cmdline_option table[] = {
     { "--config", "FILE", "Read this file (YAML); options and DUET_... variables go before it", CMDLINE_TEXT,
       offsetof(struct options, config) },
     { "--check", "", "Look whether all is well with it, and end", CMDLINE_FLAG, offsetof(struct options, check) },
+    { "--demo", "", "The built-in pages with their applications: a configuration of theirs, and their backends",
+      CMDLINE_FLAG, offsetof(struct options, demo) },
     { "--production", "", "Refuse to start while something is open to everybody, and name it", CMDLINE_FLAG,
       offsetof(struct options, production) },
     { "--listen", "URL",

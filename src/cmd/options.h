@@ -20,7 +20,7 @@ struct options {
     const char *data; /* the folder of the store; NULL: none */
     int durability; /* enum options_durability */
     const char *config, *api_key_file; /* NULL: none */
-    bool proxy_protocol, check, production, help;
+    bool proxy_protocol, check, production, demo, help;
 };
 
 /* 0; or a negative error, and then one line of what is wrong and what to do in `why`. Either way options_fini(). */

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "cmd/activation.h"
 #include "cmd/admin.h"
+#include "cmd/backends.h"
 #include "cmd/console.h"
 #include "cmd/demo.h"
 #include "cmd/journal.h"
@@ -15,6 +16,7 @@
 #include "cmd/metrics.h"
 #include "cmd/notify.h"
 #include "cmd/pages.h"
+#include "cmd/reach.h"
 #include "cmd/setup.h"
 #include "cmd/ticks.h"
 #include "engine/store.h"
@@ -30,7 +32,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -38,7 +39,7 @@
 /* After a drain's time comes the end of who still is there, and the store's last sync. */
 enum { WHY = 200, END_MS = 10000, BEAT_MS = 1000, MESSAGE_LEAST = 64 * 1024, BODY_MORE = 64 * 1024 };
 
-static const char default_url[] = "http://127.0.0.1:8080";
+static const char *const default_urls[] = { "http://127.0.0.1:8080", NULL };
 
 /* The server's duet_server_arg(), of both servers. Set before they run. */
 struct site {
@@ -51,6 +52,7 @@ struct site {
     struct demo *demo;
     struct console *console;
     struct ticks *ticks;
+    struct backends *backends; /* NULL without --demo, or where they could not reach the server */
     duet_tls *tls;
     duet_server *server, *admin, *api; /* NULL without --admin-listen, without --api-listen */
     duet_loop *loop;                   /* the main thread's, as all below */
@@ -65,6 +67,12 @@ struct site {
 static struct site *site_of(duet_server *s)
 {
     return duet_server_arg(s);
+}
+
+/* Where it listens. */
+static const char *const *urls_of(const struct site *site)
+{
+    return site->options.listen[0] ? site->options.listen : default_urls;
 }
 
 struct demo *demo_of(duet_server *s)
@@ -151,6 +159,28 @@ static void ticks(duet_http *x, const duet_request *r)
     ticks_answer(site_of(duet_http_server(x))->ticks, x, r);
 }
 
+/* For the pages below /apps/: which of them there are, and which backends run. */
+static void apps(duet_http *x, const duet_request *r)
+{
+    static const duet_header headers[] = {
+        { "Content-Type", "application/json" },
+        { "Cache-Control", "no-store" },
+        { NULL, NULL },
+    };
+    struct site *site = site_of(duet_http_server(x));
+    struct buf b;
+    (void)r;
+    buf_init(&b, NULL, 0);
+    buf_printf(&b, "{\"demo\":%s,\"apps\":", site->options.demo ? "true" : "false");
+    pages_put_apps(&b);
+    buf_puts(&b, ",\"backends\":");
+    backends_put(site->backends, &b);
+    buf_puts(&b, "}\n");
+    if (b.failed || duet_http_reply(x, 200, headers, b.at, b.len) < 0)
+        duet_http_text(x, 503, "out of memory, try again later");
+    buf_fini(&b);
+}
+
 static const duet_route common_routes[] = {
     { .path = PLAIN_PATH, .websocket = true, .upgrade = plain_upgrade },
     { .path = SSE_PATH, .http = sse_http, .cors = true },
@@ -169,6 +199,7 @@ static const duet_route demo_routes[] = {
       .no_deflate = true }, /* the home page shows what is in frames */
     { .path = DEMO_TRACE, .http = demo_trace },
     { .path = "/demo/ticks", .http = ticks },
+    { .path = "/apps/apps.json", .http = apps },
 };
 static const duet_route client_route = { .path = "/duet.js", .http = pages_http };
 static const duet_route pages_route = { .path = "/", .http = pages_http };
@@ -316,13 +347,33 @@ static int make_hub(struct site *site)
     return rc < 0 ? complain(duet_strerror(rc)) : 0;
 }
 
-/* Behind the hub, since the store has the folder. */
+/* What --demo starts later on; behind the server, whose port they are to know. */
+static int make_backends(struct site *site)
+{
+    struct reach at;
+    if (!site->options.demo || !reach_plain(&at, site->server, urls_of(site)))
+        return 0;
+    struct backends_config config = {
+        .kinds = backends_of_demo,
+        .host = at.heard,
+        .port = at.picked ? 0 : at.port,
+        .log = log_event,
+        .arg = site,
+    };
+    int rc = backends_new(&site->backends, &config);
+    return rc < 0 ? complain(duet_strerror(rc)) : 0;
+}
+
+/* Behind the hub, since the store has the folder; and behind the backends, one of which may be asked. */
 static int make_hooks(struct site *site)
 {
     struct hooks_config config = setup_hooks(&site->setup);
+    const struct config *c = &site->setup.config;
     char why[HOOK_WHY];
     config.log = log_event;
     config.arg = site;
+    if (backends_url(site->backends, "auction") != NULL && config_line(c, &c->hooks.publish) > 0)
+        config.urls[HOOK_PUBLISH] = backends_url(site->backends, "auction"); /* the environment goes before it */
     if (!setup_has_hooks(&site->setup))
         return 0;
     site->wires.hook_fields = site->setup.config.hooks.headers;
@@ -375,8 +426,8 @@ static int make_server(struct site *site, duet_route routes[ROUTES])
     char why[WHY] = "";
     duet_server_config config = {
         DUET_SERVER_CONFIG_INIT,
-        .listen = o->listen[0] ? o->listen[0] : default_url,
-        .listen_also = o->listen[0] ? o->listen + 1 : NULL,
+        .listen = urls_of(site)[0],
+        .listen_also = urls_of(site) + 1,
         .threads = (unsigned)o->threads,
         .on = wire_handler,
         .arg = site,
@@ -476,6 +527,7 @@ static void signalled(void *arg, int fd, int events)
         } else if (site->stops++ == 0) {
             say(site, DUET_LOG_INFO, "draining", "each connection gets its end; once more ends at once");
             told(site, notify_stopping(&site->manager, (uint64_t)site->setup.config.drain_ms + END_MS));
+            backends_stop(site->backends);
             duet_server_drain(site->server);
         } else {
             duet_server_stop(site->server);
@@ -540,49 +592,11 @@ static int make_parts(struct site *site)
     return rc < 0 ? complain(duet_strerror(rc)) : 0;
 }
 
-/* The URL as a browser takes it: the port that was picked, and a host where it means all. */
-static void put_url(struct buf *b, const char *url, unsigned port)
-{
-    const char *rest = strstr(url, "://");
-    bool secure = strncasecmp(url, "wss:", 4) == 0 || strncasecmp(url, "https:", 6) == 0;
-    if (rest == NULL || port == 0) {
-        buf_puts(b, url);
-        return;
-    }
-    rest += 3;
-    size_t host = rest[0] == '[' ? strcspn(rest, "]") + 1 : strcspn(rest, ":/");
-    bool all = host == 0 || (host == 1 && rest[0] == '*');
-    buf_printf(b, "%s://%.*s", secure ? "https" : "http", all ? 9 : (int)host, all ? "localhost" : rest);
-    if (port != (secure ? 443 : 80))
-        buf_printf(b, ":%u", port);
-}
-
-/* `at` is the listener that comes next; a name may have had two, which share the port. */
-static void put_listener(struct site *site, struct buf *b, const char *url, unsigned *at)
-{
-    unsigned port = duet_server_port(site->server, (*at)++);
-    if (strstr(url, "://") == NULL) {
-        buf_puts(b, url);
-        if (port != 0) /* a socket that was passed */
-            buf_printf(b, " (port %u)", port);
-        return;
-    }
-    while (port != 0 && duet_server_port(site->server, *at) == port)
-        ++*at;
-    put_url(b, url, port);
-}
-
 static void greet(struct site *site)
 {
-    const char *none[] = { default_url, NULL };
-    const char *const *urls = site->options.listen[0] ? site->options.listen : none;
     struct buf b;
-    unsigned at = 0;
     buf_init(&b, NULL, 0);
-    for (int i = 0; urls[i] != NULL; i++) {
-        buf_puts(&b, i > 0 ? ", " : "");
-        put_listener(site, &b, urls[i], &at);
-    }
+    reach_put_all(&b, site->server, urls_of(site));
     buf_put(&b, "", 1);
     if (!b.failed && journal_format(site->journal) == DUET_LOG_HUMAN) {
         struct buf line;
@@ -610,6 +624,26 @@ static void *run_server(void *arg)
     return NULL;
 }
 
+/* Without them the pages say what is not there. */
+static void start_backends(struct site *site)
+{
+    const char *api_url[] = { site->options.api, NULL };
+    char url[300], api[300];
+    struct reach at, api_at;
+    if (!site->options.demo)
+        return;
+    if (!reach_plain(&at, site->server, urls_of(site)) ||
+        !(site->api ? reach_plain(&api_at, site->api, api_url) : reach_plain(&api_at, site->server, urls_of(site)))) {
+        say(site, DUET_LOG_WARNING, "backends_not_started", "they need an address without TLS: --listen http://...");
+        return;
+    }
+    snprintf(url, sizeof(url), "ws://%s:%u", at.host, at.port);
+    snprintf(api, sizeof(api), "http://%s:%u", api_at.host, api_at.port);
+    int rc = backends_start(site->backends, site->loop, url, api, atomic_load(&site->setup.api_key));
+    if (rc < 0)
+        say(site, DUET_LOG_ERROR, "backends_not_started", duet_strerror(rc));
+}
+
 static int run(struct site *site)
 {
     pthread_t thread;
@@ -617,7 +651,9 @@ static int run(struct site *site)
     if (rc < 0)
         return complain(duet_strerror(rc));
     greet(site);
+    start_backends(site);
     duet_loop_run(site->loop);
+    backends_stop(site->backends);
     pthread_join(thread, NULL);
     if (site->result < 0)
         say(site, DUET_LOG_ERROR, "failed", duet_strerror(site->result));
@@ -629,6 +665,7 @@ static int run(struct site *site)
 static void clean_up(struct site *site)
 {
     duet_timer_free(site->beat);
+    backends_free(site->backends);
     hub_stop(site->wires.hub);
     hooks_stop(site->wires.hooks);
     duet_server_free(site->admin);
@@ -661,7 +698,9 @@ static int check_all(struct site *site)
     if (rc == 0)
         rc = make_hub(site);
     if (rc == 0)
-        rc = printf("%s: all is well\n", site->options.config ? site->options.config : "duet serve") < 0;
+        rc = printf("%s: all is well\n", site->options.config ? site->options.config
+                                         : site->options.demo ? "demo.yaml"
+                                                              : "duet serve") < 0;
     return rc;
 }
 
@@ -688,9 +727,11 @@ int serve_main(int argc, char **argv)
         if (rc == 0)
             rc = make_hub(&site);
         if (rc == 0)
-            rc = make_hooks(&site);
-        if (rc == 0)
             rc = make_server(&site, routes);
+        if (rc == 0)
+            rc = make_backends(&site);
+        if (rc == 0)
+            rc = make_hooks(&site);
         if (rc == 0)
             rc = make_loop(&site, &set);
         if (rc == 0)

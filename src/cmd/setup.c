@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmd/setup.h"
 #include "base/mem.h"
+#include "cmd/pages.h"
 #include "hub/slurp.h"
 #include <duet/error.h>
 #include <stdio.h>
@@ -113,9 +114,34 @@ static int first_secret(_Atomic(char *) *out, const char *file, const char *vari
     return rc;
 }
 
+/* The file that was named, or the demo's, which is in the program. */
+static int read_config(struct config *c, const struct options *given, char why[SETUP_WHY])
+{
+    const struct web_file *demo = given->demo ? pages_file(PAGES_DEMO_CONFIG) : NULL;
+    if (demo == NULL)
+        return config_read(c, given->config, getenv, why);
+    return config_parse(c, "demo.yaml", (const char *)demo->data, demo->len, getenv, why);
+}
+
+/* The demo is its pages, which are open to everybody. */
+static int check_demo(const struct options *o, const struct config *c, char why[SETUP_WHY])
+{
+    const char *other = o->config ? "--config" : o->production ? "--production" : o->root || c->root ? "--root" : NULL;
+    if (!o->demo || (other == NULL && c->pages))
+        return 0;
+    if (other == NULL)
+        snprintf(why, SETUP_WHY, "--demo serves the built-in pages: take DUET_PAGES away, or start without --demo");
+    else
+        snprintf(why, SETUP_WHY,
+                 "--demo has pages and a configuration of its own, open to everybody: leave --demo or %s away", other);
+    return DUET_ERR_INVALID;
+}
+
 static int read_all(struct setup *s, char why[SETUP_WHY])
 {
-    int rc = config_read(&s->config, s->given.config, getenv, why);
+    int rc = read_config(&s->config, &s->given, why);
+    if (rc == 0)
+        rc = check_demo(&s->given, &s->config, why);
     if (rc == 0)
         rc = s->given.api_key_file ? first_secret(&s->api_key, s->given.api_key_file, NULL, why)
                                    : first_secret(&s->api_key, s->config.api.key_file, s->config.api.key_env, why);
@@ -376,7 +402,7 @@ void setup_reload(struct setup *s, struct hub *hub,
     struct reload r = { say, arg };
     struct config fresh;
     char why[SETUP_WHY];
-    int rc = config_read(&fresh, s->given.config, getenv, why);
+    int rc = read_config(&fresh, &s->given, why);
     if (rc == 0)
         rc = take_over(s, hub, &fresh, &r, why);
     if (rc < 0) {
