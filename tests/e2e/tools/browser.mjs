@@ -2,10 +2,11 @@
 /* Chromium for the tests: windows that remember every complaint, and keys only. */
 import { chromium } from "playwright-core";
 
-export function launch() {
+/* `flags` are Chromium's own. */
+export function launch(flags = []) {
     const isRoot = process.getuid?.() === 0;
     return chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-                             args: isRoot ? ["--no-sandbox"] : [] });
+                             args: isRoot ? ["--no-sandbox", ...flags] : flags });
 }
 
 /* A window of its own, with its own storage. `complaints` gathers errors, warnings and refused loads. */

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* What the applications share: the badge that says where their channels stand, what the server runs for them, and what
+ * the browser remembers. */
+import { showState } from "/wire.js";
+
+const WORST_FIRST = ["ended", "offline", "connecting", "catching up", "live"];
+
+/* Shows the worst state of these channels (of duet.js) in the page's #state, from now on. */
+export function badge(...channels) {
+    const show = () => showState(WORST_FIRST.find(state => channels.some(channel => channel.state === state)));
+    for (const channel of channels)
+        channel.on("state", show);
+    show();
+}
+
+/* Promises what the server says of the applications: { demo, apps: ["chat", ...], backends: { game: { port }, ... } }. */
+export async function running() {
+    const answer = await fetch("/apps/apps.json");
+    return answer.ok ? answer.json() : { demo: false, apps: [], backends: {} };
+}
+
+/* Promises the WebSocket URL of an application's own server, or null while it does not run. `?port=N` in the address of
+ * the page goes before what the server says, for who comes through a tunnel. */
+export async function backendURL(name) {
+    const given = Number(new URLSearchParams(location.search).get("port"));
+    const port = given || (await running()).backends[name]?.port;
+    return port ? `${location.protocol === "https:" ? "wss:" : "ws:"}//${location.hostname}:${port}` : null;
+}
+
+/* Whether an application's backend runs; and if it does not, the page's #missing is shown, and says so. */
+export async function needs(name, program) {
+    const { demo, backends } = await running();
+    const missing = document.getElementById("missing");
+    missing.hidden = name in backends;
+    missing.textContent = demo ? `Its backend does not run: examples/${program}. The log of duet serve says why.`
+        : `Its backend does not run. Start the server as: duet serve --demo`;
+    return name in backends;
+}
+
+/* Storage may be switched off; everything works without. */
+export function remembered(key) {
+    try {
+        return localStorage.getItem(key) ?? "";
+    } catch {
+        return "";
+    }
+}
+
+export function remember(key, value) {
+    try {
+        localStorage.setItem(key, value);
+    } catch {
+        /* nothing is lost but a convenience */
+    }
+}
