@@ -36,6 +36,12 @@ DUET_API void duet_loop_stop(duet_loop *loop);
 /* CLOCK_MONOTONIC in milliseconds, read once a turn. */
 DUET_API uint64_t duet_loop_now_ms(const duet_loop *loop);
 
+/* How long turns take, from the end of a wait to the turn's end, is counted in buckets: each turn in the first whose
+ * bound, in microseconds, it does not exceed, or in the last, which has none. */
+#define DUET_TURN_BOUNDS_US(X) \
+    X(50) X(100) X(200) X(500) X(1000) X(2000) X(5000) X(10000) X(20000) X(50000) X(100000)
+enum { DUET_TURN_BUCKETS = 12 };
+
 enum { DUET_READABLE = 1, DUET_WRITABLE = 2 };
 /* Calls `ready` whenever `fd` (yours, it is never closed here) is ready for `events`; a hang-up or error counts as
  * both. Returns NULL without memory or when epoll refuses. */

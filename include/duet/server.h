@@ -199,6 +199,8 @@ typedef struct duet_server_stats {
     uint64_t codes[5001];                 /* closes by code as reported; index 0: all others */
     uint64_t loop_lag_us;                 /* the longest turn of the last seconds */
     uint64_t deflate_bytes;               /* memory of permessage-deflate now, with the windows that are kept */
+    uint64_t turns[DUET_TURN_BUCKETS];    /* of all loops, by length: DUET_TURN_BOUNDS_US; a second old at most */
+    uint64_t turns_us;                    /* the sum of their lengths */
 } duet_server_stats;
 /* Sums over all loops; any thread. */
 DUET_API void duet_server_read_stats(duet_server *s, duet_server_stats *out);

@@ -22,6 +22,31 @@ static void counter(struct buf *b, const char *name, uint64_t value, const char 
     buf_printf(b, "%s %" PRIu64 "\n", name, value);
 }
 
+static void put_seconds(struct buf *b, uint64_t us)
+{
+    buf_printf(b, "%" PRIu64 ".%06" PRIu64, us / 1000000, us % 1000000);
+}
+
+static void put_turns(struct buf *b, const duet_server_stats *s)
+{
+#define BOUND(us) us,
+    static const uint64_t bounds[] = { DUET_TURN_BOUNDS_US(BOUND) };
+#undef BOUND
+    uint64_t count = 0;
+    head(b, "duet_loop_turn_seconds", "histogram", "How long a loop was away from its next wait, of all loops.");
+    for (int i = 0; i < DUET_TURN_BUCKETS - 1; i++) {
+        count += s->turns[i];
+        buf_puts(b, "duet_loop_turn_seconds_bucket{le=\"");
+        put_seconds(b, bounds[i]);
+        buf_printf(b, "\"} %" PRIu64 "\n", count);
+    }
+    count += s->turns[DUET_TURN_BUCKETS - 1];
+    buf_printf(b, "duet_loop_turn_seconds_bucket{le=\"+Inf\"} %" PRIu64 "\n", count);
+    buf_puts(b, "duet_loop_turn_seconds_sum ");
+    put_seconds(b, s->turns_us);
+    buf_printf(b, "\nduet_loop_turn_seconds_count %" PRIu64 "\n", count);
+}
+
 static void put_all(struct buf *b, const duet_server_stats *s)
 {
     gauge(b, "duet_connections", s->connections, "Connections open now, of HTTP and WebSockets.");
@@ -53,8 +78,10 @@ static void put_all(struct buf *b, const duet_server_stats *s)
     buf_printf(b, "duet_closes_total{code=\"4000-4999\"} %" PRIu64 "\n", own);
     buf_printf(b, "duet_closes_total{code=\"other\"} %" PRIu64 "\n", s->codes[0]);
     head(b, "duet_loop_lag_seconds", "gauge", "How late the slowest loop came to its work in the last seconds.");
-    buf_printf(b, "duet_loop_lag_seconds %" PRIu64 ".%06" PRIu64 "\n", s->loop_lag_us / 1000000,
-               s->loop_lag_us % 1000000);
+    buf_puts(b, "duet_loop_lag_seconds ");
+    put_seconds(b, s->loop_lag_us);
+    buf_puts(b, "\n");
+    put_turns(b, s);
 }
 
 static void put_hub(struct buf *b, struct hub *hub)

@@ -49,6 +49,12 @@ static inline bool task_queued(const struct task *t)
 
 enum { LOOP_RECV = 512 * 1024 };
 
+/* How long turns took: what a peer may have waited for that was not its own. */
+struct loop_turns {
+    uint64_t counts[DUET_TURN_BUCKETS]; /* by DUET_TURN_BOUNDS_US */
+    uint64_t sum_us;
+};
+
 struct duet_loop {
     int epoll, wake; /* wake: an eventfd */
     uint64_t now_ms; /* CLOCK_MONOTONIC, once a turn */
@@ -60,6 +66,8 @@ struct duet_loop {
     struct task *reap_first, **reap_last; /* loop_reap */
     struct task *next_first, **next_last; /* what queued itself again while it ran */
     struct task *running;
+    uint64_t ended_us; /* the last turn; nothing comes between two of duet_loop_run()'s */
+    struct loop_turns turns;
     unsigned deferred; /* turns that left late timers for later */
     bool turning; /* inside duet_loop_turn() */
     bool woken;   /* by ourselves, outside a turn; `wake` is readable */

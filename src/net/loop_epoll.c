@@ -129,17 +129,21 @@ uint64_t duet_loop_now_ms(const duet_loop *l)
     return l->now_ms;
 }
 
-int duet_loop_wait_ms(duet_loop *l)
+static int wait_from(duet_loop *l, uint64_t now_ms)
 {
     if (l->end_first != NULL || l->reap_first != NULL)
         return 0;
     uint64_t next = wheel_next(&l->wheel);
     if (next == UINT64_MAX)
         return -1;
-    uint64_t now = clock_ms();
-    if (next <= now)
+    if (next <= now_ms)
         return 0;
-    return next - now < INT_MAX ? (int)(next - now) : INT_MAX;
+    return next - now_ms < INT_MAX ? (int)(next - now_ms) : INT_MAX;
+}
+
+int duet_loop_wait_ms(duet_loop *l)
+{
+    return wait_from(l, clock_ms());
 }
 
 /* Returns whether `wake` was among the events. */
@@ -219,12 +223,24 @@ static void run_timers(duet_loop *l, int count)
     wheel_advance(&l->wheel, l->now_ms);
 }
 
-int duet_loop_turn(duet_loop *l, int wait_ms)
+static void count_turn(struct loop_turns *turns, uint64_t us)
 {
-    if (l->turning)
-        return DUET_ERR_STATE;
+#define BOUND(us) us,
+    static const uint64_t bounds[] = { DUET_TURN_BOUNDS_US(BOUND) };
+#undef BOUND
+    _Static_assert(sizeof(bounds) / sizeof(bounds[0]) + 1 == DUET_TURN_BUCKETS, "the last one has no bound");
+    unsigned i = 0;
+    while (i < DUET_TURN_BUCKETS - 1 && us > bounds[i])
+        i++;
+    turns->counts[i]++;
+    turns->sum_us += us;
+}
+
+/* `now_us`: a moment ago; unused where `wait_ms` is 0. */
+static int turn(duet_loop *l, int wait_ms, uint64_t now_us)
+{
     if (wait_ms != 0) {
-        int due = duet_loop_wait_ms(l);
+        int due = wait_from(l, now_us / 1000);
         if (due >= 0 && (wait_ms < 0 || due < wait_ms))
             wait_ms = due;
     }
@@ -234,7 +250,8 @@ int duet_loop_turn(duet_loop *l, int wait_ms)
         return -errno;
     if (count < 0)
         count = 0;
-    l->now_ms = clock_ms();
+    uint64_t began_us = clock_us();
+    l->now_ms = began_us / 1000;
     l->turning = true;
     bool woken = dispatch(l, events, count);
     if (woken)
@@ -243,14 +260,26 @@ int duet_loop_turn(duet_loop *l, int wait_ms)
     run_end(l);
     reap(l);
     l->turning = false;
+    l->ended_us = clock_us();
+    count_turn(&l->turns, l->ended_us - began_us);
     return count - woken;
+}
+
+int duet_loop_turn(duet_loop *l, int wait_ms)
+{
+    if (l->turning)
+        return DUET_ERR_STATE;
+    return turn(l, wait_ms, wait_ms != 0 ? clock_us() : 0);
 }
 
 int duet_loop_run(duet_loop *l)
 {
+    if (l->turning)
+        return DUET_ERR_STATE;
     int rc = 0;
+    l->ended_us = clock_us();
     while (!l->stopping && rc >= 0)
-        rc = duet_loop_turn(l, -1);
+        rc = turn(l, -1, l->ended_us);
     l->stopping = false;
     return rc < 0 ? rc : 0;
 }

@@ -49,6 +49,9 @@ static void beat(struct timer *t)
     struct server_loop *l = (struct server_loop *)(void *)((char *)t - offsetof(struct server_loop, beat));
     uint64_t late = (l->loop->now_ms - t->at_ms) * 1000;
     __atomic_store_n(&l->lag_us, late, __ATOMIC_RELAXED);
+    for (int i = 0; i < DUET_TURN_BUCKETS; i++)
+        __atomic_store_n(&l->turns[i], l->loop->turns.counts[i], __ATOMIC_RELAXED);
+    __atomic_store_n(&l->turns_us, l->loop->turns.sum_us, __ATOMIC_RELAXED);
     timer_arm(&l->loop->wheel, &l->beat, l->loop->now_ms + BEAT_MS);
 }
 

@@ -56,6 +56,7 @@ struct server_loop {
     uint64_t date_ms;
     struct random random; /* masks no frame here, but spreads the first pings */
     uint64_t accepted, opened, requests, reasons[DUET_REASON_COUNT], codes[5001], lag_us;
+    uint64_t turns[DUET_TURN_BUCKETS], turns_us; /* the loop's, at the last beat: others may read these */
     pthread_t thread;
 };
 

@@ -27,6 +27,9 @@ static void add_loop(const struct server_loop *l, duet_server_stats *out)
         out->reasons[i] += get(&l->reasons[i]);
     for (int i = 0; i < 5001; i++)
         out->codes[i] += get(&l->codes[i]);
+    for (int i = 0; i < DUET_TURN_BUCKETS; i++)
+        out->turns[i] += get(&l->turns[i]);
+    out->turns_us += get(&l->turns_us);
     if (get(&l->lag_us) > out->loop_lag_us)
         out->loop_lag_us = get(&l->lag_us);
 }

@@ -7,6 +7,7 @@ import http from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import WebSocket from "ws";
 import { freePort, get, makeCertificate, startDuet, until } from "./tools/duet.mjs";
 
@@ -194,16 +195,36 @@ for (const threads of [1, 4])
                     (kind === "HELP" ? helped : typed).add(name);
                     continue;
                 }
-                const [, value] = line.match(/^(duet_[a-z_]+)(?:\{(?:reason|code)="[a-z0-9_-]+"\})? [0-9.]+$/) ?? [];
+                const [, said] = line.match(/^(duet_[a-z_]+)(?:\{(?:reason|code|le)="[a-z0-9_.+-]+"\})? [0-9.]+$/i) ?? [];
+                const value = said?.replace(/_(bucket|sum|count)$/, "");
                 assert.ok(helped.has(value) && typed.has(value), line);
                 assert.equal(line.includes("_total"), new RegExp(`# TYPE ${value} counter`).test(body), line);
             }
             for (const name of ["connections", "websockets", "messages_received_total", "messages_sent_total",
                                 "bytes_received_total", "bytes_sent_total", "closed_total", "closes_total",
-                                "loop_lag_seconds", "requests_total", "published_total", "log_dropped_total"])
+                                "loop_lag_seconds", "loop_turn_seconds", "requests_total", "published_total", "log_dropped_total"])
                 assert.ok(typed.has(`duet_${name}`), name);
             assert.doesNotMatch(body, /4321|nothing-is-here/);
             assert.ok(body.split("\n").length < 500);
+        });
+
+        test("OPS-6: turns of the loops are a histogram, which grows and adds up", async () => {
+            const read = async () => {
+                const { body } = await get(`${server.url}/metrics`);
+                const of = (what) => [...body.matchAll(new RegExp(`^duet_loop_turn_seconds_${what} ([0-9.]+)$`, "gm"))]
+                    .map((m) => Number(m[1]));
+                return { counts: of('bucket\\{le="[0-9.+Inf]+"\\}'), sum: of("sum")[0], count: of("count")[0], body };
+            };
+            let seen = await read();
+            for (let i = 0; i < 50 && !(seen.count > 0 && seen.sum > 0); i++) {
+                await sleep(100);   // the loops tell once a second
+                seen = await read();
+            }
+            assert.ok(seen.count > 0 && seen.sum > 0, seen.body);
+            assert.equal(seen.counts.length, 12);
+            assert.deepEqual(seen.counts, [...seen.counts].sort((a, b) => a - b));
+            assert.equal(seen.counts.at(-1), seen.count);
+            assert.match(seen.body, /^duet_loop_turn_seconds_bucket\{le="0\.002000"\} \d+$/m);
         });
 
         test("metrics are not for those who come through a proxy", async () => {

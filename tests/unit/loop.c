@@ -401,6 +401,49 @@ TEST(loop, tim_3_after_a_stall_what_came_is_read_before_deadlines_count)
     duet_loop_free(loop);
 }
 
+static void work_for(uint64_t us)
+{
+    uint64_t from = clock_us();
+    while (clock_us() - from < us)
+        ;
+}
+
+static void work_3_ms(struct watch *w, uint32_t events)
+{
+    count_ready(w, events);
+    work_for(3000);
+    loop_unwatch(loop, w);
+}
+
+static uint64_t turns_counted(int from)
+{
+    uint64_t sum = 0;
+    for (int i = from; i < DUET_TURN_BUCKETS; i++)
+        sum += loop->turns.counts[i];
+    return sum;
+}
+
+TEST(loop, a_turn_is_counted_by_what_it_worked_and_not_by_what_it_waited)
+{
+    enum { OVER_2_MS = 6 };
+    begin();
+    int a[2];
+    assert_int_equal(duet_loop_turn(loop, 200), 0); /* nothing comes */
+    assert_int_equal(turns_counted(0), 1);
+    assert_true(loop->turns.sum_us < 200000);
+    memset(&loop->turns, 0, sizeof(loop->turns));
+    ripe_pair(a);
+    struct side s = { .watch = { .fd = a[0], .ready = work_3_ms } };
+    assert_int_equal(loop_watch(loop, &s.watch, LOOP_IN), 0);
+    assert_int_equal(duet_loop_turn(loop, 1000), 1);
+    assert_int_equal(turns_counted(0), 1);
+    assert_int_equal(turns_counted(OVER_2_MS), 1);
+    assert_true(loop->turns.sum_us >= 3000);
+    close(a[0]);
+    close(a[1]);
+    duet_loop_free(loop);
+}
+
 TEST(loop, every_allocation_may_fail)
 {
     for (unsigned long nth = 0;; nth++) {
