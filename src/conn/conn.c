@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { LINGER_MS = 1000, IOV = 64, READ_MOST = 256 * 1024, HEAD_FIRST = 16 * 1024 };
+enum { LINGER_MS = 1000, IOV = 64, READ_MOST = 256 * 1024, LONG_READ = 16 * 1024, HEAD_FIRST = 16 * 1024 };
 
 struct conn_stash {
     size_t at, len, cap; /* bytes from `at` to `len` wait */
@@ -629,7 +629,9 @@ static void read_in(duet_conn *c)
     ssize_t n = read_most(&c->stream, to, most);
     if (read_failed(c, n))
         return;
-    count_add(&conn_host(c)->bytes_in, (uint64_t)n);
+    if (n >= LONG_READ)
+        loop_took_long(host->loop);
+    count_add(&host->bytes_in, (uint64_t)n);
     conn_count(c, COUNT_BYTES_IN, (uint32_t)n);
     if (room) {
         conn_busy(c)->messages = 0;
@@ -659,6 +661,8 @@ static void open_stream(duet_conn *c)
     int rc = conn_busy(c)->proxied ? conn_host(c)->opening(c) : 1;
     if (rc == 1)
         rc = c->stream.as->ops->handshake(&c->stream, &want);
+    if (c->secure)
+        loop_took_long(conn_host(c)->loop);
     if (rc < 0) {
         if (c->reason == DUET_REASON_other && rc != DUET_ERR_NOMEM)
             c->reason = conn_busy(c)->proxied ? DUET_REASON_proxy_protocol_invalid : DUET_REASON_tls_handshake_failed;
@@ -696,6 +700,7 @@ void conn_reopen(duet_conn *c)
 static void handle(duet_conn *c, uint32_t events)
 {
     if (events & LOOP_OUT) {
+        loop_took_long(conn_host(c)->loop); /* who could not be written to is sent much */
         if (!conn_flush(c))
             return;
         relieved(c);

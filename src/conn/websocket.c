@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
-enum { MESSAGES_A_TURN = 1024, LARGE = 128 * 1024, BUDGET_US = 2000000 };
+enum { MESSAGES_A_TURN = 1024, COMPRESSED_A_TURN = 32, LONG = 16 * 1024, LARGE = 128 * 1024, BUDGET_US = 2000000 };
 
 static enum duet_reason reason_of(int error)
 {
@@ -88,7 +88,11 @@ static void take_message(duet_conn *c, const duet_msg *m)
         }
         conn_busy(c)->messages++;
         conn_count(c, COUNT_MESSAGES_IN, 1);
-        c->large = m->len >= LARGE;
+        c->large = false;
+        if (m->len >= LONG) {
+            c->large = m->len >= LARGE;
+            loop_took_long(host->loop);
+        }
         count_add(&host->messages_in, 1);
     }
     /* A client's queue may be full of what it came to send: if it read no more, a server that does the same when it
@@ -159,6 +163,13 @@ static int take_next(duet_conn *c, duet_input *in)
     return rc;
 }
 
+/* So many messages are some hundred microseconds; to inflate one and compress its answer takes more than all else. */
+static bool share_is_taken(const duet_conn *c)
+{
+    unsigned n = conn_busy(c)->messages;
+    return n >= COMPRESSED_A_TURN && (n >= MESSAGES_A_TURN || duet_proto_deflates(&c->proto));
+}
+
 /* Until the input is used up, the application or its queue says stop, or the turn's share is taken. */
 static void take_input(duet_conn *c, duet_input *in)
 {
@@ -172,7 +183,7 @@ static void take_input(duet_conn *c, duet_input *in)
             message_release(&c->proto);
             return;
         }
-        if (conn_busy(c)->messages >= MESSAGES_A_TURN) {
+        if (share_is_taken(c)) {
             conn_again(c);
             break;
         }

@@ -373,6 +373,7 @@ static void ready(struct watch *w, uint32_t events)
     struct listener *l = (struct listener *)w;
     for (int i = 0; i < ACCEPTS && take(l); i++)
         ;
+    loop_took_long(l->loop);
 }
 
 int listener_start(struct listener *l, duet_loop *loop, int fd)

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The loop as the floors above see it: watches on descriptors, the wheel, end-of-turn work, and calls posted from
- * other threads. Level-triggered epoll, 1024 events a wait.
+ * other threads. Level-triggered epoll, up to 1024 events a wait.
  *
  * A turn: wait, handle events, run what was posted, run due timers, then end-of-turn tasks until there is none left,
- * then the reaping. A watch removed in a callback gets no further event, also when one is in the batch already: its
- * memory must stay until the reaping (loop_reap), which is how a reused descriptor cannot confuse anyone (NET-9).
+ * then the reaping. The handling of events is cut after 500 us, and the next turn goes on with it instead of waiting:
+ * so timers, posts and topics come to their work between. A watch removed in a callback gets no further event, also
+ * when one is in the batch already: its memory must stay until the reaping (loop_reap), which is how a reused
+ * descriptor cannot confuse anyone (NET-9), and what the batch still has of it goes with it.
  */
 #ifndef NET_LOOP_H
 #define NET_LOOP_H
@@ -47,7 +49,7 @@ static inline bool task_queued(const struct task *t)
     return t->next != NULL;
 }
 
-enum { LOOP_RECV = 512 * 1024 };
+enum { LOOP_RECV = 512 * 1024, LOOP_SLICE_US = 500 };
 
 /* How long turns took: what a peer may have waited for that was not its own. */
 struct loop_turns {
@@ -68,13 +70,23 @@ struct duet_loop {
     struct task *running;
     uint64_t ended_us; /* the last turn; nothing comes between two of duet_loop_run()'s */
     struct loop_turns turns;
-    unsigned deferred; /* turns that left late timers for later */
+    struct epoll_event *batch;   /* what the last wait told of */
+    int batch_next, batch_count; /* which of it comes next: between turns it is the count, or a slice was over */
+    int look_at;                 /* the clock is read when this is the next, or an earlier one was */
+    unsigned deferred; /* events that were handled while late timers were left for later */
+    unsigned owed;     /* tasks that this turn's events have put off to its end */
     bool turning; /* inside duet_loop_turn() */
     bool woken;   /* by ourselves, outside a turn; `wake` is readable */
     bool stopping;
     pthread_mutex_t lock;
     struct task *posted; /* under `lock`; the newest first */
 };
+
+/* Said within an event that was a hundred microseconds' work or more, such as a handshake of TLS. */
+static inline void loop_took_long(duet_loop *l)
+{
+    l->look_at = 0;
+}
 
 int spot_watch(duet_loop *l, struct spot *s, uint32_t events);   /* adds s->fd; 0 or -errno */
 int spot_rewatch(duet_loop *l, struct spot *s, uint32_t events); /* only calls epoll_ctl on a change */

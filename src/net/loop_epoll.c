@@ -8,7 +8,14 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { BATCH = 1024, STALL_MS = 1000, DEFERRED_MOST = 256 };
+enum {
+    BATCH = 1024,
+    LOOK_FIRST = 4, /* events until the clock is read, of which usual ones are 7 us each */
+    LOOK_LAST = 16, /* and so many between two looks at most: what each takes may change */
+    TASK_US = 5,    /* about what a task at the turn's end takes, mostly a write */
+    STALL_MS = 1000,
+    DEFERRED_MOST = 256 * 1024
+};
 
 /* A call from another thread, in memory of its own. */
 struct posted {
@@ -31,7 +38,8 @@ static int loop_init(duet_loop *l)
     l->now_ms = clock_ms();
     wheel_init(&l->wheel, l->now_ms);
     l->recv = mem_alloc(LOOP_RECV);
-    if (l->recv == NULL)
+    l->batch = mem_alloc(BATCH * sizeof(*l->batch));
+    if (l->recv == NULL || l->batch == NULL)
         return DUET_ERR_NOMEM;
     l->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (l->epoll < 0)
@@ -114,6 +122,7 @@ void duet_loop_free(duet_loop *l)
     if (l->epoll >= 0)
         close(l->epoll);
     pthread_mutex_destroy(&l->lock);
+    mem_free(l->batch);
     mem_free(l->recv);
     mem_free(l->tls);
     mem_free(l);
@@ -131,7 +140,7 @@ uint64_t duet_loop_now_ms(const duet_loop *l)
 
 static int wait_from(duet_loop *l, uint64_t now_ms)
 {
-    if (l->end_first != NULL || l->reap_first != NULL)
+    if (l->end_first != NULL || l->reap_first != NULL || l->batch_next < l->batch_count)
         return 0;
     uint64_t next = wheel_next(&l->wheel);
     if (next == UINT64_MAX)
@@ -146,28 +155,63 @@ int duet_loop_wait_ms(duet_loop *l)
     return wait_from(l, clock_ms());
 }
 
-/* Returns whether `wake` was among the events. */
-static bool dispatch(duet_loop *l, struct epoll_event *events, int count)
+static void handle(duet_loop *l, const struct epoll_event *e)
 {
+    /* A callback before this one may have removed it (NET-9); its memory stays until the reaping. */
+    struct spot *s = e->data.ptr;
+    if (s->fd < 0)
+        return;
+    uint32_t what = e->events & (LOOP_IN | LOOP_OUT);
+    if (e->events & (EPOLLHUP | EPOLLERR))
+        what |= LOOP_HUP;
+    if (s->plain)
+        l->ready(s, what);
+    else
+        ((struct watch *)(void *)s)->ready((struct watch *)(void *)s, what);
+}
+
+/* Reads the clock, and says when to do so next if there is time left: as many events as were handled so far take about
+ * as long again. */
+static bool slice_is_over(duet_loop *l, int handled, uint64_t began_us)
+{
+    uint64_t us = clock_us() - began_us + (uint64_t)l->owed * TASK_US;
+    if (us >= LOOP_SLICE_US)
+        return true;
+    int more = us >= LOOP_SLICE_US / 2 || handled < LOOK_FIRST ? LOOK_FIRST : handled;
+    l->look_at = l->batch_next + (more < LOOK_LAST ? more : LOOK_LAST);
+    return false;
+}
+
+/* Handles events until all are, or the slice is over. Returns whether `wake` was among them. */
+static bool dispatch(duet_loop *l, uint64_t began_us)
+{
+    int first = l->batch_next, next = first, count = l->batch_count;
+    const struct epoll_event *e = l->batch + first;
     bool woken = false;
-    for (int i = 0; i < count; i++) {
-        if (events[i].data.ptr == wake_mark(l)) {
+    l->look_at = first + LOOK_FIRST;
+    l->owed = 0;
+    for (; next < count; e++) {
+        l->batch_next = ++next;
+        if (e->data.ptr == wake_mark(l))
             woken = true;
-            continue;
-        }
-        /* A callback before this one may have removed it (NET-9); its memory stays until the reaping. */
-        struct spot *s = events[i].data.ptr;
-        if (s->fd < 0)
-            continue;
-        uint32_t what = events[i].events & (LOOP_IN | LOOP_OUT);
-        if (events[i].events & (EPOLLHUP | EPOLLERR))
-            what |= LOOP_HUP;
-        if (s->plain)
-            l->ready(s, what);
         else
-            ((struct watch *)(void *)s)->ready((struct watch *)(void *)s, what);
+            handle(l, e);
+        if (next >= l->look_at && next < count && slice_is_over(l, next - first, began_us))
+            break;
     }
     return woken;
+}
+
+/* What is left of the batch has nothing for it any more: its memory may be gone in the next turn, which goes on with
+ * that. There is one event of it at most. */
+static void forget_event(duet_loop *l, const struct spot *s)
+{
+    static struct spot nobody = { .fd = -1 };
+    if (l->batch_next > 0 && l->batch[l->batch_next - 1].data.ptr == s)
+        return; /* the one at hand, as mostly */
+    for (int i = l->batch_next; i < l->batch_count; i++)
+        if (l->batch[i].data.ptr == s)
+            l->batch[i].data.ptr = &nobody;
 }
 
 static void run_posted(duet_loop *l)
@@ -212,11 +256,12 @@ static void run_end(duet_loop *l)
 
 /* After the whole process stood still (a stopped machine, a callback that slept) the timers are late, and what peers
  * sent meanwhile lies unread. It is read first, or else all would be punished for our own stall (TIM-3, TIM-7). */
-static void run_timers(duet_loop *l, int count)
+static void run_timers(duet_loop *l, int handled)
 {
     uint64_t next = wheel_next(&l->wheel);
-    if (count == BATCH && next < l->now_ms && l->now_ms - next >= STALL_MS && l->deferred < DEFERRED_MOST) {
-        l->deferred++;
+    bool more = l->batch_next < l->batch_count || l->batch_count == BATCH;
+    if (more && next < l->now_ms && l->now_ms - next >= STALL_MS && l->deferred < DEFERRED_MOST) {
+        l->deferred += (unsigned)handled;
         return;
     }
     l->deferred = 0;
@@ -236,33 +281,46 @@ static void count_turn(struct loop_turns *turns, uint64_t us)
     turns->sum_us += us;
 }
 
-/* `now_us`: a moment ago; unused where `wait_ms` is 0. */
-static int turn(duet_loop *l, int wait_ms, uint64_t now_us)
+/* A new batch, unless there is something left of the last one. 0 or -errno. */
+static int wait_for_events(duet_loop *l, int wait_ms, uint64_t now_us)
 {
+    if (l->batch_next < l->batch_count)
+        return 0;
     if (wait_ms != 0) {
         int due = wait_from(l, now_us / 1000);
         if (due >= 0 && (wait_ms < 0 || due < wait_ms))
             wait_ms = due;
     }
-    struct epoll_event events[BATCH];
-    int count = epoll_wait(l->epoll, events, BATCH, wait_ms);
+    int count = epoll_wait(l->epoll, l->batch, BATCH, wait_ms);
     if (count < 0 && errno != EINTR)
         return -errno;
-    if (count < 0)
-        count = 0;
+    l->batch_next = 0;
+    l->batch_count = count > 0 ? count : 0;
+    return 0;
+}
+
+/* `now_us`: a moment ago; unused where `wait_ms` is 0. */
+static int turn(duet_loop *l, int wait_ms, uint64_t now_us)
+{
+    int rc = wait_for_events(l, wait_ms, now_us);
+    if (rc < 0)
+        return rc;
     uint64_t began_us = clock_us();
     l->now_ms = began_us / 1000;
     l->turning = true;
-    bool woken = dispatch(l, events, count);
-    if (woken)
+    int first = l->batch_next;
+    bool woken = dispatch(l, began_us);
+    int handled = l->batch_next - first;
+    /* That somebody posted meanwhile is an event, which would come behind the rest of the batch. */
+    if (woken || l->batch_next < l->batch_count)
         run_posted(l);
-    run_timers(l, count);
+    run_timers(l, handled);
     run_end(l);
     reap(l);
     l->turning = false;
     l->ended_us = clock_us();
     count_turn(&l->turns, l->ended_us - began_us);
-    return count - woken;
+    return handled - woken;
 }
 
 int duet_loop_turn(duet_loop *l, int wait_ms)
@@ -314,6 +372,7 @@ void spot_unwatch(duet_loop *l, struct spot *s)
     if (s->fd < 0)
         return;
     epoll_ctl(l->epoll, EPOLL_CTL_DEL, s->fd, NULL);
+    forget_event(l, s);
     s->fd = -1;
     s->events = 0;
 }
@@ -337,6 +396,7 @@ void loop_at_end(duet_loop *l, struct task *t)
 {
     if (task_queued(t))
         return;
+    l->owed++;
     push(t == l->running ? &l->next_last : &l->end_last, t);
     wake_outside(l);
 }

@@ -13,10 +13,21 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 #include <zlib.h>
 
 enum { MOST = 1000, WIRE = 300 * 1024 };
+
+/* Instead of the system's: by a clock that really went, a turn would be cut where the machine is slow. */
+int clock_gettime(clockid_t which, struct timespec *now)
+{
+    static uint64_t ns = 1000000000;
+    (void)which;
+    ns += 100;
+    *now = (struct timespec){ .tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000) };
+    return 0;
+}
 
 static duet_server *server;
 static duet_loop *loop;

@@ -96,3 +96,25 @@ TEST(deflate_memory, pmd_11_windows_that_are_kept_are_counted)
     assert_in_range(also, 45 * KIB, 65 * KIB);
     assert_in_range(taken, (int64_t)also, (int64_t)also + 2 * KIB);
 }
+
+/* To inflate it and compress the answer is more work than all else about a message. */
+TEST(deflate_memory, net_10_one_connection_has_a_smaller_share_of_a_turn_where_messages_may_be_compressed)
+{
+    static const uint8_t message[] = { 0xc1, 0x88, 0, 0, 0, 0, 0x4a, 0x4c, 0x1c, 0x05, 0xc4, 0x02, 0x00, 0x00 };
+    enum { MANY = 100 };
+    uint8_t wire[MANY * sizeof(message)];
+    for (int i = 0; i < MANY; i++)
+        memcpy(wire + (size_t)i * sizeof(message), message, sizeof(message));
+    attach((duet_server_config){ .on = { .message = echo }, .deflate = { .on = true } });
+    int fd = dial_busy();
+    const uint64_t *come = &server->loops[0].host.messages_in;
+    uint64_t before = *come;
+    assert_int_equal(send(fd, wire, sizeof(wire), 0), sizeof(wire));
+    duet_loop_turn(loop, 100);
+    assert_in_range(*come - before, 1, 32);
+    for (int i = 0; i < MANY && *come - before < MANY; i++)
+        duet_loop_turn(loop, 100);
+    assert_int_equal(*come - before, MANY);
+    close(fd);
+    detach();
+}

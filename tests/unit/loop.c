@@ -389,7 +389,7 @@ TEST(loop, tim_3_after_a_stall_what_came_is_read_before_deadlines_count)
     /* As if the last turn had been two seconds ago. */
     loop->wheel.now_ms -= 2000;
     timer_arm(&loop->wheel, (struct timer *)deadline, loop->now_ms - 1999);
-    for (int i = 0; i < 4; i++)
+    while (crowd_read_before == 0)
         duet_loop_turn(loop, 0);
     assert_int_equal(crowd_read_before, CROWD);
     duet_timer_free(deadline);
@@ -442,6 +442,152 @@ TEST(loop, a_turn_is_counted_by_what_it_worked_and_not_by_what_it_waited)
     close(a[0]);
     close(a[1]);
     duet_loop_free(loop);
+}
+
+enum { SLOW = 12, SLOW_US = 200 };
+static struct side slow[SLOW];
+
+/* It reads nothing, so it is ready again at once. */
+static void work_a_while(struct watch *w, uint32_t events)
+{
+    count_ready(w, events);
+    loop_took_long(loop);
+    work_for(SLOW_US);
+}
+
+static void begin_slow(int fds[SLOW][2])
+{
+    begin();
+    for (int i = 0; i < SLOW; i++) {
+        ripe_pair(fds[i]);
+        slow[i] = (struct side){ .watch = { .fd = fds[i][0], .ready = work_a_while } };
+        assert_int_equal(loop_watch(loop, &slow[i].watch, LOOP_IN), 0);
+    }
+}
+
+static void end_slow(int fds[SLOW][2])
+{
+    for (int i = 0; i < SLOW; i++) {
+        loop_unwatch(loop, &slow[i].watch);
+        close(fds[i][0]);
+        close(fds[i][1]);
+    }
+    duet_loop_free(loop);
+}
+
+TEST(loop, long_work_is_cut_into_turns_and_all_have_theirs_once_before_any_twice)
+{
+    int fds[SLOW][2], handled = 0;
+    begin_slow(fds);
+    while (handled < SLOW) {
+        int n = duet_loop_turn(loop, -1);
+        assert_in_range(n, 1, LOOP_SLICE_US / SLOW_US + 1);
+        handled += n;
+        assert_int_equal(duet_loop_wait_ms(loop), handled < SLOW ? 0 : -1);
+    }
+    for (int i = 0; i < SLOW; i++)
+        assert_int_equal(slow[i].calls, 1);
+    end_slow(fds);
+}
+
+static void work_unsaid(struct watch *w, uint32_t events)
+{
+    count_ready(w, events);
+    work_for(SLOW_US);
+}
+
+/* The clock is read behind the fourth at the latest, and then it has gone too far. */
+TEST(loop, long_work_is_cut_also_where_nobody_says_that_it_is_long)
+{
+    int fds[SLOW][2];
+    begin_slow(fds);
+    for (int i = 0; i < SLOW; i++)
+        slow[i].watch.ready = work_unsaid;
+    assert_in_range(duet_loop_turn(loop, -1), 1, 4);
+    end_slow(fds);
+}
+
+static void note_call(void *arg)
+{
+    *(bool *)arg = true;
+}
+
+TEST(loop, between_slices_timers_have_their_turn)
+{
+    int fds[SLOW][2], handled = 0;
+    bool rang = false;
+    begin_slow(fds);
+    duet_timer *t = duet_timer_new(loop, note_call, &rang);
+    duet_timer_set(t, 0);
+    while (!rang)
+        handled += duet_loop_turn(loop, -1);
+    assert_in_range(handled, 1, SLOW - 1);
+    duet_timer_free(t);
+    end_slow(fds);
+}
+
+/* Nothing of it is in the batch. */
+TEST(loop, between_slices_is_called_what_was_posted_meanwhile)
+{
+    int fds[SLOW][2];
+    bool called = false;
+    begin_slow(fds);
+    int handled = duet_loop_turn(loop, -1);
+    assert_int_equal(loop_post(loop, note_call, &called), 0);
+    handled += duet_loop_turn(loop, -1);
+    assert_in_range(handled, 2, SLOW - 1);
+    assert_true(called);
+    end_slow(fds);
+}
+
+/* What is left of the batch is another's, by then. */
+TEST(loop, net_9_who_is_removed_between_slices_hears_nothing_more)
+{
+    int fds[SLOW][2];
+    begin_slow(fds);
+    int handled = duet_loop_turn(loop, -1);
+    for (int i = 0; i < SLOW; i++)
+        if (slow[i].calls == 0) {
+            loop_unwatch(loop, &slow[i].watch);
+            slow[i].watch.fd = 0; /* as if its memory were another's by now */
+        }
+    for (int i = 0; i < SLOW; i++)
+        duet_loop_turn(loop, 0);
+    int calls = 0;
+    for (int i = 0; i < SLOW; i++)
+        calls += slow[i].calls > 0;
+    assert_int_equal(calls, handled);
+    for (int i = 0; i < SLOW; i++)
+        if (slow[i].calls == 0)
+            slow[i].watch.fd = -1;
+    end_slow(fds);
+}
+
+static void do_nothing(struct task *t)
+{
+    (void)t;
+}
+
+static struct task put_off[SLOW][64];
+
+static void put_work_off(struct watch *w, uint32_t events)
+{
+    struct side *s = (struct side *)w;
+    count_ready(w, events);
+    for (int i = 0; i < 64; i++) {
+        put_off[s - slow][i].run = do_nothing;
+        loop_at_end(loop, &put_off[s - slow][i]);
+    }
+}
+
+TEST(loop, what_is_put_off_to_the_end_of_a_turn_counts_as_its_work)
+{
+    int fds[SLOW][2];
+    begin_slow(fds);
+    for (int i = 0; i < SLOW; i++)
+        slow[i].watch.ready = put_work_off;
+    assert_in_range(duet_loop_turn(loop, -1), 1, 4);
+    end_slow(fds);
 }
 
 TEST(loop, every_allocation_may_fail)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* How long the turns of a server's loops took, as it tells others. */
 #include "attached.h"
+#include "base/clock.h"
+#include <zlib.h>
 
 static duet_server_stats stats;
 
@@ -40,4 +42,62 @@ TEST(turns, of_all_loops_are_added_up)
     assert_int_equal(told(), 3);
     assert_int_equal(stats.turns_us, 30);
     duet_server_free(server);
+}
+
+enum { PEERS = 8, INFLATED = 64 * 1024 };
+
+/* A masked frame of that many zeros, compressed (RFC 7692 7.2.1). Returns its length. */
+static size_t small_and_long(uint8_t to[4096])
+{
+    static uint8_t zeros[INFLATED];
+    z_stream z = { .next_in = zeros, .avail_in = INFLATED, .next_out = to + 8, .avail_out = 4096 - 8 };
+    assert_int_equal(deflateInit2(&z, 1, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY), Z_OK);
+    assert_int_equal(deflate(&z, Z_SYNC_FLUSH), Z_OK);
+    size_t len = 4096 - 8 - z.avail_out - 4;
+    deflateEnd(&z);
+    memcpy(to, (uint8_t[8]){ 0xc2, 0x80 | 126, (uint8_t)(len >> 8), (uint8_t)len }, 8); /* the mask is zero */
+    return len + 8;
+}
+
+static int dial_compressed(void)
+{
+    static const char request[] = "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                                  "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+                                  "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n";
+    int fd = dial();
+    uint64_t opened = server->loops[0].opened;
+    assert_int_equal(send(fd, request, sizeof(request) - 1, 0), sizeof(request) - 1);
+    while (server->loops[0].opened == opened)
+        duet_loop_turn(loop, 5);
+    return fd;
+}
+
+static void work_for_a_slice(duet_conn *c, const duet_msg *m)
+{
+    (void)c;
+    (void)m;
+    uint64_t from = clock_us();
+    while (clock_us() - from < LOOP_SLICE_US)
+        ;
+}
+
+TEST(turns, end_behind_a_message_that_was_small_before_it_was_inflated)
+{
+    static uint8_t wire[4096];
+    int fds[PEERS];
+    size_t len = small_and_long(wire);
+    attach((duet_server_config){ .on = { .message = work_for_a_slice },
+                                 .deflate = { .on = true, .inflated_per_s = DUET_OFF } });
+    for (int i = 0; i < PEERS; i++)
+        fds[i] = dial_compressed();
+    const uint64_t *come = &server->loops[0].host.messages_in;
+    for (int i = 0; i < PEERS; i++)
+        assert_int_equal(send(fds[i], wire, len, 0), len);
+    duet_loop_turn(loop, 100);
+    assert_int_equal(*come, 1);
+    while (*come < PEERS)
+        duet_loop_turn(loop, 100);
+    for (int i = 0; i < PEERS; i++)
+        close(fds[i]);
+    detach();
 }
