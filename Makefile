@@ -18,8 +18,9 @@ E2E ?=
 ROUNDS ?= 7
 LOADS ?=
 STEPS ?=
+COUNTS ?=
 
-.PHONY: all deps run test coverage conformance interop prove faults fuzz sim mutants store bench bench-peers soak npm install deb container clean help
+.PHONY: all deps run test coverage conformance interop prove faults fuzz sim mutants store bench bench-peers bench-tails bench-scale soak npm install deb container clean help
 
 all:              ## build the release into build/release
 	@tools/deps build
@@ -98,6 +99,18 @@ bench-peers:      ## Duet, ws, gorilla, Beast ... in turns, an hour; writes docs
 	@cmake --build --preset release --target bench_floor >/dev/null
 	@bench/peers/run --rounds $(ROUNDS) $(if $(PEERS),--peers "$(PEERS)") $(if $(LOADS),--loads "$(LOADS)") \
 		$(if $(PEERS)$(LOADS),,--write)
+
+bench-tails:      ## an echo's p99.9 beside long work on the same loop (ROUNDS=5); writes a section of docs/performance.md
+	@tools/deps build
+	@tools/build release
+	@cmake --build --preset release --target bench_host duet_program >/dev/null
+	@bench/tails --rounds $(ROUNDS) --write
+
+bench-scale:      ## 1,000 to 500,000 connections, some minutes and 6 GB; writes a section of docs/performance.md (COUNTS=1000,10000)
+	@tools/deps build
+	@tools/build release
+	@cmake --build --preset release --target bench_host bench_crowd >/dev/null
+	@bench/scale $(if $(COUNTS),--steps $(COUNTS),--write)
 
 soak:             ## connections come and go for SECONDS=60 while memory is watched (PAUSE_MS=40: at less speed)
 	@tools/deps build

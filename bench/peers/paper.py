@@ -4,6 +4,7 @@ import textwrap
 
 import picture
 import reasons
+import section
 import servers
 
 NEAR = 1.03                 # a median within so much of Duet's is called equal
@@ -176,4 +177,6 @@ def write(folder, loads, who, figures, failures, run):
             "## Where another is ahead of libduet, and why\n\n", ahead(loads, who, figures),
             "\n## What each spends it on\n\n", reasons.HOW_KNOWN, reasons.DUET, behind(who), "\n## Each load\n\n",
             *(details(load, who, figures, failures, rounds) for load in loads), about(who, run["missing"])]
-    (folder / "performance.md").write_text("".join(text))
+    page = folder / "performance.md"
+    text.append(section.kept(page.read_text()) if page.exists() else "")
+    page.write_text("".join(text))
