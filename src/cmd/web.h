@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 struct web_file {
-    const char *path; /* "/chat.html": where it lay below web/, with a slash in front */
+    const char *path; /* "/compare.html": where it lay below web/, with a slash in front */
     const char *type; /* for Content-Type */
     const char *etag; /* with its quotes; changes with the content */
     const unsigned char *data;

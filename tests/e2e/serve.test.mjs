@@ -254,7 +254,7 @@ describe("the other options", TIMEOUT, () => {
         const server = await startDuet({ args: ["--root", root] });
         try {
             assert.equal((await get(`${server.url}/`)).body, "<h1>own</h1>");
-            assert.equal((await get(`${server.url}/chat.html`)).status, 404);
+            assert.equal((await get(`${server.url}/apps/chat/`)).status, 404);
             for (const path of ["/health", "/metrics", "/demo/ticks?after=0"])
                 assert.equal((await get(`${server.url}${path}`)).status, 200, path);
             const socket = await connect(`${server.wsUrl}/channel/own`);
