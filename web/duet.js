@@ -15,9 +15,9 @@ const QUIET_MS = 50;        /* after which what was missed has come */
 const PROTOCOL = "duet.v1";
 const FATAL = code => code === 1008 || code === 1003 || (code >= 3500 && code < 4000) || code >= 4500;
 
-/* The options: url ("wss://host", default the page's), last (the newest so many first), since ("EPOCH:OFFSET"), token (a
- * string, or a function that gives or promises one), first and most (ms of waits between tries: 500, 15000), and
- * WebSocket (another than the global one). */
+/* The options: url ("wss://host", default the page's), last (the newest so many first), since ("EPOCH:OFFSET"), listen
+ * (false: only to speak, and hear nothing of the channel), token (a string, or a function that gives or promises one),
+ * first and most (ms of waits between tries: 500, 15000), and WebSocket (another than the global one). */
 export function join(channel, options = {}) {
     return new Channel(channel, options);
 }
@@ -115,7 +115,7 @@ class Channel {
     #address() {
         const base = this.#options.url ?? location.origin.replace(/^http/, "ws");
         const query = this.position ? `?since=${encodeURIComponent(this.position)}`
-            : this.#options.last ? `?last=${this.#options.last}` : "";
+            : this.#options.listen === false ? "?listen=no" : this.#options.last ? `?last=${this.#options.last}` : "";
         return `${base}/channel/${encodeURIComponent(this.channel)}${query}`;
     }
 

@@ -9,6 +9,8 @@ export interface Options {
     last?: number;
     /** A position to go on from, as `Channel.position` has it. */
     since?: string | null;
+    /** false: only to speak. Nothing of the channel is heard, and it need not be allowed to. */
+    listen?: boolean;
     /** A connection token, or who gives one whenever it connects. */
     token?: string | (() => string | Promise<string>);
     /** The first wait before it comes back, in ms, which doubles: 500. */

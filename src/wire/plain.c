@@ -17,6 +17,7 @@ enum { PAGE_BYTES = 32 * 1024 }; /* of what was missed, queued at once: much les
 /* What the request asked for, and how far it was told what it missed; freed when the connection is subscribed. */
 struct wish {
     bool envelope, recover, greeted, waits; /* waits: for the queue to drain */
+    bool speaks_only;                       /* it is never subscribed */
     struct stream_position since;
     uint32_t last;
     struct guest *guest; /* until the session has it, as its owner */
@@ -272,6 +273,15 @@ static void expired(duet_server *s, uint64_t id)
         duet_close(c, HUB_DISCONNECT_EXPIRED, hub_code_text(HUB_DISCONNECT_EXPIRED));
 }
 
+/* It is told who it is, as others are, and hears nothing more but what is wrong. */
+static void begin_to_speak(duet_conn *c, struct plain *p)
+{
+    if (p->wish->envelope)
+        greet(c, p->session, &(struct session_subscribed){ .channel = p->channel, .len = strlen(p->channel) });
+    mem_free(p->wish);
+    p->wish = NULL;
+}
+
 static void opened(duet_conn *c)
 {
     struct plain *p = duet_data(c);
@@ -287,6 +297,8 @@ static void opened(duet_conn *c)
         duet_close(c, HUB_DISCONNECT_CONNECTIONS, hub_code_text(HUB_DISCONNECT_CONNECTIONS));
     else if (rc < 0)
         duet_close(c, DUET_CODE_LATER, "out of memory");
+    else if (p->wish->speaks_only)
+        begin_to_speak(c, p);
     else
         subscribe(p);
 }
@@ -499,6 +511,10 @@ static struct wire_refusal read_wish(const duet_request *r, struct wish *w)
         return (struct wire_refusal){ 400, "last is a number: of the newest messages that come first" };
     unsigned long last = len > 0 ? strtoul(text, NULL, 10) : 0;
     w->last = last > UINT32_MAX ? UINT32_MAX : (uint32_t)last;
+    len = duet_request_param(r, "listen", text, sizeof(text));
+    w->speaks_only = len == 2 && memcmp(text, "no", 2) == 0;
+    if (len >= 0 && !w->speaks_only && (len != 3 || memcmp(text, "yes", 3) != 0))
+        return (struct wire_refusal){ 400, "listen is yes, or no for who only speaks" };
     return (struct wire_refusal){ 0, NULL };
 }
 
@@ -552,7 +568,7 @@ void plain_upgrade(duet_http *x, const duet_request *r)
     knock_at(x, r,
              &(struct knock){ .transport = PLAIN_TRANSPORT,
                               .channels = (const char *const *)&v->channel,
-                              .count = 1,
+                              .count = wish.speaks_only ? 0 : 1, /* what it says is judged as it comes */
                               .open = let_in,
                               .drop = drop,
                               .arg = v });

@@ -115,6 +115,19 @@ describe("duet.js", TIMEOUT, () => {
         await until(() => a.of("message").some(message => message.text === "new"), "it goes on");
     });
 
+    test("may only speak, before and after a cut", async () => {
+        const name = fresh("speak");
+        const [a, b] = [enter(name, { listen: false, last: 5, first: 300, most: 300 }, relay), enter(name)];
+        await Promise.all([live(a), live(b)]);
+        a.send(1);
+        await until(() => b.data().length === 1, "it comes");
+        relay.cut();
+        await until(() => !a.open, "it is cut off");
+        a.send(2);
+        await until(() => b.data().length === 2 && a.state === "live", "it is back");
+        assert.deepEqual([b.data(), a.of("message"), a.of("lost"), a.position], [[1, 2], [], [], null]);
+    });
+
     test("waits for a server, and keeps at most a hundred messages for it", async () => {
         const port = await freePort();
         const name = fresh("wait");

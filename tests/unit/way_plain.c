@@ -157,7 +157,11 @@ TEST(plain, what_is_no_position_is_refused_with_words)
                                        "c?since=aaaaaaaa:18446744073709551616",
                                        "c?last=",
                                        "c?last=x",
-                                       "c?last=-1" };
+                                       "c?last=-1",
+                                       "c?listen=",
+                                       "c?listen=n",
+                                       "c?listen=now",
+                                       "c?listen=yet" };
     begin();
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct client *a = client_new();
@@ -193,6 +197,43 @@ TEST(plain, doors_are_those_of_the_namespace)
     EXPECT_FRAMES(a, 1, "close 1008 'permission denied'\n");
     client_free(a);
     a = ways_open_channel("read:c", ENVELOPE);
+    client_trace(a, 1);
+    a->trace_len = 0;
+    client_frame(a, 0x81, "x", 1);
+    EXPECT_FRAMES(a, 1, "text '{\"error\":{\"code\":103,\"message\":\"permission denied\"}}'\n");
+    client_free(a);
+    ways_stop();
+}
+
+/* HUB-5: and needs no leave to listen. */
+TEST(plain, who_only_speaks_hears_nothing_but_what_is_wrong)
+{
+    struct hub_options all[3] = { ways_open(), ways_open(), ways_open() };
+    strcpy(all[1].name, "deaf");
+    strcpy(all[2].name, "shut");
+    all[1].allow_subscribe_for_anonymous = all[2].allow_subscribe_for_anonymous = false;
+    all[2].allow_publish_for_anonymous = false;
+    ways_serve(all, 3, NULL);
+    struct client *all_of_it = ways_open_channel("c?listen=yes", NULL), *a = ways_open_channel("c?listen=no", NULL);
+    client_frame(a, 0x81, "[1]", 3);
+    EXPECT_FRAMES(all_of_it, 1, "text '[1]'\n");
+    ways_publish("c", "2");
+    client_free(a);
+    EXPECT_FRAMES(all_of_it, 1, "text '2'\n");
+    client_free(all_of_it);
+    a = ways_open_channel("deaf:c?listen=no&last=3", ENVELOPE);
+    EXPECT_FRAMES(a, 1, "text '{\"channel\":\"deaf:c\",\"client\":\"00000000-0000-4000-8000-000000000000\"}'\n");
+    a->trace_len = 0;
+    client_frame(a, 0x81, "[1]", 3);
+    ways_publish("deaf:c", "2");
+    client_frame(a, 0x89, "", 0);
+    EXPECT_FRAMES(a, 1, "pong ''\n");
+    client_free(a);
+    a = ways_open_channel("shut:c?listen=no", NULL);
+    client_frame(a, 0x81, "x", 1);
+    EXPECT_FRAMES(a, 1, "close 1008 'permission denied'\n");
+    client_free(a);
+    a = ways_open_channel("other:c?listen=no", ENVELOPE);
     client_trace(a, 1);
     a->trace_len = 0;
     client_frame(a, 0x81, "x", 1);
