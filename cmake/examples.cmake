@@ -9,3 +9,10 @@ foreach(source ${examples})
                                                    RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/examples)
   target_link_libraries(example_${name} PRIVATE duet_warnings duet_static)
 endforeach()
+
+# Backends of web/apps/ that read JSON do it with Jansson.
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson>=2.14)
+foreach(name auction)
+  target_link_libraries(example_${name} PRIVATE PkgConfig::JANSSON)
+endforeach()
