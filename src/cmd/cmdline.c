@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmd/cmdline.h"
 #include "base/mem.h"
+#include "base/near.h"
 #include "cmd/help.h"
 #include <duet/error.h>
 #include <errno.h>
@@ -141,6 +142,29 @@ static int allocate_all(const struct cmdline *line, const struct cmdline_target 
     return good ? 0 : DUET_ERR_NOMEM;
 }
 
+static void offer(struct near *near, const struct cmdline_option *o)
+{
+    for (; o != NULL && o->name != NULL; o++)
+        near_offer(near, o->name + 2);
+}
+
+/* `len`: of the name, dashes included, in front of an equals sign. */
+static int unknown_option(const struct cmdline *line, const char *given, size_t len, char *why)
+{
+    size_t dashes = strspn(given, "-");
+    struct near near = near_to(given + dashes, len > dashes ? len - dashes : 0);
+    if (line->verb != NULL)
+        near_offer(&near, line->verb);
+    offer(&near, line->options);
+    offer(&near, line->shared);
+    if (near.name == NULL)
+        return cmdline_wrong(why, "there is no option `%.60s`; see `%s --help`", given, line->name);
+    bool is_verb = near.name == line->verb;
+    return cmdline_wrong(why, "there is no option `%.*s`; did you mean `%s%s%s`? See `%s --help`",
+                         len < 60 ? (int)len : 60, given, is_verb ? line->name : "--", is_verb ? " " : "", near.name,
+                         line->name);
+}
+
 /* The option at argv[*i] and its value, which may be the next argument. */
 static int take_option(const struct cmdline *line, const struct cmdline_target *to, int *i, int argc, char **argv,
                        char *why)
@@ -151,7 +175,7 @@ static int take_option(const struct cmdline *line, const struct cmdline_target *
     void *in = o != NULL ? to->own : to->shared;
     const char *value = name[len] == '=' ? name + len + 1 : NULL;
     if (o == NULL && (o = find_in(line->shared, name, len)) == NULL)
-        return cmdline_wrong(why, "there is no option `%.60s`; see `%s --help`", name, line->name);
+        return unknown_option(line, name, len, why);
     if (o->kind == CMDLINE_FLAG)
         return value != NULL ? cmdline_wrong(why, "%s takes no value", o->name) : take(o, field(o, in), NULL, why);
     if (value == NULL)

@@ -34,6 +34,7 @@ struct cmdline {
     const char *name;  /* "duet connect" */
     const char *words; /* what --help calls those that are no option: "URL [FILE]..."; NULL: there are none */
     const char *stray; /* NULL `words`: what to do instead of writing one */
+    const char *verb;  /* a word that means what others write as an option: "check" */
     const char *about, *end; /* paragraphs of --help around the options */
     const struct cmdline_option *options; /* its own; ends with a NULL name */
     const struct cmdline_option *shared;  /* likewise, those it has in common with other commands; may be NULL */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The program: which command it is. */
+#include "base/near.h"
 #include "cmd/bench.h"
 #include "cmd/connect.h"
 #include "cmd/help.h"
@@ -55,6 +56,22 @@ static int help(void)
     return 0;
 }
 
+/* Some write a command as an option: --serve. */
+static int unknown(const char *name)
+{
+    size_t dashes = strspn(name, "-");
+    const char *what = dashes > 0 ? "option" : "command";
+    struct near near = near_to(name + dashes, strlen(name + dashes));
+    for (int i = 0; i < COMMANDS; i++)
+        near_offer(&near, commands[i].name);
+    if (near.name != NULL)
+        fprintf(stderr, "duet: there is no %s `%.60s`; did you mean `duet %s`? See `duet --help`\n", what, name,
+                near.name);
+    else
+        fprintf(stderr, "duet: there is no %s `%.60s`; see `duet --help`\n", what, name);
+    return 2;
+}
+
 int main(int argc, char **argv)
 {
     open_standard_files();
@@ -66,9 +83,8 @@ int main(int argc, char **argv)
         return printf("duet %s\n", duet_version()) < 0;
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0)
         return help();
-    if (argc < 2)
-        fprintf(stderr, "duet: no command was given; try `duet serve`, or see `duet --help`\n");
-    else
-        fprintf(stderr, "duet: there is no %s `%s`; see `duet --help`\n", name[0] == '-' ? "option" : "command", name);
+    if (argc > 1)
+        return unknown(name);
+    fprintf(stderr, "duet: no command was given; try `duet serve`, or see `duet --help`\n");
     return 2;
 }

@@ -2,6 +2,7 @@
 #include "cmd/slash.h"
 #include "base/buf.h"
 #include "base/mem.h"
+#include "base/near.h"
 #include "cmd/feed.h"
 #include "cmd/help.h"
 #include "cmd/show.h"
@@ -143,6 +144,19 @@ static void do_help(struct tool *t, duet_conn *c, const char *rest)
     fputs("  Ctrl-D closes, and so does Ctrl-C; up and down: lines typed before; Ctrl-R searches them.\n", stderr);
 }
 
+static void unknown(const struct tool *t, const char *line, size_t len)
+{
+    struct near near = near_to(line + 1, len - 1);
+    for (int i = 0; i < COMMANDS; i++)
+        near_offer(&near, commands[i].name + 1);
+    fprintf(stderr, "%s: there is no command %.*s; ", t->name, (int)(len < 40 ? len : 40), line);
+    if (near.name != NULL)
+        fprintf(stderr, "did you mean /%s? See /help", near.name);
+    else
+        fputs("see /help", stderr);
+    fputs(", and // sends a line that begins with a slash\n", stderr);
+}
+
 void slash_do(struct tool *t, duet_conn *c, const char *line)
 {
     size_t len = strcspn(line, " ");
@@ -152,8 +166,7 @@ void slash_do(struct tool *t, duet_conn *c, const char *line)
         if (strlen(commands[i].name) == len && memcmp(line, commands[i].name, len) == 0)
             found = &commands[i];
     if (found == NULL)
-        fprintf(stderr, "%s: there is no command %.*s; see /help, and // sends a line that begins with a slash\n",
-                t->name, (int)(len < 40 ? len : 40), line);
+        unknown(t, line, len);
     else if (found->needs_conn && c == NULL)
         show_line(t->name, "there is no connection now");
     else if (found->needs_value && *rest == 0)

@@ -59,6 +59,7 @@ static const struct cmdline_option options[] = {
 static const struct cmdline line = {
     .name = "duet token",
     .words = "[check [TOKEN]]",
+    .verb = "check",
     .options = options,
     .about =
         "Makes a token for a connection or a subscription and prints it; or checks one, of standard input if it is\n"

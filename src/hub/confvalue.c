@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "hub/confvalue.h"
 #include "base/mem.h"
+#include "base/near.h"
 #include "base/utf8.h"
 #include <duet/error.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-
-enum { NEAR = 3, NAME_MOST = 48 };
 
 static void *field(const struct confkey *key, void *base)
 {
@@ -379,34 +378,14 @@ const struct confkey *confkey_find(const struct confkey *keys, const char *name,
     return NULL;
 }
 
-/* How many letters to put in, take out or change (Levenshtein); both are shorter than NAME_MOST. */
-static size_t distance(const char *a, size_t a_len, const char *b, size_t b_len)
-{
-    size_t row[NAME_MOST + 1];
-    for (size_t j = 0; j <= b_len; j++)
-        row[j] = j;
-    for (size_t i = 1; i <= a_len; i++) {
-        size_t corner = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= b_len; j++) {
-            size_t change = corner + (a[i - 1] != b[j - 1]), least = row[j] < row[j - 1] ? row[j] + 1 : row[j - 1] + 1;
-            corner = row[j];
-            row[j] = change < least ? change : least;
-        }
-    }
-    return row[b_len];
-}
-
 const struct confkey *confkey_nearest(const struct confkey *keys, const char *name, size_t len)
 {
+    struct near near = near_to(name, len);
     const struct confkey *best = NULL;
-    size_t least = NEAR + 1;
-    for (; keys->name != NULL && len < NAME_MOST; keys++) {
-        size_t n = strlen(keys->name), d = n < NAME_MOST ? distance(name, len, keys->name, n) : least;
-        if (d < least && d < len) {
-            least = d;
+    for (; keys->name != NULL; keys++) {
+        near_offer(&near, keys->name);
+        if (near.name == keys->name)
             best = keys;
-        }
     }
     return best;
 }

@@ -78,6 +78,11 @@ fails 2 'duet --help'
 fails 2 'no command .frobnicate.*--help' frobnicate
 fails 2 'no option .--frobnicate.*--help' --frobnicate
 fails 2 'no option .--port.*--help' serve --port 80
+fails 2 'no command .serv.; did you mean .duet serve.\? See .duet --help' serv
+fails 2 'no option .--serve.; did you mean .duet serve.\?' --serve
+fails 2 'no option .--lisetn.; did you mean .--listen.\? See .duet serve --help' serve --lisetn=http://127.0.0.1:0
+fails 2 'no option .--subprotcol.; did you mean .--subprotocol.\?' connect --subprotcol a ws://127.0.0.1:1
+fails 2 'no option .---x.; see' serve ---x
 fails 2 '.8080. is no option.*--listen' serve 8080
 fails 2 '--listen needs a value' serve --listen
 fails 2 '--root needs a value' serve --root=

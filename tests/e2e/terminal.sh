@@ -228,6 +228,8 @@ entered //slash
 shows "two slashes are one" '^< /slash$'
 entered /frobnicate
 shows "an unknown command" 'there is no command /frobnicate; see /help'
+entered /pign
+shows "a command that is misspelt" 'there is no command /pign; did you mean /ping\? See /help'
 entered '/binary 48 6'
 shows "/binary with half a byte" 'pairs of hexadecimal digits'
 entered '/binary 48 6921'

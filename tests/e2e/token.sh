@@ -93,6 +93,7 @@ refuses 2 'sub, pub, prs and hst' "${secret[@]}" --cap 'sub,fly=a'
 refuses 2 'need --channel' "${secret[@]}" --client c
 refuses 2 'do not go with --channel' "${secret[@]}" --channel a --cap sub=a
 refuses 2 '`check`' "${secret[@]}" chek
+refuses 2 'no option .--check.; did you mean .duet token check.\?' "${secret[@]}" --check
 refuses 1 'over 255 bytes' "${secret[@]}" --user "$(head -c 256 /dev/zero | tr '\0' u)"
 
 made=$("$duet" token "${secret[@]}" --cap 'sub,hst=news:*' --cap pub=chat --subscribe lobby --id 7 --expires 0 | "$duet" token check "${secret[@]}")
