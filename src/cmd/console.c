@@ -5,6 +5,7 @@
 #include "cmd/pages.h"
 #include "hub/config.h"
 #include "wire/api.h"
+#include "wire/guest.h"
 #include "wire/operator.h"
 #include "wire/tracer.h"
 #include <string.h>
@@ -74,16 +75,16 @@ void console_live(duet_http *x, const duet_request *r)
 void console_trace(duet_http *x, const duet_request *r)
 {
     const char *channel = duet_request_path(r) + strlen(CONSOLE_TRACE);
-    enum hub_error error;
+    const struct wire_site *site = wire_site_of(duet_http_server(x));
+    enum hub_error error = HUB_OK;
     if (!admin_may_act(door_of(x), x, r))
         return;
-    if (hub_options_of(console_of(duet_http_server(x))->config.hub, channel, strlen(channel), &error) == NULL)
-        duet_http_text(x, 404,
-                       error == HUB_ERROR_UNKNOWN_CHANNEL
-                           ? "there is no such namespace: what stands before the first ':'"
-                           : "no channel has this name: 1 to 255 bytes, without control characters");
-    else
+    if (hub_options_of(site->hub, channel, strlen(channel), &error) == NULL) {
+        struct wire_refusal no = guest_no_channel(site, (int)error);
+        wire_refuse(x, &no);
+    } else {
         tracer_upgrade(x, r, channel);
+    }
 }
 
 void console_api(duet_http *x, const duet_request *r)

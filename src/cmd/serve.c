@@ -507,8 +507,8 @@ static void reload(struct site *site)
     char why[WHY] = "";
     setup_reload(&site->setup, site->wires.hub, say_reloaded, site);
     if (site->tls == NULL)
-        say(site, DUET_LOG_INFO, "cert_reloaded", "there is no certificate to read again");
-    else if (duet_tls_reload(site->tls, why) < 0)
+        return;
+    if (duet_tls_reload(site->tls, why) < 0)
         say(site, DUET_LOG_ERROR, "cert_reload_failed", why);
     else
         say(site, DUET_LOG_INFO, "cert_reloaded", NULL);

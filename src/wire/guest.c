@@ -130,9 +130,11 @@ int guest_may(const struct guest *g, const struct hub *hub, const char *channel,
         channel, len, act, options);
 }
 
-const struct wire_refusal guest_no_channel = { 404,
-                                               "no channel has this name: 1 to 255 bytes, without control characters",
-                                               NULL };
+struct wire_refusal guest_no_channel(const struct wire_site *site, int error)
+{
+    static const char no_namespace[] = "there is no such namespace: what stands before the first ':'";
+    return (struct wire_refusal){ 404, error == HUB_ERROR_UNKNOWN_CHANNEL ? no_namespace : site->no_channel };
+}
 
 void guest_limit(struct guest *g, uint64_t at_ms)
 {
@@ -140,23 +142,21 @@ void guest_limit(struct guest *g, uint64_t at_ms)
         g->claims.expires_ms = at_ms;
 }
 
-struct wire_refusal guest_judge(const struct guest *g, const struct hub *hub, const char *channel, size_t len,
+struct wire_refusal guest_judge(const struct guest *g, const struct wire_site *site, const char *channel, size_t len,
                                 bool *asks)
 {
-    int rc = guest_may(g, hub, channel, len, PERMIT_SUBSCRIBE, false, NULL);
+    int rc = guest_may(g, site->hub, channel, len, PERMIT_SUBSCRIBE, false, NULL);
     *asks = rc == PERMIT_ASK;
     switch (rc) {
     case HUB_OK:
     case PERMIT_ASK:
         return wire_fine;
-    case HUB_ERROR_UNKNOWN_CHANNEL:
-        return (struct wire_refusal){ 404, "there is no such namespace: what stands before the first ':'" };
     case HUB_ERROR_PERMISSION:
         if (g == NULL || !g->named)
             return (struct wire_refusal){ 401, "this channel is not open to everybody: come with a token" };
         return (struct wire_refusal){ 403, "the token does not open this channel" };
     default:
-        return guest_no_channel;
+        return guest_no_channel(site, rc);
     }
 }
 

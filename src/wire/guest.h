@@ -30,10 +30,11 @@ struct session_who guest_who(const struct guest *g);
 int guest_may(const struct guest *g, const struct hub *hub, const char *channel, size_t len, enum permit_act act,
               bool subscribed, const struct hub_options **options);
 /* The same as an answer to a request to subscribe. */
-struct wire_refusal guest_judge(const struct guest *g, const struct hub *hub, const char *channel, size_t len,
+struct wire_refusal guest_judge(const struct guest *g, const struct wire_site *site, const char *channel, size_t len,
                                 bool *asks); /* the backend is to be asked */
 
-extern const struct wire_refusal guest_no_channel; /* what is no name of one */
+/* What is no channel, by what the hub said of it (hub_options_of()). */
+struct wire_refusal guest_no_channel(const struct wire_site *site, int error);
 /* It ends at this time at the latest; 0: that changes nothing. */
 void guest_limit(struct guest *g, uint64_t at_ms);
 /* It ends at this time instead; 0: never. Without memory it stays as it was. */

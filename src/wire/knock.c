@@ -89,7 +89,7 @@ static void go_on(duet_http *x, struct waiting *w)
     for (; w->next < w->knock.count; w->next++) {
         const char *name = w->knock.channels[w->next];
         bool asks;
-        struct wire_refusal no = guest_judge(w->guest, site->hub, name, strlen(name), &asks);
+        struct wire_refusal no = guest_judge(w->guest, site, name, strlen(name), &asks);
         if (no.why != NULL) {
             refuse(x, w, &no);
             return;

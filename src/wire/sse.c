@@ -291,15 +291,16 @@ void sse_tick(duet_server *s, uint64_t count)
 
 static const struct wire_refusal too_many = { 429, "this user has too many connections" };
 
-static struct wire_refusal read_channels(struct events *e, const duet_request *r, unsigned most)
+static struct wire_refusal read_channels(struct events *e, const duet_request *r, const struct wire_site *site)
 {
+    const unsigned most = hub_limits(site->hub)->channels_per_connection;
     static const struct wire_refusal too_many_channels = { 400, "these are more channels than a connection may have" };
     char name[HUB_NAME_MOST + 2];
     const char *at = duet_request_query(r);
     long len;
     while ((len = query_next(&at, "channel", name, sizeof(name))) != -1) {
         if (len < 0 || memchr(name, '\0', (size_t)len) != NULL)
-            return guest_no_channel;
+            return guest_no_channel(site, HUB_ERROR_BAD_REQUEST);
         if (e->count == SSE_CHANNELS_MOST)
             return (struct wire_refusal){ 400, "a stream has at most 16 channels" };
         if (e->count == most)
@@ -333,11 +334,11 @@ static struct wire_refusal read_since(struct events *e, const char *ids)
     return wire_fine;
 }
 
-static struct wire_refusal read_request(struct events *e, const duet_request *r, unsigned most)
+static struct wire_refusal read_request(struct events *e, const duet_request *r, const struct wire_site *site)
 {
     char text[IDS + 1];
     const char *id = duet_request_header(r, "last-event-id");
-    struct wire_refusal no = read_channels(e, r, most);
+    struct wire_refusal no = read_channels(e, r, site);
     if (no.why != NULL)
         return no;
     long len = duet_request_param(r, "last", text, sizeof(text));
@@ -418,8 +419,7 @@ static void let_in(duet_http *x, struct guest *guest, void *arg)
 void sse_http(duet_http *x, const duet_request *r)
 {
     struct events *e = mem_zalloc(sizeof(*e));
-    unsigned most = hub_limits(wire_site_of(duet_http_server(x))->hub)->channels_per_connection;
-    struct wire_refusal no = e ? read_request(e, r, most) : wire_no_memory;
+    struct wire_refusal no = e ? read_request(e, r, wire_site_of(duet_http_server(x))) : wire_no_memory;
     if (no.why != NULL) {
         wire_refuse(x, &no);
         events_free(e);

@@ -106,6 +106,8 @@ static int init_centrifugal(struct wire_site *site)
 int wire_init(struct wire_site *site, struct hub *hub)
 {
     site->hub = hub;
+    snprintf(site->no_channel, sizeof(site->no_channel),
+             "no channel has this name: 1 to %" PRIu32 " bytes, without control characters", hub_limits(hub)->name_max);
     site->plain = hub_add_form(hub, &plain_form);
     site->envelope = hub_add_form(hub, &envelope_form);
     site->sse = hub_add_form(hub, &sse_form);

@@ -12,7 +12,7 @@
 #include "hook/hook.h"
 #include <duet/duet.h>
 
-enum { WIRE_DATA = 32, WIRE_NODE = 16 }; /* bytes of a block: the server's data_size */
+enum { WIRE_DATA = 32, WIRE_NODE = 16, WIRE_NO_CHANNEL = 80 }; /* WIRE_DATA: of a block, the server's data_size */
 
 struct session;
 
@@ -26,10 +26,11 @@ extern const duet_handler wire_handler;
 /* What the ways in stand on. A server's duet_server_arg() points to a struct that begins with this. */
 struct wire_site {
     struct hub *hub;
-    const _Atomic(char *) *api_key; /* NULL, or what it points to is: none; may be another one later */
-    int plain, envelope, sse; /* the numbers of their forms */
-    int centrifugal[3][2];    /* by enum centrifugal_way; of those who speak, who only listen */
-    char node[WIRE_NODE + 1]; /* this process, among others that serve the same address */
+    const _Atomic(char *) *api_key;   /* NULL, or what it points to is: none; may be another one later */
+    int plain, envelope, sse;         /* the numbers of their forms */
+    int centrifugal[3][2];            /* by enum centrifugal_way; of those who speak, who only listen */
+    char no_channel[WIRE_NO_CHANNEL]; /* what is said of a name that is no channel's */
+    char node[WIRE_NODE + 1];         /* this process, among others that serve the same address */
     /* Of a client of the Centrifugal protocol, a burst of twice that; 0: no limit; disconnect 3013 (HUB-6). */
     unsigned commands_per_s;  /* 10,000 */
     unsigned changes_per_s;   /* subscribe and unsubscribe: 500 */

@@ -108,6 +108,19 @@ verdict "a message as long as its namespace says is published" "$(long 3145726 |
 verdict "one byte more is refused by the hub" "$(long 3145727 | grep -v '"code":106')"
 kill "$pid"
 
+# How long a name may be.
+printf 'limits: { name_max: 5 }\nchannels: { allow_subscribe_for_anonymous: true }\n' >names.yaml
+start --listen http://127.0.0.1:0 --config names.yaml
+verdict "a name that is too long is refused with how long one may be" "$(answers 200 '/events?channel=12345' --max-time 1
+    for path in '/events?channel=123456' "/events?channel=$(printf '%0257d' 0)" /channel/123456 /admin/trace/123456; do
+        upgrade=(-H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13'
+            -H 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==')
+        [[ $path != /events* ]] || upgrade=()
+        curl -s --max-time 10 "http://127.0.0.1:$port$path" "${upgrade[@]}" |
+            grep -qx 'no channel has this name: 1 to 5 bytes, without control characters' || echo "$path"
+    done)"
+kill "$pid"
+
 # SIGHUP.
 cp a.yaml c.yaml
 start --config c.yaml

@@ -226,7 +226,7 @@ def disk_full():
                 ballast.unlink()
                 def goes_on():
                     server.process.send_signal(signal.SIGHUP)
-                    return "cert_reloaded" in "".join(log.read_text().splitlines()[-1:])  # none may have fitted yet
+                    return "config_reloaded" in "".join(log.read_text().splitlines()[-1:])  # none may have fitted yet
                 until(goes_on, "the log goes on")
             torn = [line for line in log.read_text().splitlines() if line.count('{"time"') > 1]
             assert not torn, f"a line behind the rest of another: {torn}"
