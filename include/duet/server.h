@@ -108,6 +108,10 @@ typedef struct duet_server_config {
 
     duet_deflate deflate; /* permessage-deflate: off; never with `pieces`. What is published is compressed once for all
                            * whose windows are the same */
+
+    /* Which of the texts above is to blame is put here when duet_server_new() or duet_server_check() refuses one: of
+     * `listen`, `listen_also`, `origins`, `trusted_proxies` or `root`, that pointer itself. Else it stays as it was. */
+    const char **blame;
 } duet_server_config;
 
 #define DUET_SERVER_CONFIG_INIT .size = sizeof(duet_server_config)
@@ -120,6 +124,12 @@ DUET_API int duet_serve(const duet_server_config *config);
  * (200 bytes, may be NULL).
  */
 DUET_API int duet_server_new(duet_server **out, const duet_server_config *config, char *why);
+/*
+ * Judges a config without a server: what duet_server_new() would refuse, but for what only binding tells, such as a
+ * busy port, and whether an fd: is open; and addresses of which two are the same or which this machine has not. Looks
+ * up names of hosts. 0 or a negative error, and then one line of what to do in `why`, as there.
+ */
+DUET_API int duet_server_check(const duet_server_config *config, char *why);
 /* After duet_server_run() returned, or without it; never inside a callback. Closes what is open, calling `close` for
  * each. NULL is fine. */
 DUET_API void duet_server_free(duet_server *s);

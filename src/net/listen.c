@@ -150,15 +150,23 @@ static int open_localhost(int *fds, int max, unsigned port, bool shared, char wh
     }
 }
 
+/* All addresses of a name; freeaddrinfo() afterwards. */
+static int find_named(struct addrinfo **found, const char *host, char why[WHY])
+{
+    struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE };
+    int rc = getaddrinfo(host, NULL, &hints, found);
+    if (rc == 0)
+        return 0;
+    snprintf(why, WHY, "cannot find the address of %.100s: %s", host, gai_strerror(rc));
+    return -EADDRNOTAVAIL;
+}
+
 static int open_named(int *fds, int max, const char *host, unsigned port, bool shared, char why[WHY])
 {
-    struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE }, *found;
-    int rc = getaddrinfo(host, NULL, &hints, &found);
-    if (rc != 0) {
-        snprintf(why, WHY, "cannot find the address of %.100s: %s", host, gai_strerror(rc));
-        return -EADDRNOTAVAIL;
-    }
-    int count = 0, error = -EADDRNOTAVAIL;
+    struct addrinfo *found;
+    int count = 0, error = -EADDRNOTAVAIL, rc = find_named(&found, host, why);
+    if (rc < 0)
+        return rc;
     for (struct addrinfo *i = found; i != NULL && count < max; i = i->ai_next) {
         struct address a = { .len = i->ai_addrlen };
         memcpy(&a.at, i->ai_addr, i->ai_addrlen);
@@ -189,15 +197,33 @@ static bool nobody_listens(const struct sockaddr_un *at)
     return refused;
 }
 
-static int open_unix(int *fds, const char *path, char why[WHY])
+static int name_unix(struct sockaddr_un *at, const char *path, char why[WHY])
 {
-    struct sockaddr_un at = { .sun_family = AF_UNIX };
-    if (strlen(path) >= sizeof(at.sun_path)) {
+    *at = (struct sockaddr_un){ .sun_family = AF_UNIX };
+    if (strlen(path) >= sizeof(at->sun_path)) {
         snprintf(why, WHY, "the path of a unix socket has at most %zu bytes; choose a shorter one",
-                 sizeof(at.sun_path) - 1);
+                 sizeof(at->sun_path) - 1);
         return -ENAMETOOLONG;
     }
-    memcpy(at.sun_path, path, strlen(path));
+    memcpy(at->sun_path, path, strlen(path));
+    return 0;
+}
+
+static int explain_unix(char why[WHY], int error, const char *path)
+{
+    if (error == -EADDRINUSE)
+        snprintf(why, WHY, "%.107s is in use by another program, or is no socket; choose another path", path);
+    else
+        snprintf(why, WHY, "cannot listen on %.107s: %s", path, duet_strerror(error));
+    return error;
+}
+
+static int open_unix(int *fds, const char *path, char why[WHY])
+{
+    struct sockaddr_un at;
+    int rc = name_unix(&at, path, why);
+    if (rc < 0)
+        return rc;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     bool ok = fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0;
     if (fd >= 0 && !ok && errno == EADDRINUSE && nobody_listens(&at)) {
@@ -209,14 +235,15 @@ static int open_unix(int *fds, const char *path, char why[WHY])
         fds[0] = fd;
         return 1;
     }
-    int error = -errno;
+    rc = -errno;
     if (fd >= 0)
         close(fd);
-    if (error == -EADDRINUSE)
-        snprintf(why, WHY, "%.107s is in use by another program, or is no socket; choose another path", path);
-    else
-        snprintf(why, WHY, "cannot listen on %.107s: %s", path, duet_strerror(error));
-    return error;
+    return explain_unix(why, rc, path);
+}
+
+static bool is_any(const char *host)
+{
+    return host == NULL || host[0] == 0 || strcmp(host, "*") == 0;
 }
 
 int listen_open(int *fds, int max, const char *host, unsigned port, const char *unix_path, bool shared, char why[WHY])
@@ -227,11 +254,92 @@ int listen_open(int *fds, int max, const char *host, unsigned port, const char *
     }
     if (unix_path != NULL)
         return open_unix(fds, unix_path, why);
-    if (host == NULL || host[0] == 0 || strcmp(host, "*") == 0)
+    if (is_any(host))
         return open_any(fds, port, shared, why);
     if (strcmp(host, "localhost") == 0)
         return open_localhost(fds, max, port, shared, why);
     return open_named(fds, max, host, port, shared, why);
+}
+
+/* Looking. */
+
+/* Port 0 of it can be bound: it is this machine's. */
+static int try_address(const struct address *a)
+{
+    struct address any = *a;
+    set_port(&any, 0);
+    int fd = socket(any.at.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    int rc = bind(fd, (const struct sockaddr *)&any.at, any.len) < 0 ? -errno : 0;
+    close(fd);
+    return rc;
+}
+
+static int look_named(struct address *found, int max, const char *host, unsigned port, char why[WHY])
+{
+    struct addrinfo *list;
+    int count = 0, rc = find_named(&list, host, why);
+    if (rc < 0)
+        return rc;
+    for (struct addrinfo *i = list; i != NULL && count < max && rc == 0; i = i->ai_next) {
+        found[count] = (struct address){ .len = i->ai_addrlen };
+        memcpy(&found[count].at, i->ai_addr, i->ai_addrlen);
+        set_port(&found[count], port);
+        rc = try_address(&found[count++]);
+    }
+    freeaddrinfo(list);
+    return rc < 0 ? explain(why, rc, host, port) : count;
+}
+
+/* A socket can be made in this folder, and nothing else has the name. */
+static int look_unix(struct address *found, const char *path, char why[WHY])
+{
+    struct sockaddr_un *at = (struct sockaddr_un *)&found->at;
+    char folder[sizeof(at->sun_path)];
+    struct stat st;
+    int rc = name_unix(at, path, why);
+    if (rc < 0)
+        return rc;
+    found->len = sizeof(*at);
+    const char *name = strrchr(path, '/');
+    snprintf(folder, sizeof(folder), "%.*s", name ? (int)(name - path + 1) : 1, name ? path : ".");
+    if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
+        return explain_unix(why, -EADDRINUSE, path);
+    return faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) < 0 ? explain_unix(why, -errno, path) : 1;
+}
+
+int listen_look(struct address *found, int max, const char *host, unsigned port, const char *unix_path, char why[WHY])
+{
+    if (unix_path != NULL)
+        return look_unix(found, unix_path, why);
+    bool all = is_any(host);
+    if (!all && strcmp(host, "localhost") != 0)
+        return look_named(found, max, host, port, why);
+    found[0] = address_of(all ? "0.0.0.0" : "127.0.0.1");
+    found[1] = address_of(all ? "::" : "::1");
+    set_port(&found[0], port);
+    set_port(&found[1], port);
+    return 2;
+}
+
+bool listen_clash(const struct address *a, const struct address *b)
+{
+    if (a->at.ss_family != b->at.ss_family)
+        return false;
+    if (a->at.ss_family == AF_UNIX)
+        return strcmp(((const struct sockaddr_un *)&a->at)->sun_path, ((const struct sockaddr_un *)&b->at)->sun_path) ==
+               0;
+    if (port_of(a) == 0 || port_of(a) != port_of(b))
+        return false;
+    if (a->at.ss_family == AF_INET) {
+        in_addr_t one = ((const struct sockaddr_in *)&a->at)->sin_addr.s_addr;
+        in_addr_t other = ((const struct sockaddr_in *)&b->at)->sin_addr.s_addr;
+        return one == other || one == INADDR_ANY || other == INADDR_ANY;
+    }
+    const struct in6_addr *one = &((const struct sockaddr_in6 *)&a->at)->sin6_addr;
+    const struct in6_addr *other = &((const struct sockaddr_in6 *)&b->at)->sin6_addr;
+    return IN6_ARE_ADDR_EQUAL(one, other) || IN6_IS_ADDR_UNSPECIFIED(one) || IN6_IS_ADDR_UNSPECIFIED(other);
 }
 
 static int refuse_passed(char why[WHY], int fd, const char *what)

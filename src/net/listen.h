@@ -7,6 +7,7 @@
 #define NET_LISTEN_H
 
 #include "net/loop.h"
+#include <stdbool.h>
 #include <sys/socket.h>
 
 struct address {
@@ -21,6 +22,14 @@ struct address {
  * descriptors in `fds`. Returns their number, or a negative error with one line of remedy in `why`.
  */
 int listen_open(int *fds, int max, const char *host, unsigned port, const char *unix_path, bool shared, char why[200]);
+/*
+ * The addresses that listen_open() would listen on, without listening: at most `max` in `found`, two for every address.
+ * Returns their number, or a negative error with a line in `why`: the name has no address, this machine has not this
+ * one, no socket can be made at this path. A busy port is none.
+ */
+int listen_look(struct address *found, int max, const char *host, unsigned port, const char *unix_path, char why[200]);
+/* Whether a socket on the one keeps the other from being listened on. Port 0 is another one each time. */
+bool listen_clash(const struct address *a, const struct address *b);
 /* The same socket again, of which there can be but one: of a file, or passed. A descriptor or -errno. */
 int listen_same(int fd);
 /*

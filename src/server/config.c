@@ -59,6 +59,14 @@ static int fill_defaults(duet_server_config *c, char *why)
     return 0;
 }
 
+/* Tells whoever wants to know which of his texts it was. */
+static int blame(const duet_server *s, const char *text, int rc)
+{
+    if (s->config.blame != NULL)
+        *s->config.blame = text;
+    return rc;
+}
+
 static char *own(duet_server *s, const char *text)
 {
     char *copy = mem_strdup(text);
@@ -97,7 +105,7 @@ static int read_origins(duet_server *s, char *why)
         if (!http_origin_parse_entry(text, strlen(text), &s->origins[s->origin_count++])) {
             snprintf(why, SERVER_WHY,
                      "\"%.60s\" is no origin; write it as https://example.com or https://*.example.com", text);
-            return DUET_ERR_INVALID;
+            return blame(s, s->config.origins[i], DUET_ERR_INVALID);
         }
     }
     s->config.origins = NULL;
@@ -117,7 +125,7 @@ static int read_proxies(duet_server *s, char *why)
         } else if (!http_network_parse(list[i], strlen(list[i]), &s->trusted[s->trusted_count++])) {
             snprintf(why, SERVER_WHY, "\"%.60s\" is no network; write it as 10.0.0.0/8, fd00::/8, an address, or unix",
                      list[i]);
-            return DUET_ERR_INVALID;
+            return blame(s, list[i], DUET_ERR_INVALID);
         }
     }
     if (s->config.proxy_protocol && n == 0) {
@@ -129,12 +137,17 @@ static int read_proxies(duet_server *s, char *why)
     return 0;
 }
 
-static int check_roots(const duet_server_config *c, char *why)
+static int take_roots(duet_server *s, char *why)
 {
-    int rc = c->root != NULL ? files_check(c->root, why, SERVER_WHY) : 0;
-    for (const duet_route *r = c->routes; rc == 0 && r != NULL && r->path != NULL; r++)
+    const char *root = s->config.root;
+    int rc = root != NULL ? files_check(root, why, SERVER_WHY) : 0;
+    if (rc < 0)
+        return blame(s, root, rc);
+    for (const duet_route *r = s->config.routes; rc == 0 && r != NULL && r->path != NULL; r++)
         if (r->root != NULL)
             rc = files_check(r->root, why, SERVER_WHY);
+    if (rc == 0 && root != NULL && (s->config.root = own(s, root)) == NULL)
+        rc = DUET_ERR_NOMEM;
     return rc;
 }
 
@@ -148,63 +161,135 @@ int config_take(duet_server *s, const duet_server_config *config, char *why)
         rc = read_proxies(s, why);
     if (rc == 0 && (rc = reply_fields_check(s->config.headers)) < 0)
         snprintf(why, SERVER_WHY, "a header for every answer is malformed, or is the connection's own to say");
-    if (rc == 0 && s->config.root != NULL && (s->config.root = own(s, s->config.root)) == NULL)
-        rc = DUET_ERR_NOMEM;
-    return rc < 0 ? rc : check_roots(&s->config, why);
+    return rc < 0 ? rc : take_roots(s, why);
+}
+
+/* Addresses: each is taken apart, and then opened or only looked at. */
+
+typedef int url_use(duet_server *s, const char *text, const struct http_url *url, void *arg, char *why);
+
+/* Host and path as strings, `*path` NULL where there is none. */
+struct place {
+    char host[256], file[128];
+    const char *path;
+};
+
+static void place(struct place *p, const struct http_url *url)
+{
+    snprintf(p->host, sizeof(p->host), "%.*s", (int)url->host.len, url->host.at ? url->host.at : "");
+    snprintf(p->file, sizeof(p->file), "%.*s", (int)url->file.len, url->file.at ? url->file.at : "");
+    p->path = url->scheme == HTTP_SCHEME_UNIX ? p->file : NULL;
+}
+
+static int too_many(char *why)
+{
+    snprintf(why, SERVER_WHY, "cannot listen on more than %d sockets", SERVER_LISTENERS);
+    return DUET_ERR_INVALID;
 }
 
 /* The sockets of one URL, at `fds`: their number, or a negative error. */
 static int open_sockets(const duet_server *s, const struct http_url *url, int *fds, int max, char *why)
 {
-    char host[256], file[128];
-    if (max < 1) {
-        snprintf(why, SERVER_WHY, "cannot listen on more than %d sockets", SERVER_LISTENERS);
-        return DUET_ERR_INVALID;
-    }
+    struct place at;
+    if (max < 1)
+        return too_many(why);
     if (url->scheme == HTTP_SCHEME_FD) {
         fds[0] = listen_passed(url->descriptor, why);
         return fds[0] < 0 ? fds[0] : 1;
     }
-    snprintf(host, sizeof(host), "%.*s", (int)url->host.len, url->host.at ? url->host.at : "");
-    snprintf(file, sizeof(file), "%.*s", (int)url->file.len, url->file.at ? url->file.at : "");
-    bool is_unix = url->scheme == HTTP_SCHEME_UNIX;
-    return listen_open(fds, max, host, url->port, is_unix ? file : NULL, s->config.threads > 1 && !is_unix, why);
+    place(&at, url);
+    return listen_open(fds, max, at.host, url->port, at.path, s->config.threads > 1 && at.path == NULL, why);
 }
 
-static int open_url(duet_server *s, const char *text, char *why)
+static int open_url(duet_server *s, const char *text, const struct http_url *url, void *arg, char *why)
 {
-    struct http_url url;
-    const char *wrong = "";
-    if (!http_url_parse(text, strlen(text), HTTP_URL_LISTEN, &url, &wrong)) {
-        snprintf(why, SERVER_WHY, "cannot listen on \"%.80s\": %s", text, wrong);
-        return DUET_ERR_URL;
-    }
-    if (url.secure && s->config.tls == NULL) {
-        snprintf(why, SERVER_WHY, "cannot listen on \"%.80s\": TLS needs a certificate and its key", text);
-        return DUET_ERR_TLS;
-    }
-    int n = open_sockets(s, &url, s->fds + s->fd_count, SERVER_LISTENERS - s->fd_count, why);
+    (void)text;
+    (void)arg;
+    int n = open_sockets(s, url, s->fds + s->fd_count, SERVER_LISTENERS - s->fd_count, why);
     for (int i = 0; i < n; i++) {
         int k = s->fd_count++;
-        s->fd_secure[k] = url.secure;
-        s->fd_passed[k] = url.scheme == HTTP_SCHEME_FD;
-        s->fd_single[k] = url.scheme == HTTP_SCHEME_UNIX || s->fd_passed[k];
+        s->fd_secure[k] = url->secure;
+        s->fd_passed[k] = url->scheme == HTTP_SCHEME_FD;
+        s->fd_single[k] = url->scheme == HTTP_SCHEME_UNIX || s->fd_passed[k];
         s->ports[k] = listen_port(s->fds[k]);
     }
     return n < 0 ? n : 0;
 }
 
-int config_listen(duet_server *s, char *why)
+static int use_url(duet_server *s, const char *text, url_use *use, void *arg, char *why)
 {
-    int rc = s->config.listen ? open_url(s, s->config.listen, why) : 0;
+    struct http_url url;
+    const char *wrong = "";
+    int rc;
+    if (!http_url_parse(text, strlen(text), HTTP_URL_LISTEN, &url, &wrong)) {
+        snprintf(why, SERVER_WHY, "cannot listen on \"%.80s\": %s", text, wrong);
+        rc = DUET_ERR_URL;
+    } else if (url.secure && s->config.tls == NULL) {
+        snprintf(why, SERVER_WHY, "cannot listen on \"%.80s\": TLS needs a certificate and its key", text);
+        rc = DUET_ERR_TLS;
+    } else {
+        rc = use(s, text, &url, arg, why);
+    }
+    return rc < 0 ? blame(s, text, rc) : 0;
+}
+
+static int use_urls(duet_server *s, url_use *use, void *arg, char *why)
+{
     const char *const *also = s->config.listen_also;
-    for (size_t i = 0; rc == 0 && also != NULL && also[i] != NULL; i++)
-        rc = open_url(s, also[i], why);
-    if (rc == 0 && s->fd_count == 0) {
+    int rc = 0;
+    if (s->config.listen != NULL)
+        rc = use_url(s, s->config.listen, use, arg, why);
+    else if (count_of(also) == 0) {
         snprintf(why, SERVER_WHY, "nothing to listen on: name a URL such as ws://127.0.0.1:9001");
         rc = DUET_ERR_INVALID;
     }
+    for (size_t i = 0; rc == 0 && also != NULL && also[i] != NULL; i++)
+        rc = use_url(s, also[i], use, arg, why);
+    return rc;
+}
+
+int config_listen(duet_server *s, char *why)
+{
+    int rc = use_urls(s, open_url, NULL, why);
     s->config.listen = NULL;
     s->config.listen_also = NULL;
+    return rc;
+}
+
+enum { ADDRESSES_EACH = 8 }; /* of one URL's host; which of them a second URL has is seen in these */
+
+struct lookout {
+    int urls, count;
+    struct address found[SERVER_LISTENERS * ADDRESSES_EACH];
+};
+
+/* An fd: is left to who has it open. */
+static int look_at_url(duet_server *s, const char *text, const struct http_url *url, void *arg, char *why)
+{
+    struct lookout *l = arg;
+    struct address *found = l->found + l->count;
+    struct place at;
+    (void)s;
+    if (l->urls++ == SERVER_LISTENERS)
+        return too_many(why);
+    if (url->scheme == HTTP_SCHEME_FD)
+        return 0;
+    place(&at, url);
+    int n = listen_look(found, ADDRESSES_EACH, at.host, url->port, at.path, why);
+    for (int i = 0; i < n; i++)
+        for (int k = 0; k < l->count; k++)
+            if (listen_clash(&l->found[k], &found[i])) {
+                snprintf(why, SERVER_WHY, "cannot listen on \"%.80s\": another URL listens there; leave one out", text);
+                return DUET_ERR_INVALID;
+            }
+    l->count += n > 0 ? n : 0;
+    return n < 0 ? n : 0;
+}
+
+int config_look(duet_server *s, char *why)
+{
+    struct lookout *l = mem_zalloc(sizeof(*l));
+    int rc = l ? use_urls(s, look_at_url, l, why) : DUET_ERR_NOMEM;
+    mem_free(l);
     return rc;
 }

@@ -123,7 +123,7 @@ int files_check(const char *root, char *why, size_t size)
     if (fd >= 0)
         close(fd);
     if (rc < 0)
-        snprintf(why, size, "cannot serve files from \"%.100s\": %s", root, duet_strerror(rc));
+        snprintf(why, size, "cannot serve files from \"%.100s\": %s; name a folder", root, duet_strerror(rc));
     return rc;
 }
 

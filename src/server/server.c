@@ -220,16 +220,9 @@ static void loop_fini(struct server_loop *l)
     slots_fini(&l->host.slots);
 }
 
-static int init(duet_server *s, const duet_server_config *config, char *why)
+static int init_loops(duet_server *s, char *why)
 {
-    pthread_mutex_init(&s->log_lock, NULL);
-    pthread_mutex_init(&s->address_lock, NULL);
-    if (random_system(s->map_key, sizeof(s->map_key)) < 0)
-        return DUET_ERR_RANDOM;
-    map_init(&s->addresses, s->map_key);
-    int rc = config_take(s, config, why);
-    if (rc < 0)
-        return rc;
+    int rc = 0;
     budget_init(s);
     s->loops = mem_zalloc(s->config.threads * sizeof(*s->loops));
     if (s->loops == NULL)
@@ -239,7 +232,18 @@ static int init(duet_server *s, const duet_server_config *config, char *why)
     return rc < 0 ? rc : config_listen(s, why);
 }
 
-int duet_server_new(duet_server **out, const duet_server_config *config, char *why)
+static int init(duet_server *s, const duet_server_config *config, char *why)
+{
+    pthread_mutex_init(&s->log_lock, NULL);
+    pthread_mutex_init(&s->address_lock, NULL);
+    if (random_system(s->map_key, sizeof(s->map_key)) < 0)
+        return DUET_ERR_RANDOM;
+    map_init(&s->addresses, s->map_key);
+    return config_take(s, config, why);
+}
+
+/* One that has what it is told, and then what `go_on` gives it. */
+static int make(duet_server **out, const duet_server_config *config, int (*go_on)(duet_server *s, char *why), char *why)
 {
     char unused[SERVER_WHY];
     why = why ? why : unused;
@@ -252,6 +256,8 @@ int duet_server_new(duet_server **out, const duet_server_config *config, char *w
     if (s == NULL)
         return DUET_ERR_NOMEM;
     int rc = init(s, config, why);
+    if (rc == 0)
+        rc = go_on(s, why);
     if (rc < 0) {
         if (why[0] == 0)
             snprintf(why, SERVER_WHY, "%s", duet_strerror(rc));
@@ -260,6 +266,19 @@ int duet_server_new(duet_server **out, const duet_server_config *config, char *w
     }
     *out = s;
     return 0;
+}
+
+int duet_server_new(duet_server **out, const duet_server_config *config, char *why)
+{
+    return make(out, config, init_loops, why);
+}
+
+int duet_server_check(const duet_server_config *config, char *why)
+{
+    duet_server *s = NULL;
+    int rc = make(&s, config, config_look, why);
+    duet_server_free(s);
+    return rc;
 }
 
 void duet_server_free(duet_server *s)

@@ -139,9 +139,11 @@ void budget_start(struct server_loop *l);
 void drain_begin(struct server_loop *l);
 void drain_check(struct server_loop *l); /* ends the loop when it was the last connection */
 
-/* config.c: copies and judges the config; opens its sockets. 0, or a negative error with a line in `why`. */
+/* config.c: copies and judges the config; opens its sockets, or only looks whether it could. 0, or a negative error
+ * with a line in `why`. */
 int config_take(duet_server *s, const duet_server_config *config, char *why);
 int config_listen(duet_server *s, char *why);
+int config_look(duet_server *s, char *why);
 
 /* How many slots there ever were, and the connection in one; NULL: it is free or its connection dead. */
 static inline uint32_t server_slots(const struct server_loop *l)

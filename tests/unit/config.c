@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the options do to a whole server: who may come, what is refused at the start, and the end. */
 #include "plain.h"
+#include "base/mem.h"
 #include <sys/un.h>
 
 #define FROM(origin) "GET / HTTP/1.1\r\nHost: own.example\r\n" UPGRADE "Origin: " origin "\r\n\r\n"
@@ -96,12 +97,113 @@ TEST(config, what_cannot_work_is_refused_at_the_start)
     assert_int_equal(duet_server_new(&s, &(duet_server_config){ .listen = url }, NULL), DUET_ERR_INVALID);
 }
 
+/* The same line by both, and whose text it is; NULL: nobody's. */
+static void blamed(duet_server_config config, int error, const char *word, const char *text)
+{
+    duet_server *s;
+    char why[200] = "", same[200] = "";
+    const char *whose = NULL;
+    config.size = sizeof(config);
+    assert_int_equal(duet_server_check(&config, why), error);
+    assert_int_equal(duet_server_check(&config, NULL), error);
+    config.blame = &whose;
+    assert_int_equal(duet_server_check(&config, why), error);
+    assert_non_null(strstr(why, word));
+    assert_ptr_equal(whose, text);
+    whose = NULL;
+    assert_int_equal(duet_server_new(&s, &config, same), error);
+    assert_ptr_equal(whose, text);
+    assert_string_equal(why, same);
+}
+
+TEST(config, what_is_refused_is_known_without_a_server_and_blamed)
+{
+    static const char *const origins[] = { "https://a.example", "example.com", NULL };
+    static const char *const proxies[] = { "unix", "10.1.0.0/8", NULL };
+    static const char *const also[] = { "ws://127.0.0.1:0", "ws://127.0.0.1:0/x", NULL };
+    static const char root[] = "/nonexistent";
+    const char *url = "ws://127.0.0.1:0", *bad = "gopher://x", *secure = "wss://127.0.0.1:0", *far = "ws://192.0.2.1:0";
+    blamed((duet_server_config){ .threads = 1 }, DUET_ERR_INVALID, "ws://127.0.0.1:9001", NULL);
+    blamed((duet_server_config){ .listen_also = also + 2 }, DUET_ERR_INVALID, "ws://127.0.0.1:9001", NULL);
+    blamed((duet_server_config){ .listen = bad }, DUET_ERR_URL, "gopher://x", bad);
+    blamed((duet_server_config){ .listen = url, .listen_also = also }, DUET_ERR_URL, "path", also[1]);
+    blamed((duet_server_config){ .listen = secure }, DUET_ERR_TLS, "certificate", secure);
+    blamed((duet_server_config){ .listen = far }, -EADDRNOTAVAIL, "192.0.2.1", far);
+    blamed((duet_server_config){ .listen = url, .origins = origins }, DUET_ERR_INVALID, "example.com", origins[1]);
+    blamed((duet_server_config){ .listen = url, .trusted_proxies = proxies }, DUET_ERR_INVALID, "10.1.0", proxies[1]);
+    blamed((duet_server_config){ .listen = url, .root = root }, -ENOENT, "folder", root);
+    blamed((duet_server_config){ .listen = url, .proxy_protocol = true }, DUET_ERR_INVALID, "trusted", NULL);
+    blamed((duet_server_config){ .listen = url, .drain_code = 1005 }, DUET_ERR_INVALID, "drain_code", NULL);
+    assert_int_equal(duet_server_check(&(duet_server_config){ .listen = url }, NULL), DUET_ERR_INVALID);
+    assert_int_equal(duet_server_check(NULL, NULL), DUET_ERR_INVALID);
+    duet_server_config good = { DUET_SERVER_CONFIG_INIT, .listen = url,
+                                .listen_also = (const char *[]){ "fd:3", NULL } };
+    assert_int_equal(duet_server_check(&good, NULL), 0);
+}
+
+TEST(config, what_listens_twice_is_known_without_a_server)
+{
+    static const char *const rows[][2] = {
+        { "ws://127.0.0.1:9001", "http://127.0.0.1:9001" },
+        { "ws://:9001", "ws://127.0.0.1:9001" },
+        { "ws://localhost:9001", "ws://LOCALHOST:9001" },
+        { "unix:/tmp/a", "unix:/tmp/a" },
+    };
+    char why[200];
+    const char *whose = NULL;
+    duet_server_config config = { DUET_SERVER_CONFIG_INIT, .blame = &whose };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        const char *also[] = { "ws://127.0.0.2:9001", rows[i][1], NULL };
+        config.listen = rows[i][0];
+        config.listen_also = also + (i == 1); /* everywhere is there, too */
+        assert_int_equal(duet_server_check(&config, why), DUET_ERR_INVALID);
+        assert_non_null(strstr(why, "another URL listens there"));
+        assert_ptr_equal(whose, rows[i][1]);
+        also[1] = "ws://127.0.0.1:9002";
+        assert_int_equal(duet_server_check(&config, why), 0);
+    }
+}
+
+TEST(config, at_most_16_urls_are_listened_on)
+{
+    const char *also[18] = { NULL };
+    char why[200];
+    duet_server_config config = { DUET_SERVER_CONFIG_INIT, .listen_also = also };
+    for (int i = 0; i < 17; i++) {
+        assert_int_equal(i == 0 ? 0 : duet_server_check(&config, why), 0);
+        also[i] = i % 2 ? "ws://127.0.0.1:0" : "ws://:0";
+    }
+    assert_int_equal(duet_server_check(&config, why), DUET_ERR_INVALID);
+    assert_string_equal(why, "cannot listen on more than 16 sockets");
+}
+
+TEST(config, is_judged_without_memory_or_with_it)
+{
+    static const char *const origins[] = { "https://a.example", NULL }, *const proxies[] = { "::1", NULL };
+    duet_server_config config = { DUET_SERVER_CONFIG_INIT, .listen = "ws://127.0.0.1:0", .origins = origins,
+                                  .trusted_proxies = proxies, .root = "/" };
+    for (unsigned long n = 0;; n++) {
+        mem_fail(n, false);
+        int rc = duet_server_check(&config, NULL);
+        bool enough = mem_fail_end() <= n;
+        assert_int_equal(rc, enough ? 0 : DUET_ERR_NOMEM);
+        if (enough)
+            break;
+    }
+}
+
 TEST(config, a_busy_port_is_refused_with_a_line)
 {
     char url[64];
     serve(&(duet_server_config){ .threads = 1 });
     snprintf(url, sizeof(url), "ws://127.0.0.1:%u", duet_server_port(server, 0));
     refused((duet_server_config){ .listen = url }, -EADDRINUSE, strrchr(url, ':') + 1);
+    const char *whose = NULL;
+    duet_server *s;
+    duet_server_config busy = { DUET_SERVER_CONFIG_INIT, .listen = url, .blame = &whose };
+    assert_int_equal(duet_server_new(&s, &busy, NULL), -EADDRINUSE);
+    assert_ptr_equal(whose, url);
+    assert_int_equal(duet_server_check(&busy, NULL), 0); /* it may be the server's own */
     refused((duet_server_config){ .listen = url, .threads = 4 }, -EADDRINUSE, strrchr(url, ':') + 1);
     serve_no_more();
 }
@@ -176,7 +278,8 @@ TEST(config, ops_1_a_drain_has_its_code_and_its_time)
     duet_server_drain(server);
     assert_true(duet_server_draining(server));
     uint64_t from = duet_loop_now_ms(loop);
-    expect(&c, "\x88\x0c\x03\xf4" "going away");
+    expect(&c, "\x88\x0c\x03\xf4"
+               "going away");
     while (!duet_server_over(server) && duet_loop_now_ms(loop) - from < 5000)
         duet_loop_turn(loop, 10);
     assert_in_range(duet_loop_now_ms(loop) - from, 200, 2000);

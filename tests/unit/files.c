@@ -960,8 +960,9 @@ TEST(files, need_a_folder_from_the_start)
         int rc;
         const char *why;
     } rows[] = {
-        { "/nonexistent", -ENOENT, "cannot serve files from \"/nonexistent\": No such file or directory" },
-        { "/etc/passwd", -ENOTDIR, "cannot serve files from \"/etc/passwd\": Not a directory" },
+        { "/nonexistent", -ENOENT,
+          "cannot serve files from \"/nonexistent\": No such file or directory; name a folder" },
+        { "/etc/passwd", -ENOTDIR, "cannot serve files from \"/etc/passwd\": Not a directory; name a folder" },
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         duet_route routes[] = { { .path = "/files/", .root = rows[i].root }, { NULL } };

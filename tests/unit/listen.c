@@ -285,6 +285,114 @@ TEST(listen, net_12_a_file_that_is_no_socket_is_left_alone)
     drop_path();
 }
 
+static struct address seen[16];
+
+static int look(const char *host, unsigned port, const char *file)
+{
+    why[0] = 0;
+    return listen_look(seen, 16, host, port, file, why);
+}
+
+TEST(listen, a_look_refuses_what_listening_would)
+{
+    assert_int_equal(look("192.0.2.1", 80, NULL), -EADDRNOTAVAIL);
+    assert_non_null(strstr(why, "192.0.2.1"));
+    assert_true(look("no such name.invalid", 0, NULL) < 0);
+    assert_non_null(strstr(why, "no such name"));
+    make_path(108);
+    assert_int_equal(look(NULL, 0, path), -ENAMETOOLONG);
+    path[107] = 0;
+    assert_int_equal(look(NULL, 0, path), 1);
+    path[40] = 0;
+    assert_int_equal(close(open_one(NULL, 0, path)), 0);
+    assert_int_equal(look(NULL, 0, path), 1); /* who listens there may be the one that is looked at */
+    unlink(path);
+    FILE *f = fopen(path, "w");
+    fclose(f);
+    assert_int_equal(look(NULL, 0, path), -EADDRINUSE);
+    assert_non_null(strstr(why, "is no socket"));
+    drop_path();
+    assert_int_equal(look(NULL, 0, path), -ENOENT);
+    assert_non_null(strstr(why, path));
+    assert_int_equal(look(NULL, 0, "/tmp"), -EADDRINUSE);
+}
+
+TEST(listen, a_look_leaves_ports_and_files_alone)
+{
+    int fd = open_one("127.0.0.1", 0, NULL);
+    assert_int_equal(look("127.0.0.1", listen_port(fd), NULL), 1); /* a busy port may be our own */
+    close(fd);
+    make_path(40);
+    assert_int_equal(look(NULL, 0, path), 1);
+    struct stat st;
+    assert_int_equal(stat(path, &st), -1);
+    drop_path();
+}
+
+static bool clash(const char *a, unsigned a_port, const char *b, unsigned b_port)
+{
+    struct address others[16];
+    int n = listen_look(others, 16, a, a_port, NULL, why), m = look(b, b_port, NULL);
+    bool found = false;
+    assert_true(n > 0 && m > 0);
+    for (int i = 0; i < n; i++)
+        for (int k = 0; k < m; k++) {
+            assert_int_equal(listen_clash(&others[i], &seen[k]), listen_clash(&seen[k], &others[i]));
+            found |= listen_clash(&others[i], &seen[k]);
+        }
+    return found;
+}
+
+/* As the system has it: each row is tried there, too. */
+TEST(listen, a_look_sees_which_keep_each_other_out)
+{
+    static const struct {
+        const char *a, *b;
+        bool clash;
+    } rows[] = {
+        { "127.0.0.1", "127.0.0.1", true },
+        { "127.0.0.1", "127.0.0.2", false },
+        { "127.0.0.1", "0.0.0.0", true },
+        { "127.0.0.1", "*", true },
+        { "127.0.0.1", "localhost", true },
+        { "127.0.0.1", "::1", false },
+        { "::1", "localhost", true },
+        { "::1", "*", true },
+        { "::1", "::", true },
+        { "0.0.0.0", "::", false },
+        { "*", "*", true },
+        { "", "::", true },
+        { "localhost", "127.0.0.2", false },
+    };
+    if (!has_six())
+        skip();
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        int fds[2] = { -1, -1 }, others[2] = { -1, -1 };
+        int n = listen_open(fds, 2, rows[i].a, 0, NULL, false, why);
+        assert_true(n > 0);
+        unsigned port = listen_port(fds[0]);
+        int m = listen_open(others, 2, rows[i].b, port, NULL, false, why);
+        if (clash(rows[i].a, port, rows[i].b, port) != rows[i].clash || (m < 0) != rows[i].clash)
+            fail_msg("%s and %s: %d", rows[i].a, rows[i].b, m);
+        assert_false(clash(rows[i].a, port, rows[i].b, port == 1 ? 2 : port - 1));
+        assert_false(clash(rows[i].a, 0, rows[i].b, 0));
+        for (int k = 0; k < 2; k++) {
+            if (k < n)
+                close(fds[k]);
+            if (k < m)
+                close(others[k]);
+        }
+    }
+    struct address first;
+    assert_int_equal(look(NULL, 0, "/tmp/a"), 1);
+    first = seen[0];
+    assert_true(listen_clash(&first, &seen[0]));
+    assert_int_equal(look(NULL, 0, "/tmp/b"), 1);
+    assert_false(listen_clash(&first, &seen[0]));
+    assert_int_equal(look("127.0.0.1", 80, NULL), 1);
+    assert_false(listen_clash(&first, &seen[0]));
+}
+
 /* What systemd hands over is still its own, and goes on as it was when the server's copy is closed. */
 TEST(listen, a_passed_socket_is_copied_and_never_waits)
 {
