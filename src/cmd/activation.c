@@ -97,7 +97,7 @@ static bool is_meant(const struct activation *a, int i, const char *name)
     return (name[0] != 0 && strcmp(a->names[i], name) == 0) || number(name, INT32_MAX) == FIRST + i;
 }
 
-static int use(struct activation *a, int i, bool tls, const char **out, char why[ACTIVATION_WHY])
+static int use(struct activation *a, int i, bool tls, const char *said, const char **out, char why[ACTIVATION_WHY])
 {
     if (a->used[i]) {
         snprintf(why, ACTIVATION_WHY, "descriptor %d (%.60s) is named twice; one URL can have it", FIRST + i,
@@ -105,6 +105,7 @@ static int use(struct activation *a, int i, bool tls, const char **out, char why
         return DUET_ERR_INVALID;
     }
     a->used[i] = true;
+    a->said[i] = said;
     snprintf(a->text[i], sizeof(a->text[i]), "fd%s:%d", tls ? "+tls" : "", FIRST + i);
     *out = a->text[i];
     return 1;
@@ -136,9 +137,10 @@ static int resolve(struct activation *a, const char *url, const char **out, char
     bool tls;
     const char *name = named(url, &tls);
     int found = 0, rc = 1;
+    a->blame = url;
     for (int i = 0; name != NULL && rc > 0 && i < a->count; i++)
         if (is_meant(a, i, name))
-            rc = use(a, i, tls, out + found++, why);
+            rc = use(a, i, tls, url, out + found++, why);
     if (rc < 0 || found > 0)
         return rc < 0 ? rc : found;
     /* A number may be a descriptor that a shell opened: the server looks at it. */
@@ -146,6 +148,20 @@ static int resolve(struct activation *a, const char *url, const char **out, char
         return not_there(a, url, why);
     *out = url;
     return 1;
+}
+
+void activation_assume(struct activation *a, const char *url)
+{
+    bool tls;
+    const char *name = named(url, &tls);
+    if (name == NULL || name[0] == 0 || number(name, INT32_MAX) >= 0 || (a->count > 0 && !a->assumed) ||
+        a->count == ACTIVATION_MOST)
+        return;
+    a->assumed = true;
+    for (int i = 0; i < a->count; i++)
+        if (strcmp(a->names[i], name) == 0)
+            return;
+    a->names[a->count++] = name;
 }
 
 int activation_admin(struct activation *a, const char **url, char why[ACTIVATION_WHY])
@@ -165,6 +181,7 @@ int activation_admin(struct activation *a, const char **url, char why[ACTIVATION
 static int use_the_rest(struct activation *a, char why[ACTIVATION_WHY])
 {
     bool any = false;
+    a->blame = NULL;
     for (int i = 0; i < a->count; i++)
         any |= a->used[i];
     for (int i = 0; i < a->count; i++) {
@@ -175,7 +192,7 @@ static int use_the_rest(struct activation *a, char why[ACTIVATION_WHY])
             return DUET_ERR_INVALID;
         }
         if (!any)
-            use(a, i, false, &a->urls[a->filled++], why);
+            use(a, i, false, NULL, &a->urls[a->filled++], why);
     }
     return 0;
 }
@@ -198,4 +215,12 @@ int activation_listen(struct activation *a, const char *const *given, char why[A
         a->filled += (size_t)rc;
     }
     return use_the_rest(a, why);
+}
+
+const char *activation_said(const struct activation *a, const char *url)
+{
+    for (int i = 0; i < a->count; i++)
+        if (url == a->text[i])
+            return a->said[i];
+    return url;
 }

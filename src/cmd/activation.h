@@ -20,10 +20,12 @@ struct activation {
     int count;                          /* descriptors 3, 4, ... */
     const char *names[ACTIVATION_MOST]; /* of each; "": it has none */
     const char **urls;                  /* activation_listen(): what to listen on; ends with NULL */
+    const char *blame;                  /* which URL is wrong; NULL: no single one */
     /* Its own. */
     size_t filled; /* of `urls` */
-    bool used[ACTIVATION_MOST];
-    char text[ACTIVATION_MOST][24]; /* their URLs, as the server takes them */
+    bool used[ACTIVATION_MOST], assumed;
+    char text[ACTIVATION_MOST][24];    /* their URLs, as the server takes them */
+    const char *said[ACTIVATION_MOST]; /* what these were made of; NULL: they were not named */
     char *name_list;
 };
 
@@ -32,10 +34,16 @@ struct activation {
 int activation_take(struct activation *a, char why[ACTIVATION_WHY]);
 void activation_fini(struct activation *a); /* zeroed memory is fine; the sockets stay open */
 
+/* Where no socket was passed, the one that this URL names is taken for passed from now on: for who looks whether a
+ * configuration is sound before systemd starts with it. The URL is borrowed. */
+void activation_assume(struct activation *a, const char *url);
+
 /* The one socket that `*url` names is put there as the server takes it; NULL and other URLs stay. Before
  * activation_listen(). 0 or a negative error with a line in `why`. */
 int activation_admin(struct activation *a, const char **url, char why[ACTIVATION_WHY]);
 /* Makes `urls` of these, borrowed, and of the sockets. 0 or a negative error with a line in `why`. */
 int activation_listen(struct activation *a, const char *const *given, char why[ACTIVATION_WHY]);
+/* What a URL was before one of these two changed it: itself, mostly. NULL: nobody wrote it. */
+const char *activation_said(const struct activation *a, const char *url);
 
 #endif

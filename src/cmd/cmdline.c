@@ -209,6 +209,25 @@ int cmdline_parse(const struct cmdline *line, const struct cmdline_target *to, i
     return 0;
 }
 
+static const char *whose(const struct cmdline_option *o, void *in, const char *value)
+{
+    for (; o != NULL && o->name != NULL; o++) {
+        if (o->kind == CMDLINE_TEXT && *(const char **)field(o, in) == value)
+            return o->name;
+        const char **list = o->kind == CMDLINE_LIST ? *(const char ***)field(o, in) : NULL;
+        for (; list != NULL && *list != NULL; list++)
+            if (*list == value)
+                return o->name;
+    }
+    return NULL;
+}
+
+const char *cmdline_whose(const struct cmdline *line, const struct cmdline_target *to, const char *value)
+{
+    const char *name = value ? whose(line->options, to->own, value) : NULL;
+    return name != NULL || value == NULL ? name : whose(line->shared, to->shared, value);
+}
+
 void cmdline_fini(const struct cmdline *line, const struct cmdline_target *to)
 {
     release(line->options, to->own);

@@ -51,6 +51,8 @@ struct cmdline_target {
  * to do in `why`. Either way cmdline_fini(). */
 int cmdline_parse(const struct cmdline *line, const struct cmdline_target *to, int argc, char **argv,
                   char why[CMDLINE_WHY]);
+/* The option whose value this very argument is, or one of its list; NULL: it is none's. */
+const char *cmdline_whose(const struct cmdline *line, const struct cmdline_target *to, const char *value);
 /* Frees the lists. */
 void cmdline_fini(const struct cmdline *line, const struct cmdline_target *to);
 /* Says in `why` what is wrong with the arguments: DUET_ERR_INVALID. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmd/options.h"
+#include <stdint.h>
 #include <string.h>
 
 static const struct cmdline_option table[] = {
@@ -76,6 +77,11 @@ int options_parse(struct options *o, int argc, char **argv, char why[CMDLINE_WHY
 void options_fini(struct options *o)
 {
     cmdline_fini(&line, &(struct cmdline_target){ .own = o });
+}
+
+const char *options_whose(const struct options *o, const char *text)
+{
+    return cmdline_whose(&line, &(struct cmdline_target){ .own = (void *)(uintptr_t)o }, text);
 }
 
 void options_help(void)

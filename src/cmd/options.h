@@ -26,6 +26,8 @@ struct options {
 /* 0; or a negative error, and then one line of what is wrong and what to do in `why`. Either way options_fini(). */
 int options_parse(struct options *o, int argc, char **argv, char why[CMDLINE_WHY]);
 void options_fini(struct options *o);
+/* The option that this text came by ("--root"); NULL: by none. */
+const char *options_whose(const struct options *o, const char *text);
 void options_help(void); /* to standard output */
 
 #endif

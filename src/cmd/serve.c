@@ -91,6 +91,15 @@ static int complain(const char *what)
     return 1;
 }
 
+/* The same of a text of the options, with where it was said. */
+static int complain_at(const struct site *site, const char *text, const char *what)
+{
+    char place[CONFIG_WHERE];
+    setup_where(&site->setup, text, place);
+    fprintf(stderr, "duet serve: %s%s\n", place, what);
+    return 1;
+}
+
 /* The log. */
 
 static void log_event(void *arg, const duet_log_event *event)
@@ -282,18 +291,19 @@ static void beat(void *arg)
 
 /* Making it all. Each prints its line when it fails, and returns the exit code. */
 
-static int check_root(const char *root)
+/* Which of the pairs it was: the first that fails by itself. What is said names the file. */
+static int tls_failed(const struct site *site, const char *said)
 {
+    const struct options *o = &site->options;
     char why[WHY];
-    int fd = root ? open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    if (root == NULL || fd >= 0) {
-        if (fd >= 0)
-            close(fd);
-        return 0;
+    for (size_t i = 0; i < o->pairs; i++) {
+        duet_tls *one = NULL;
+        int rc = duet_tls_new(&one, &o->certs[i], &o->keys[i], 1, why);
+        duet_tls_free(one);
+        if (rc < 0)
+            return complain_at(site, strstr(why, o->certs[i]) == NULL ? o->keys[i] : o->certs[i], why);
     }
-    snprintf(why, sizeof(why), "cannot read --root %.100s (%s); name a folder that this user may read", root,
-             strerror(errno));
-    return complain(why);
+    return complain(said);
 }
 
 static int make_tls(struct site *site)
@@ -303,7 +313,7 @@ static int make_tls(struct site *site)
     if (o->pairs == 0)
         return 0;
     int rc = duet_tls_new(&site->tls, o->certs, o->keys, o->pairs, why);
-    return rc < 0 ? complain(why[0] ? why : duet_strerror(rc)) : 0;
+    return rc < 0 ? tls_failed(site, why[0] ? why : duet_strerror(rc)) : 0;
 }
 
 /* What keeps streams over restarts; --check leaves it to the server that may be using it. */
@@ -319,7 +329,7 @@ static int make_engine(struct site *site, struct hub_config *config)
         .log = log_event,
         .arg = site,
     };
-    return store_new(&config->engine, &store, why) < 0 ? complain(why) : 0;
+    return store_new(&config->engine, &store, why) < 0 ? complain_at(site, o->data, why) : 0;
 }
 
 static int make_hub(struct site *site)
@@ -377,13 +387,16 @@ static int make_hooks(struct site *site)
     if (!setup_has_hooks(&site->setup))
         return 0;
     site->wires.hook_fields = site->setup.config.hooks.headers;
-    return hooks_new(&site->wires.hooks, &config, why) < 0 ? complain(why) : 0;
+    return hooks_new(&site->wires.hooks, &config, why) < 0 ? complain_at(site, config.folder, why) : 0;
 }
 
-static int server_failed(int rc, const char *why)
+/* `text` is what is to blame; NULL: nothing that somebody wrote. */
+static int server_failed(const struct site *site, const char *text, int rc, const char *why)
 {
-    fprintf(stderr, "duet serve: %s%s\n", why[0] ? why : duet_strerror(rc),
-            rc == DUET_ERR_TLS ? ": --tls-cert FILE --tls-key FILE" : "");
+    char said[WHY + 80];
+    snprintf(said, sizeof(said), "%s%s", why[0] ? why : duet_strerror(rc),
+             rc == DUET_ERR_TLS ? ": --tls-cert FILE --tls-key FILE, or tls in the configuration" : "");
+    complain_at(site, text ? activation_said(&site->sockets, text) : NULL, said);
     return rc == DUET_ERR_URL || rc == DUET_ERR_INVALID ? 2 : 1;
 }
 
@@ -403,27 +416,39 @@ static unsigned longest_body(const struct setup *s)
     return 2 * longest_message(s) + BODY_MORE;
 }
 
+/* For --check: as if systemd had passed what is named. */
+static void assume_sockets(struct site *site)
+{
+    const struct options *o = &site->options;
+    for (size_t i = 0; o->listen[i] != NULL; i++)
+        activation_assume(&site->sockets, o->listen[i]);
+    if (o->admin != NULL)
+        activation_assume(&site->sockets, o->admin);
+}
+
 /* What was passed to listen on, and whom to tell; before there are threads, since both are in the environment. */
 static int make_sockets(struct site *site)
 {
     char why[ACTIVATION_WHY] = "";
     struct options *o = &site->options;
     int rc = activation_take(&site->sockets, why);
+    if (rc == 0 && o->check)
+        assume_sockets(site);
     if (rc == 0)
         rc = activation_admin(&site->sockets, &o->admin, why);
     if (rc == 0)
         rc = activation_listen(&site->sockets, o->listen, why);
+    if (rc < 0)
+        return server_failed(site, site->sockets.blame, rc, why);
     o->listen = site->sockets.urls;
-    if (rc == 0 && (rc = notify_begin(&site->manager)) < 0)
-        snprintf(why, sizeof(why), "NOTIFY_SOCKET is no path of a socket; systemd sets it by itself");
-    return rc < 0 ? server_failed(rc, why) : 0;
+    rc = o->check ? 0 : notify_begin(&site->manager);
+    return rc < 0 ? server_failed(site, NULL, rc, "NOTIFY_SOCKET is no path of a socket; systemd sets it by itself")
+                  : 0;
 }
 
-static int make_server(struct site *site, duet_route routes[ROUTES])
+static duet_server_config main_config(struct site *site, const duet_route *routes)
 {
-    unsigned longest = longest_message(&site->setup);
     const struct options *o = &site->options;
-    char why[WHY] = "";
     duet_server_config config = {
         DUET_SERVER_CONFIG_INIT,
         .listen = urls_of(site)[0],
@@ -432,10 +457,10 @@ static int make_server(struct site *site, duet_route routes[ROUTES])
         .on = wire_handler,
         .arg = site,
         .data_size = WIRE_DATA,
-        .message_max = longest,
+        .message_max = longest_message(&site->setup),
         .body_max = longest_body(&site->setup),
         .queue_max = (unsigned)site->setup.config.clients.queue_max,
-        .topics_max = 2 * hub_limits(site->wires.hub)->channels_per_connection + 2,
+        .topics_max = 2 * site->setup.config.limits.channels_per_connection + 2,
         .origins = o->origins,
         .trusted_proxies = o->proxies,
         .proxy_protocol = o->proxy_protocol,
@@ -450,21 +475,13 @@ static int make_server(struct site *site, duet_route routes[ROUTES])
     };
     config.on.open = opened;
     config.on.close = closed;
-    fill_routes(&site->setup, routes);
-    int rc = duet_server_new(&site->server, &config, why);
-    if (rc < 0)
-        return server_failed(rc, why);
-    hub_attach(site->wires.hub, site->server);
-    return 0;
+    return config;
 }
 
 /* One with a listener of its own, on the main thread's loop. */
-static int make_aside(struct site *site, duet_server **out, const char *url, const duet_route *routes)
+static duet_server_config aside_config(struct site *site, const char *url, const duet_route *routes)
 {
-    char why[WHY] = "";
-    if (url == NULL)
-        return 0;
-    duet_server_config config = {
+    return (duet_server_config){
         DUET_SERVER_CONFIG_INIT,
         .listen = url,
         .on = wire_handler,
@@ -475,10 +492,67 @@ static int make_aside(struct site *site, duet_server **out, const char *url, con
         .tls = site->tls,
         .log = log_event,
     };
+}
+
+static int check_server(struct site *site, duet_server_config config)
+{
+    const char *blame = NULL;
+    char why[WHY] = "";
+    config.blame = &blame;
+    int rc = duet_server_check(&config, why);
+    return rc < 0 ? server_failed(site, blame, rc, why) : 0;
+}
+
+/* Nobody else listens where this one is to. */
+static int check_apart(struct site *site, const char *url, const char *const *others)
+{
+    const char *also[] = { url, NULL };
+    int rc = 0;
+    for (; url != NULL && *others != NULL && rc == 0; others++) {
+        duet_server_config config = aside_config(site, *others, NULL);
+        config.listen_also = also;
+        rc = check_server(site, config);
+    }
+    return rc;
+}
+
+/* What can be known of the servers before they are there. */
+static int check_servers(struct site *site)
+{
+    const struct options *o = &site->options;
+    const char *const admin[] = { o->admin, NULL }, *const *urls = urls_of(site);
+    int rc = check_server(site, main_config(site, NULL));
+    if (rc == 0)
+        rc = check_apart(site, o->admin, urls);
+    if (rc == 0)
+        rc = check_apart(site, o->api, urls);
+    return rc == 0 ? check_apart(site, o->api, admin) : rc;
+}
+
+static int make_server(struct site *site, duet_route routes[ROUTES])
+{
+    duet_server_config config = main_config(site, routes);
+    const char *blame = NULL;
+    char why[WHY] = "";
+    config.blame = &blame;
+    fill_routes(&site->setup, routes);
+    int rc = duet_server_new(&site->server, &config, why);
+    if (rc < 0)
+        return server_failed(site, blame, rc, why);
+    hub_attach(site->wires.hub, site->server);
+    return 0;
+}
+
+static int make_aside(struct site *site, duet_server **out, const char *url, const duet_route *routes)
+{
+    char why[WHY] = "";
+    if (url == NULL)
+        return 0;
+    duet_server_config config = aside_config(site, url, routes);
     int rc = duet_server_new(out, &config, why);
     if (rc == 0)
         rc = duet_server_attach(*out, site->loop);
-    return rc < 0 ? server_failed(rc, why) : 0;
+    return rc < 0 ? server_failed(site, url, rc, why) : 0;
 }
 
 static int make_console(struct site *site)
@@ -689,19 +763,59 @@ static void clean_up(struct site *site)
     setup_fini(&site->setup);
 }
 
-/* Of --check: what can be looked at without listening. */
+/* Of --check, and of the start: what can be looked at without listening. */
 static int check_all(struct site *site)
 {
-    int rc = check_root(site->options.root);
+    int rc = make_sockets(site);
     if (rc == 0)
         rc = make_tls(site);
+    return rc == 0 ? check_servers(site) : rc;
+}
+
+static int check_store(struct site *site)
+{
+    const char *folder = site->options.data;
+    char why[STORE_WHY] = "";
+    return folder != NULL && store_check(folder, why) < 0 ? complain_at(site, folder, why) : 0;
+}
+
+/* The rest of --check. */
+static int check_more(struct site *site)
+{
+    int rc = check_store(site);
     if (rc == 0)
         rc = make_hub(site);
+    if (rc == 0 && site->setup.config.doubt != NULL)
+        complain(site->setup.config.doubt);
     if (rc == 0)
         rc = printf("%s: all is well\n", site->options.config ? site->options.config
                                          : site->options.demo ? "demo.yaml"
                                                               : "duet serve") < 0;
     return rc;
+}
+
+static int make_all(struct site *site, duet_route routes[ROUTES], const sigset_t *set)
+{
+    int rc = make_journal(site);
+    if (rc == 0 && site->setup.config.doubt != NULL)
+        say(site, DUET_LOG_WARNING, "config_doubtful", site->setup.config.doubt);
+    if (rc == 0)
+        rc = make_hub(site);
+    if (rc == 0)
+        rc = make_server(site, routes);
+    if (rc == 0)
+        rc = make_backends(site);
+    if (rc == 0)
+        rc = make_hooks(site);
+    if (rc == 0)
+        rc = make_loop(site, set);
+    if (rc == 0)
+        rc = make_parts(site);
+    if (rc == 0)
+        rc = make_aside(site, &site->admin, site->options.admin, admin_routes);
+    if (rc == 0)
+        rc = make_aside(site, &site->api, site->options.api, api_routes);
+    return rc == 0 ? make_console(site) : rc;
 }
 
 int serve_main(int argc, char **argv)
@@ -713,35 +827,16 @@ int serve_main(int argc, char **argv)
     site.options = site.setup.options;
     if (rc == 0 && site.options.help)
         options_help();
-    else if (rc == 0 && site.options.check)
+    else if (rc == 0 && site.options.check) {
         rc = check_all(&site);
-    else if (rc == 0) {
+        if (rc == 0)
+            rc = check_more(&site);
+        rc = rc == 0 ? 0 : 2; /* whatever it is, it is a mistake of the configuration */
+    } else if (rc == 0) {
         block_signals(&set);
-        rc = make_sockets(&site);
+        rc = check_all(&site);
         if (rc == 0)
-            rc = check_root(site.options.root);
-        if (rc == 0)
-            rc = make_tls(&site);
-        if (rc == 0)
-            rc = make_journal(&site);
-        if (rc == 0)
-            rc = make_hub(&site);
-        if (rc == 0)
-            rc = make_server(&site, routes);
-        if (rc == 0)
-            rc = make_backends(&site);
-        if (rc == 0)
-            rc = make_hooks(&site);
-        if (rc == 0)
-            rc = make_loop(&site, &set);
-        if (rc == 0)
-            rc = make_parts(&site);
-        if (rc == 0)
-            rc = make_aside(&site, &site.admin, site.options.admin, admin_routes);
-        if (rc == 0)
-            rc = make_aside(&site, &site.api, site.options.api, api_routes);
-        if (rc == 0)
-            rc = make_console(&site);
+            rc = make_all(&site, routes, &set);
         if (rc == 0)
             rc = run(&site);
     }

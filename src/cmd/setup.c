@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { KEY_MOST = 1024, KEY_LEAST = 16, SAID = CONFIG_WHY + 40 };
 
@@ -65,6 +66,49 @@ static int put_together(struct setup *s)
     return o->pairs > 0 ? 0 : pair_up(s);
 }
 
+/* Where it was said. */
+
+static const char demo_name[] = "demo.yaml"; /* the file, where none was named */
+
+static void where(const struct options *given, const struct config *c, const char *text, char out[CONFIG_WHERE])
+{
+    const char *option = options_whose(given, text);
+    if (option != NULL)
+        snprintf(out, CONFIG_WHERE, "%s: ", option);
+    else
+        config_where(c, given->config ? given->config : demo_name, text, out);
+}
+
+void setup_where(const struct setup *s, const char *text, char out[CONFIG_WHERE])
+{
+    where(&s->given, &s->config, text, out);
+}
+
+/* Puts that in front of what is wrong with the text. */
+static int wrong_at(const struct options *given, const struct config *c, const char *text, int rc, char why[SETUP_WHY])
+{
+    char place[CONFIG_WHERE], said[SETUP_WHY];
+    where(given, c, text, place);
+    snprintf(said, sizeof(said), "%s", why);
+    snprintf(why, SETUP_WHY, "%s%.150s", place, said);
+    return rc;
+}
+
+static int set_doors(struct hub_doors *doors, const struct options *given, const struct config *c, char why[SETUP_WHY])
+{
+    struct keyfile from = config_keys(c);
+    int rc = hub_doors_set(doors, c, why);
+    if (rc == DUET_ERR_STATE)
+        return wrong_at(given, c, c->tokens.algorithms[0], rc, why);
+    return rc == 0 ? 0
+                   : wrong_at(given, c,
+                              from.secret_file  ? from.secret_file
+                              : from.secret_env ? from.secret_env
+                              : from.pem_file   ? from.pem_file
+                                                : from.jwks_file,
+                              rc, why);
+}
+
 /* Secrets that are compared, not signed with. */
 
 static int take_secret(char **out, const char *name, const char *text, size_t len, char why[SETUP_WHY])
@@ -106,10 +150,28 @@ static int read_secret(char **out, const char *file, const char *variable, char 
     return rc;
 }
 
-static int first_secret(_Atomic(char *) *out, const char *file, const char *variable, char why[SETUP_WHY])
+/* The first of it, or another one later. */
+static int api_secret(char **out, const struct options *given, const struct config *c, char why[SETUP_WHY])
+{
+    const char *file = given->api_key_file ? given->api_key_file : c->api.key_file;
+    const char *variable = given->api_key_file ? NULL : c->api.key_env;
+    int rc = read_secret(out, file, variable, why);
+    return rc < 0 ? wrong_at(given, c, variable ? variable : file, rc, why) : 0;
+}
+
+static int admin_secret(char **out, const struct options *given, const struct config *c, char why[SETUP_WHY])
+{
+    const char *variable = c->admin.token_env;
+    int rc = read_secret(out, c->admin.token_file, variable, why);
+    return rc < 0 ? wrong_at(given, c, variable ? variable : c->admin.token_file, rc, why) : 0;
+}
+
+typedef int secret_reader(char **out, const struct options *given, const struct config *c, char why[SETUP_WHY]);
+
+static int first_secret(struct setup *s, _Atomic(char *) *out, secret_reader *read, char why[SETUP_WHY])
 {
     char *text = NULL;
-    int rc = read_secret(&text, file, variable, why);
+    int rc = read(&text, &s->given, &s->config, why);
     atomic_store(out, text);
     return rc;
 }
@@ -119,8 +181,8 @@ static int read_config(struct config *c, const struct options *given, char why[S
 {
     const struct web_file *demo = given->demo ? pages_file(PAGES_DEMO_CONFIG) : NULL;
     if (demo == NULL)
-        return config_read(c, given->config, getenv, why);
-    return config_parse(c, "demo.yaml", (const char *)demo->data, demo->len, getenv, why);
+        return config_read(c, given->config, environ, why);
+    return config_parse(c, demo_name, (const char *)demo->data, demo->len, environ, why);
 }
 
 /* The demo is its pages, which are open to everybody. */
@@ -143,10 +205,9 @@ static int read_all(struct setup *s, char why[SETUP_WHY])
     if (rc == 0)
         rc = check_demo(&s->given, &s->config, why);
     if (rc == 0)
-        rc = s->given.api_key_file ? first_secret(&s->api_key, s->given.api_key_file, NULL, why)
-                                   : first_secret(&s->api_key, s->config.api.key_file, s->config.api.key_env, why);
+        rc = first_secret(s, &s->api_key, api_secret, why);
     if (rc == 0)
-        rc = first_secret(&s->admin_token, s->config.admin.token_file, s->config.admin.token_env, why);
+        rc = first_secret(s, &s->admin_token, admin_secret, why);
     if (rc < 0)
         return rc;
     rc = put_together(s);
@@ -154,7 +215,7 @@ static int read_all(struct setup *s, char why[SETUP_WHY])
         rc = hub_doors_new(&s->doors);
     if (rc < 0)
         snprintf(why, SETUP_WHY, "%s", duet_strerror(rc));
-    return rc == 0 ? hub_doors_set(s->doors, &s->config, why) : rc;
+    return rc == 0 ? set_doors(s->doors, &s->given, &s->config, why) : rc;
 }
 
 static void tell_door(void *arg, const char *what)
@@ -262,14 +323,12 @@ struct porter {
 static void check(struct porter *p, bool open, const void *field, const char *space, const char *what,
                   const char *remedy)
 {
-    char said[SAID], where[120] = "";
-    unsigned line = config_line(&p->s->config, field);
+    char said[SAID], place[CONFIG_WHERE];
     if (!open)
         return;
     p->open++;
-    if (line > 0)
-        snprintf(where, sizeof(where), "%.100s:%u: ", p->s->given.config, line);
-    snprintf(said, sizeof(said), "%s%s%s%s; %s", where, space, space[0] ? ": " : "", what, remedy);
+    config_where(&p->s->config, p->s->given.config ? p->s->given.config : demo_name, field, place);
+    snprintf(said, sizeof(said), "%s%s%s%s; %s", place, space, space[0] ? ": " : "", what, remedy);
     p->tell(p->arg, said);
 }
 
@@ -329,6 +388,7 @@ unsigned setup_open_doors(const struct setup *s, void (*tell)(void *arg, const c
 struct reload {
     void (*say)(void *arg, bool good, const char *event, const char *detail);
     void *arg;
+    struct config *fresh;
 };
 
 static void tell_difference(void *arg, const char *key, bool live)
@@ -354,11 +414,11 @@ static void tell_history(const struct config *old, const struct config *fresh, s
 }
 
 /* A secret that may be another by now; the old one stays for who is just looking at it. */
-static int renew_secret(struct setup *s, _Atomic(char *) *secret, const char *what, const char *file,
-                        const char *variable, struct reload *r, char why[SETUP_WHY])
+static int renew_secret(struct setup *s, _Atomic(char *) *secret, const char *what, secret_reader *read,
+                        struct reload *r, char why[SETUP_WHY])
 {
     char *fresh = NULL;
-    int rc = read_secret(&fresh, file, variable, why);
+    int rc = read(&fresh, &s->given, r->fresh, why);
     const char *now = atomic_load(secret);
     if (rc < 0 || fresh == NULL || now == NULL || strcmp(fresh, now) == 0) {
         slurp_wipe(fresh, fresh ? strlen(fresh) : 0);
@@ -376,16 +436,14 @@ static int renew_secret(struct setup *s, _Atomic(char *) *secret, const char *wh
     return 0;
 }
 
-static int take_over(struct setup *s, struct hub *hub, struct config *fresh, struct reload *r, char why[SETUP_WHY])
+static int take_over(struct setup *s, struct hub *hub, struct reload *r, char why[SETUP_WHY])
 {
-    const struct config *c = fresh;
-    bool by_option = s->given.api_key_file != NULL;
-    int rc = renew_secret(s, &s->api_key, "the API's key", by_option ? s->given.api_key_file : c->api.key_file,
-                          by_option ? NULL : c->api.key_env, r, why);
+    struct config *fresh = r->fresh;
+    int rc = renew_secret(s, &s->api_key, "the API's key", api_secret, r, why);
     if (rc == 0)
-        rc = renew_secret(s, &s->admin_token, "the operators' token", c->admin.token_file, c->admin.token_env, r, why);
+        rc = renew_secret(s, &s->admin_token, "the operators' token", admin_secret, r, why);
     if (rc == 0)
-        rc = hub_doors_set(s->doors, fresh, why);
+        rc = set_doors(s->doors, &s->given, fresh, why);
     if (rc < 0)
         return rc;
     for (size_t i = 0; !s->config.clients.anonymous && i < fresh->namespaces_count; i++)
@@ -399,12 +457,12 @@ static int take_over(struct setup *s, struct hub *hub, struct config *fresh, str
 void setup_reload(struct setup *s, struct hub *hub,
                   void (*say)(void *arg, bool good, const char *event, const char *detail), void *arg)
 {
-    struct reload r = { say, arg };
     struct config fresh;
+    struct reload r = { say, arg, &fresh };
     char why[SETUP_WHY];
     int rc = read_config(&fresh, &s->given, why);
     if (rc == 0)
-        rc = take_over(s, hub, &fresh, &r, why);
+        rc = take_over(s, hub, &r, why);
     if (rc < 0) {
         say(arg, false, "config_reload_failed", why);
     } else {

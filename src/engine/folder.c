@@ -4,6 +4,7 @@
 #include <duet/error.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +32,7 @@ static int check_file(struct folder *f, const char *name, int fd, char why[FOLDE
         return fail(why, name, "cannot be looked at");
     if (!S_ISREG(st.st_mode))
         snprintf(why, FOLDER_WHY, "%.100s/%s is no file", f->path, name);
-    else if (st.st_uid != geteuid())
+    else if (st.st_uid != geteuid() && st.st_uid != f->owner)
         snprintf(why, FOLDER_WHY, "%.100s/%s belongs to another user", f->path, name);
     else if (st.st_mode & 077)
         snprintf(why, FOLDER_WHY, "%.100s/%s can be read by others: chmod 600 it", f->path, name);
@@ -76,13 +77,9 @@ static int take_lock(struct folder *f, char why[FOLDER_WHY])
     return 0;
 }
 
-int folder_open(struct folder *f, const char *dir, char why[FOLDER_WHY])
+static int enter(struct folder *f, const char *dir, char why[FOLDER_WHY])
 {
     struct stat st;
-    memset(f, 0, sizeof(*f));
-    f->fd = f->lock_fd = -1;
-    if (mkdir(dir, 0700) < 0 && errno != EEXIST)
-        return fail(why, dir, "cannot be made");
     if (realpath(dir, f->path) == NULL)
         return fail(why, dir, "cannot be found");
     f->fd = open(f->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -93,7 +90,18 @@ int folder_open(struct folder *f, const char *dir, char why[FOLDER_WHY])
         return DUET_ERR_INVALID;
     }
     snprintf(f->file, sizeof(f->file), "%s/" FILE_NAME, f->path);
-    return take_lock(f, why);
+    return 0;
+}
+
+int folder_open(struct folder *f, const char *dir, char why[FOLDER_WHY])
+{
+    memset(f, 0, sizeof(*f));
+    f->fd = f->lock_fd = -1;
+    f->owner = geteuid();
+    if (mkdir(dir, 0700) < 0 && errno != EEXIST)
+        return fail(why, dir, "cannot be made");
+    int rc = enter(f, dir, why);
+    return rc < 0 ? rc : take_lock(f, why);
 }
 
 void folder_close(struct folder *f)
@@ -123,6 +131,41 @@ int folder_prepare(struct folder *f, bool *made, char why[FOLDER_WHY])
     }
     why[0] = '\0';
     return 0;
+}
+
+/* The folder is not there: its parent has to let us make it. */
+static int look_above(const char *dir, char why[FOLDER_WHY])
+{
+    char above[PATH_MAX];
+    if (snprintf(above, sizeof(above), "%s", dir) >= (int)sizeof(above))
+        errno = ENAMETOOLONG;
+    else if (faccessat(AT_FDCWD, dirname(above), W_OK | X_OK, AT_EACCESS) == 0)
+        return 0;
+    return fail(why, dir, "cannot be made");
+}
+
+int folder_look(const char *dir, char why[FOLDER_WHY])
+{
+    static const char *const names[] = { LOCK_NAME, FILE_NAME, FILE_NAME "-wal", FILE_NAME "-shm", FILE_NAME "-mark" };
+    struct folder f = { .fd = -1, .lock_fd = -1, .owner = geteuid() };
+    struct stat st;
+    if (lstat(dir, &st) < 0 && errno == ENOENT)
+        return look_above(dir, why);
+    int rc = enter(&f, dir, why);
+    if (rc == 0 && faccessat(f.fd, ".", W_OK | X_OK, AT_EACCESS) < 0)
+        rc = fail(why, dir, "cannot be written");
+    /* Root may look for the user whose folder it is, who will start it. */
+    if (rc == 0 && f.owner == 0 && fstat(f.fd, &st) == 0)
+        f.owner = st.st_uid;
+    for (size_t i = 0; rc == 0 && i < sizeof(names) / sizeof(*names); i++) {
+        int fd = open_file(&f, names[i], 0, why);
+        if (fd >= 0)
+            close(fd);
+        else if (fd != -ENOENT)
+            rc = fd;
+    }
+    folder_close(&f);
+    return rc;
 }
 
 int folder_prepare_new(struct folder *f)

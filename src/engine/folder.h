@@ -9,11 +9,13 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 enum { FOLDER_WHY = 200 };
 
 struct folder {
     int fd, lock_fd;
+    uid_t owner;              /* whose the files may be, besides this user's */
     char path[PATH_MAX];      /* of the folder, without links */
     char file[PATH_MAX + 16]; /* of the database: PATH/duet.sqlite */
 };
@@ -21,6 +23,9 @@ struct folder {
 /* Makes the folder if it is not there, and takes its lock. 0; or a negative error, with a line in `why`. */
 int folder_open(struct folder *f, const char *dir, char why[FOLDER_WHY]);
 void folder_close(struct folder *f); /* of zeroed memory, too */
+
+/* What folder_open() and folder_prepare() would refuse, but for the lock, and without making anything. */
+int folder_look(const char *dir, char why[FOLDER_WHY]);
 
 /* Makes the database's file, empty, if it is not there; refuses links and files that others can read. `made`: it was.
  */

@@ -5,6 +5,7 @@
  * counters say so without a memory for each channel.
  */
 #include "engine/store.h"
+#include "engine/folder.h"
 #include "base/clock.h"
 #include "base/map.h"
 #include "base/mem.h"
@@ -334,4 +335,9 @@ int store_new(struct engine **out, const struct store_config *config, char *why)
     }
     *out = &s->engine;
     return 0;
+}
+
+int store_check(const char *dir, char why[STORE_WHY])
+{
+    return folder_look(dir, why);
 }

@@ -50,4 +50,8 @@ struct store_config {
  */
 int store_new(struct engine **out, const struct store_config *config, char *why);
 
+/* Whether it could be opened, as far as can be seen of the folder from outside, and while another process has it. 0; or
+ * a negative error with a line in `why`. */
+int store_check(const char *dir, char why[STORE_WHY]);
+
 #endif

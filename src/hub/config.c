@@ -1,29 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * libyaml makes a tree of nodes out of the file, each with its line; the table of keys says what each of them may be.
- * Where in the file a field was said is remembered by the field's address, so that hub/confrules.c can tell it: arrays
- * of sections are made in one piece, and do not move.
+ * Where it was said is noted of each field and text (hub/conflines.h): arrays of sections are made in one piece, and do
+ * not move.
  */
 #include "hub/config.h"
 #include "base/mem.h"
+#include "hub/confenv.h"
 #include "hub/confkeys.h"
+#include "hub/conflines.h"
 #include "hub/confrules.h"
 #include "hub/confvalue.h"
 #include "hub/slurp.h"
-#include <ctype.h>
 #include <duet/error.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <yaml.h>
-
-struct config_lines {
-    size_t count, room;
-    struct {
-        const void *field;
-        unsigned line;
-    } * at;
-};
 
 struct reader {
     struct config *c;
@@ -91,40 +84,9 @@ void config_fini(struct config *c)
 {
     free_fields(confkeys, c);
     mem_free(c->namespaces);
-    if (c->lines != NULL)
-        mem_free(c->lines->at);
-    mem_free(c->lines);
+    mem_free(c->doubt);
+    conflines_free(c);
     *c = (struct config){ 0 };
-}
-
-/* Lines. */
-
-static bool remember(struct config *c, const void *at, size_t line)
-{
-    if (c->lines == NULL)
-        c->lines = mem_zalloc(sizeof(*c->lines));
-    if (c->lines == NULL)
-        return false;
-    struct config_lines *l = c->lines;
-    if (l->count == l->room) {
-        size_t room = l->room ? 2 * l->room : 32;
-        void *grown = mem_realloc(l->at, room * sizeof(*l->at));
-        if (grown == NULL)
-            return false;
-        l->at = grown;
-        l->room = room;
-    }
-    l->at[l->count].field = at;
-    l->at[l->count++].line = (unsigned)line + 1;
-    return true;
-}
-
-unsigned config_line(const struct config *c, const void *at)
-{
-    for (size_t i = c->lines ? c->lines->count : 0; i > 0; i--)
-        if (c->lines->at[i - 1].field == at)
-            return c->lines->at[i - 1].line;
-    return 0;
 }
 
 /* Reading the tree. */
@@ -145,6 +107,12 @@ static int no_memory(struct reader *r)
 {
     snprintf(r->why, CONFIG_WHY, "out of memory");
     return DUET_ERR_NOMEM;
+}
+
+/* 0 or DUET_ERR_NOMEM. */
+static int note(struct reader *r, const void *what, const yaml_node_t *n)
+{
+    return conflines_note(r->c, what, (unsigned)n->start_mark.line + 1, NULL) ? 0 : no_memory(r);
 }
 
 static yaml_node_t *node_at(struct reader *r, int index)
@@ -178,16 +146,18 @@ static int read_scalar(struct reader *r, const struct confkey *key, void *base, 
     bool is_word = key->kind == CONF_TEXT || key->kind == CONF_NAME || key->kind == CONF_CHOICE;
     if (n->type != YAML_SCALAR_NODE || is_nothing(n) || (!is_word && !is_plain(n)))
         return misfit(r, key, n, confvalue_expect(key, r->why));
-    return misfit(r, key, n,
-                  confvalue_take(key, base, (const char *)n->data.scalar.value, n->data.scalar.length, r->why));
+    int rc =
+        misfit(r, key, n, confvalue_take(key, base, (const char *)n->data.scalar.value, n->data.scalar.length, r->why));
+    return rc < 0 ? rc : note(r, confvalue_text(key, base), n);
 }
 
 static int add_scalar(struct reader *r, const struct confkey *key, void *base, const yaml_node_t *n)
 {
     if (n->type != YAML_SCALAR_NODE || is_nothing(n))
         return misfit(r, key, n, confvalue_expect(key, r->why));
-    return misfit(r, key, n,
-                  confvalue_add(key, base, (const char *)n->data.scalar.value, n->data.scalar.length, r->why));
+    int rc =
+        misfit(r, key, n, confvalue_add(key, base, (const char *)n->data.scalar.value, n->data.scalar.length, r->why));
+    return rc < 0 ? rc : note(r, confvalue_text(key, base), n);
 }
 
 static int read_list(struct reader *r, const struct confkey *key, void *base, const yaml_node_t *n)
@@ -221,11 +191,11 @@ static int read_sections(struct reader *r, const struct confkey *key, void *base
         if (key->init != NULL)
             key->init(element);
         ++*count;
-        if (!remember(r->c, element, inner->start_mark.line))
-            return no_memory(r);
-        if (inner->type != YAML_MAPPING_NODE)
-            return misfit(r, key, inner, confvalue_expect(key, r->why));
-        int rc = read_section(r, key->name, key->inner, element, inner);
+        int rc = note(r, element, inner);
+        if (rc == 0 && inner->type != YAML_MAPPING_NODE)
+            rc = misfit(r, key, inner, confvalue_expect(key, r->why));
+        if (rc == 0)
+            rc = read_section(r, key->name, key->inner, element, inner);
         if (rc < 0)
             return rc;
     }
@@ -259,8 +229,10 @@ static bool was_seen(struct reader *r, const yaml_node_t *mapping, const yaml_no
 
 static int read_value(struct reader *r, const struct confkey *key, void *base, const yaml_node_t *n)
 {
-    if (!remember(r->c, field(key, base), n->start_mark.line))
-        return no_memory(r);
+    /* A section is no field: it begins where the whole does. */
+    int rc = key->kind == CONF_SECTION ? 0 : note(r, field(key, base), n);
+    if (rc < 0)
+        return rc;
     switch (key->kind) {
     case CONF_SECTION:
         return read_section(r, key->name, key->inner, field(key, base), n);
@@ -342,49 +314,6 @@ static int read_text(struct reader *r, const char *text, size_t len)
     return rc;
 }
 
-/* The environment: DUET_LISTEN, DUET_TOKENS_ISSUER. */
-
-static int from_variable(struct reader *r, const struct confkey *key, void *base, const char *name, const char *value)
-{
-    char said[CONFIG_WHY];
-    int rc = 0;
-    if (key->kind == CONF_LIST || key->kind == CONF_WORDS) {
-        rc = confvalue_clear(key, base, r->why);
-        for (const char *at = value; rc == 0 && *at != 0; at += *at == ',') {
-            size_t n = strcspn(at, ",");
-            rc = confvalue_add(key, base, at, n, r->why);
-            at += n;
-        }
-    } else {
-        rc = confvalue_take(key, base, value, strlen(value), r->why);
-    }
-    if (rc != DUET_ERR_INVALID)
-        return rc;
-    snprintf(said, sizeof(said), "%s", r->why);
-    snprintf(r->why, CONFIG_WHY, "%.100s: %.180s", name, said);
-    return rc;
-}
-
-static int from_environment(struct reader *r, const struct confkey *keys, void *base, const char *prefix,
-                            config_env *env)
-{
-    char name[120];
-    int rc = 0;
-    for (; keys->name != NULL && rc == 0; keys++) {
-        snprintf(name, sizeof(name), "%s_%s", prefix, keys->name);
-        for (char *c = name; *c != 0; c++)
-            *c = (char)toupper((unsigned char)*c);
-        if (keys->kind == CONF_SECTION) {
-            rc = from_environment(r, keys->inner, field(keys, base), name, env);
-        } else if (keys->kind != CONF_SECTIONS) {
-            const char *value = env(name);
-            if (value != NULL)
-                rc = from_variable(r, keys, base, name, value);
-        }
-    }
-    return rc;
-}
-
 /* All of it. */
 
 static int put_together(struct reader *r)
@@ -401,24 +330,24 @@ static int put_together(struct reader *r)
 }
 
 /* `c` has what holds where nothing is said. */
-static int read_over(struct config *c, const char *file, const char *text, size_t len, config_env *env,
+static int read_over(struct config *c, const char *file, const char *text, size_t len, char *const *env,
                      char why[CONFIG_WHY])
 {
     struct reader r = { .c = c, .file = file, .why = why };
     int rc = len > 0 ? read_text(&r, text, len) : 0;
     if (rc == 0 && env != NULL)
-        rc = from_environment(&r, confkeys, c, "DUET", env);
+        rc = confenv_read(c, env, why);
     return rc == 0 ? put_together(&r) : rc;
 }
 
-int config_parse(struct config *c, const char *file, const char *text, size_t len, config_env *env,
+int config_parse(struct config *c, const char *file, const char *text, size_t len, char *const *env,
                  char why[CONFIG_WHY])
 {
     config_init(c);
     return read_over(c, file, text, len, env, why);
 }
 
-int config_read(struct config *c, const char *file, config_env *env, char why[CONFIG_WHY])
+int config_read(struct config *c, const char *file, char *const *env, char why[CONFIG_WHY])
 {
     char *text;
     size_t len;

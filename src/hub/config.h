@@ -14,7 +14,7 @@
 #include "hub/keyfile.h"
 #include "hub/options.h"
 
-enum { CONFIG_WHY = 300, CONFIG_MOST = 256 * 1024 };
+enum { CONFIG_WHY = 300, CONFIG_WHERE = 140, CONFIG_MOST = 256 * 1024 };
 
 enum config_log { CONFIG_LOG_AUTO, CONFIG_LOG_JSON, CONFIG_LOG_HUMAN };
 enum config_engine { CONFIG_MEMORY, CONFIG_SQLITE };
@@ -72,26 +72,27 @@ struct config {
     /* `channels` in front of `spaces`, as the hub takes them; their strings are those of the above. */
     struct hub_options *namespaces;
     size_t namespaces_count;
-    struct config_lines *lines;
+    struct conflines *lines;
+    char *doubt; /* a variable that is none of these, but looks like one; NULL: there is no such */
 };
 
 /* The defaults. config_fini() afterwards, as after all below. */
 void config_init(struct config *c);
 void config_fini(struct config *c);
 
-/* Variables of the environment: getenv(), or a test's; NULL: none. */
-typedef char *config_env(const char *name);
-
 /* Fills `c` by config_init(), this text, and the environment, and looks whether all goes together. 0; or a negative
  * error, and then a line of what is wrong in `why`: "FILE:LINE: KEY: what is expected". `file` is for that line alone.
- */
-int config_parse(struct config *c, const char *file, const char *text, size_t len, config_env *env,
+ * `env` is as `environ`; NULL: there is no environment. A variable of it that begins like a section (DUET_TOKENS_) has
+ * to be a key. */
+int config_parse(struct config *c, const char *file, const char *text, size_t len, char *const *env,
                  char why[CONFIG_WHY]);
 /* The same of a file; NULL: config_open(), the defaults and the environment. */
-int config_read(struct config *c, const char *file, config_env *env, char why[CONFIG_WHY]);
+int config_read(struct config *c, const char *file, char *const *env, char why[CONFIG_WHY]);
 
-/* The line on which this field of `c` was said; 0: it was not, or by the environment. */
-unsigned config_line(const struct config *c, const void *field);
+/* The line on which this field of `c`, or this text in one, was said; 0: it was not, or by the environment. */
+unsigned config_line(const struct config *c, const void *what);
+/* Where it was said, in front of what is said of it: "FILE:LINE: " or "DUET_LISTEN: ". False: nowhere, and "". */
+bool config_where(const struct config *c, const char *file, const void *what, char out[CONFIG_WHERE]);
 
 /* Where the keys of tokens are. */
 struct keyfile config_keys(const struct config *c);

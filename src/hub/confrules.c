@@ -13,17 +13,16 @@ struct judge {
     int rc;
 };
 
-/* The first thing that is wrong is told, by the line of the field that `broken` is about. */
+/* The first thing that is wrong is told, by where the field was said that `broken` is about. */
 static void rule(struct judge *j, bool broken, const void *field, const char *what)
 {
-    unsigned line = config_line(j->c, field);
+    char where[CONFIG_WHERE];
     if (!broken || j->rc < 0)
         return;
     j->rc = DUET_ERR_INVALID;
-    if (line > 0)
-        snprintf(j->why, CONFIG_WHY, "%.100s:%u: %.180s", j->file, line, what);
-    else
-        snprintf(j->why, CONFIG_WHY, "%.100s%s%.180s", j->file, j->file[0] ? ": " : "", what);
+    if (!config_where(j->c, j->file, field, where) && j->file[0] != 0)
+        snprintf(where, sizeof(where), "%.100s: ", j->file);
+    snprintf(j->why, CONFIG_WHY, "%s%.150s", where, what);
 }
 
 static void check_channels(struct judge *j, const struct hub_options *o)
@@ -92,32 +91,13 @@ static void check_names(struct judge *j)
     }
 }
 
-static bool is_tls(const char *url)
-{
-    return strncasecmp(url, "wss:", 4) == 0 || strncasecmp(url, "https:", 6) == 0 ||
-           strncasecmp(url, "fd+tls:", 7) == 0;
-}
-
-static bool any_tls(char *const *urls)
-{
-    for (; urls != NULL && *urls != NULL; urls++)
-        if (is_tls(*urls))
-            return true;
-    return false;
-}
-
-static void check_tls(struct judge *j)
+static void check_site(struct judge *j)
 {
     const struct config *c = j->c;
     for (size_t i = 0; i < c->tls_count; i++) {
         rule(j, c->tls[i].cert == NULL, &c->tls[i], "a key needs its cert: FILE");
         rule(j, c->tls[i].key == NULL, &c->tls[i], "a cert needs its key: FILE");
     }
-    rule(j, c->tls_count == 0 && any_tls(c->listen), &c->listen, "wss, https and fd+tls need tls: a cert and its key");
-    rule(j, c->tls_count == 0 && c->admin.listen && is_tls(c->admin.listen), &c->admin.listen,
-         "wss, https and fd+tls need tls: a cert and its key");
-    rule(j, c->tls_count == 0 && c->api.listen && is_tls(c->api.listen), &c->api.listen,
-         "wss, https and fd+tls need tls: a cert and its key");
     rule(j, c->listen != NULL && c->listen[0] == NULL, &c->listen, "listen needs an address");
     rule(j, c->proxy_protocol && (c->trusted_proxies == NULL || c->trusted_proxies[0] == NULL), &c->proxy_protocol,
          "proxy_protocol needs trusted_proxies: who else may say where a connection comes from?");
@@ -227,7 +207,7 @@ static void check_hooks(struct judge *j)
 int confrules_check(const struct config *c, const char *file, char why[CONFIG_WHY])
 {
     struct judge j = { .c = c, .file = file, .why = why };
-    check_tls(&j);
+    check_site(&j);
     check_tokens(&j);
     check_doors(&j);
     check_hooks(&j);

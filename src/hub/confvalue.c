@@ -330,6 +330,15 @@ int confvalue_add(const struct confkey *key, void *base, const char *text, size_
     return grown[n] ? 0 : no_memory(why);
 }
 
+const char *confvalue_text(const struct confkey *key, const void *base)
+{
+    const void *at = (const char *)base + key->at;
+    if (key->kind == CONF_TEXT)
+        return *(char *const *)at;
+    size_t n = key->kind == CONF_LIST ? length(*(char **const *)at) : 0;
+    return n > 0 ? (*(char **const *)at)[n - 1] : NULL;
+}
+
 void confvalue_free(const struct confkey *key, void *base)
 {
     if (key->kind == CONF_LIST) {

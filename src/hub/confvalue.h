@@ -17,6 +17,9 @@ int confvalue_take(const struct confkey *key, void *base, const char *text, size
 int confvalue_add(const struct confkey *key, void *base, const char *text, size_t len, char why[CONFIG_WHY]);
 int confvalue_clear(const struct confkey *key, void *base, char why[CONFIG_WHY]);
 
+/* The text that was taken or added last; NULL: the field has none. */
+const char *confvalue_text(const struct confkey *key, const void *base);
+
 /* Frees what it has; the field is then NULL. */
 void confvalue_free(const struct confkey *key, void *base);
 bool confvalue_equal(const struct confkey *key, const void *a, const void *b);

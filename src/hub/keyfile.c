@@ -62,5 +62,6 @@ int keyfile_load(struct hub_keys **out, const struct keyfile *from, char why[HUB
         return rc;
     hub_keys_free(*out);
     *out = NULL;
-    return wrong(why, "algorithms", "none of them is one that the key takes");
+    wrong(why, "algorithms", "none of them is one that the key takes");
+    return DUET_ERR_STATE;
 }

@@ -15,8 +15,8 @@ struct keyfile {
 
 /* How many of the four are named. */
 int keyfile_count(const struct keyfile *from);
-/* 0; or a negative error: `*out` is then NULL or as it was, and one line of what is wrong is
- * in `why`. */
+/* 0; or a negative error: `*out` is then NULL or as it was, and one line of what is wrong is in `why`. DUET_ERR_STATE:
+ * the key is good, but takes none of `algorithms`. */
 int keyfile_load(struct hub_keys **out, const struct keyfile *from, char why[HUB_KEYS_WHY]);
 
 #endif

@@ -52,7 +52,7 @@ fails 'a.yaml:1: threads: a number from 1 to 256 is expected' --config a.yaml
 printf 'tokens:\n  secret: abc\n' >a.yaml
 fails 'a.yaml:2: secrets are not written here: secret_file' --config a.yaml --check
 printf 'tokens:\n  secret_file: none\n' >a.yaml
-fails 'none: No such file' --config a.yaml --check
+fails 'a.yaml:2: none: No such file' --config a.yaml --check
 printf 'api:\n  key_env: DUET_NO_SUCH\n' >a.yaml
 fails 'DUET_NO_SUCH: there is no such variable' --config a.yaml --check
 echo short >short
@@ -61,6 +61,91 @@ fails 'short: a secret of 16 to 1024 bytes is expected' --config a.yaml --check
 fails 'short: a secret of 16 to 1024 bytes is expected' --api-key-file short --check
 fails 'none.yaml: No such file' --config none.yaml
 verdict "a variable that is wrong is told" "$(DUET_THREADS=0 "$duet" serve 2>&1 | grep -vx 'duet serve: DUET_THREADS: a number from 1 to 256 is expected')"
+
+# Whatever the start would refuse --check refuses, too, by the line or the option or the variable that it came from.
+# both PATTERN TEXT ARGUMENT...: of a configuration.
+both() {
+    local pattern=$1 rc
+    printf '%b' "$2" >b.yaml
+    shift 2
+    for check in --check ''; do
+        # shellcheck disable=SC2086
+        timeout 20 "$duet" serve --config b.yaml $check "$@" >out 2>err </dev/null
+        rc=$?
+        verdict "duet serve $check $* of $(tr '\n' ' ' <b.yaml)says ${pattern//\\/}" "$([[ $check$rc == --check2 || $rc == [12] && -z $check ]] && [ ! -s out ] && [ "$(wc -l <err)" = 1 ] &&
+            grep -qE -e "^duet serve: $pattern" err || cat err out - <<<"exit $rc")"
+    done
+}
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost -keyout key.pem -out cert.pem 2>/dev/null
+openssl ecparam -name prime256v1 -genkey -noout -out other.pem
+echo file >file
+mkdir -m 777 wide
+both 'b.yaml:3: cannot listen on "ftp://b": the URL begins with none of ws:' 'listen:\n - http://127.0.0.1:0\n - ftp://b\n'
+both 'b.yaml:2: cannot listen on "http://127.0.0.1:99999"' 'threads: 1\nlisten: http://127.0.0.1:99999\n'
+both 'b.yaml:1: this machine has no address 192.0.2.1; listen on one it has' 'listen: http://192.0.2.1:8080\n'
+both 'b.yaml:1: cannot find the address of nobody.invalid' 'listen: http://nobody.invalid:8080\n'
+both 'b.yaml:1: cannot listen on /none/a: No such file' 'listen: unix:/none/a\n'
+both "b.yaml:1: $PWD/file is in use by another program, or is no socket" "listen: unix:$PWD/file\\n"
+both 'b.yaml:2: cannot listen on "http://127.0.0.1:1": another URL listens there' 'listen: [http://localhost:1,\n  http://127.0.0.1:1]\n'
+both 'b.yaml:2: cannot listen on "http://127.0.0.1:1": another URL listens there' 'listen: http://*:1\nadmin: {listen: http://127.0.0.1:1}\n'
+both 'b.yaml:3: cannot listen on "http://127.0.0.1:1": another URL listens there' \
+    'listen: http://127.0.0.1:0\nadmin: {listen: http://127.0.0.1:1}\napi: {listen: http://127.0.0.1:1, key_file: secret}\n'
+both '--admin-listen: cannot listen on "http://127.0.0.1:1": another' 'listen: http://127.0.0.1:1\n' --admin-listen http://127.0.0.1:1
+both '--listen: cannot listen on "x": the URL' 'listen: http://127.0.0.1:1\n' --listen x
+both 'b.yaml:2: cannot listen on "nonsense"' 'admin:\n  listen: nonsense\n'
+both 'b.yaml:1: cannot listen on "https://127.0.0.1:0": TLS needs a certificate and its key: --tls-cert FILE --tls-key FILE, or tls' 'listen: https://127.0.0.1:0\n'
+both 'b.yaml:1: cannot listen on "wss://127.0.0.1:0": TLS needs a certificate' 'api: {listen: wss://127.0.0.1:0, key_file: secret}\n'
+both 'b.yaml:3: "example.com" is no origin; write it as https://example.com' 'origins:\n- https://a.example\n- example.com\n'
+both 'b.yaml:1: "10.1.0.0/8" is no network; write it as 10.0.0.0/8' 'trusted_proxies: [unix, 10.1.0.0/8]\n'
+both '--trusted-proxy: "10.0.0.0/33" is no network' 'trusted_proxies: unix\n' --trusted-proxy 10.0.0.0/33
+both 'b.yaml:1: cannot serve files from "file": Not a directory; name a folder' 'root: file\n'
+both 'b.yaml:2: none.pem: no certificate could be read: No such file' 'tls:\n- cert: none.pem\n  key: key.pem\n'
+both 'b.yaml:3: none.pem: no key for the certificate could be read' 'tls:\n- cert: cert.pem\n  key: none.pem\n'
+both 'b.yaml:2: .*other.pem' 'tls:\n- {cert: cert.pem, key: other.pem}\n'
+both '--tls-cert: none.pem: no certificate could be read' '' --tls-cert cert.pem --tls-key key.pem --tls-cert none.pem --tls-key key.pem
+both 'b.yaml:1: none/data: cannot be made \(No such file' 'store: {engine: sqlite, data: none/data}\n'
+both "b.yaml:1: $PWD/wide can be written by everybody: chmod o-w it" 'store: {engine: sqlite, data: wide}\n'
+both 'b.yaml:1: file: is no folder that can be read' 'store: {engine: sqlite, data: file}\n'
+both '--data: file: is no folder' '' --data file
+both 'b.yaml:2: none: No such file' 'tokens:\n  secret_file: none\n'
+both 'b.yaml:3: algorithms: none of them is one that the key takes' 'tokens:\n  secret_file: secret\n  algorithms: [RS256]\n'
+both 'b.yaml:1: DUET_NO_SUCH: there is no such variable' 'api: {key_env: DUET_NO_SUCH}\n'
+both 'b.yaml:1: short: a secret of 16 to 1024 bytes' 'admin: {token_file: short}\n'
+both '--api-key-file: none: No such file' 'api: {key_file: secret}\n' --api-key-file none
+DUET_ORIGINS='https://a.example,b' both 'DUET_ORIGINS: "b" is no origin' 'origins: https://c.example\n'
+DUET_TOKENS_ISUER=me both 'DUET_TOKENS_ISUER: there is no such variable; did you mean DUET_TOKENS_ISSUER\?' ''
+DUET_API_KEY=secret both 'DUET_API_KEY: nothing says that a secret is there; DUET_API_KEY_ENV=DUET_API_KEY does' ''
+both 'b.yaml:1: "fd:web": no socket was passed|descriptor 3 \(web\) is named twice' 'listen: [fd:web, fd:web]\n'
+
+# well TEXT ARGUMENT...: --check finds nothing, and leaves nothing behind.
+well() {
+    printf '%b' "$1" >b.yaml
+    shift
+    ls -R >before
+    "$duet" serve --config b.yaml --check "$@" >out 2>err
+    rc=$?
+    verdict "--check $* takes $(tr '\n' ' ' <b.yaml)" "$([ $rc = 0 ] && [ "$(cat out)" = "b.yaml: all is well" ] && [ ! -s err ] || cat out err
+        ls -R | diff before - )"
+}
+well 'listen: [fd:web, fd+tls:safe, http://127.0.0.1:0]\ntls: [{cert: cert.pem, key: key.pem}]\nadmin: {listen: fd:admin}\n'
+well 'listen: https://127.0.0.1:0\n' --tls-cert cert.pem --tls-key key.pem
+well 'store: {engine: sqlite, data: fresh}\n'
+well "listen: [http://0.0.0.0:1, 'http://[::]:1', unix:$PWD/new.sock, https://localhost:2]\\ntls: [{cert: cert.pem, key: key.pem}]\\n"
+start --listen http://127.0.0.1:0 --data mine
+well 'store: {engine: sqlite, data: mine}\n' --listen "http://127.0.0.1:$port"
+fails_busy=$(timeout 20 "$duet" serve --listen "http://127.0.0.1:0" --data mine 2>&1)
+verdict "a folder that another server has is named by its option" "$(grep -q "^duet serve: --data: .*is in use by another process" <<<"$fails_busy" || echo "$fails_busy")"
+printf 'listen: http://127.0.0.1:%s\n' "$port" >busy.yaml
+fails_busy=$(timeout 20 "$duet" serve --config busy.yaml 2>&1)
+verdict "a busy port is named by its line" "$(grep -q "^duet serve: busy.yaml:1: port $port is in use" <<<"$fails_busy" || echo "$fails_busy")"
+kill "$pid"
+verdict "a variable that is nearly a key is doubted" "$(DUET_THREAD=2 "$duet" serve --check 2>&1 >/dev/null |
+    grep -vx 'duet serve: DUET_THREAD is no variable of the configuration; did you mean DUET_THREADS?'
+    DUET_THREAD=2 start --listen http://127.0.0.1:0
+    kill "$pid"
+    grep -q '"warning".*"config_doubtful".*did you mean DUET_THREADS' $log || cat $log)"
+verdict "variables of other programs are theirs" "$(DUET_BUILD=a DUET_BACKEND=b DUET_API_PORT=tcp://10.0.0.1:80 "$duet" serve --check 2>&1 |
+    grep -vx 'duet serve: all is well')"
 
 # Which goes first.
 cat >a.yaml <<END

@@ -13,6 +13,22 @@ static void differs(void *arg, const char *key, bool live)
     abort();
 }
 
+/* The same bytes as a variable of the environment, up to a zero. */
+static void by_variable(const uint8_t *data, size_t size)
+{
+    struct config c;
+    char why[CONFIG_WHY] = "", *text = malloc(size + 6);
+    char *const env[] = { text, NULL };
+    CHECK(text != NULL);
+    memcpy(text, "DUET_", 5);
+    memcpy(text + 5, data, size);
+    text[size + 5] = 0;
+    int rc = config_parse(&c, "", "", 0, env, why);
+    CHECK(rc == 0 || (rc == DUET_ERR_INVALID && why[0] != 0 && strlen(why) < CONFIG_WHY));
+    config_fini(&c);
+    free(text);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct config c, again;
@@ -29,5 +45,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     config_fini(&c);
     free(text);
+    by_variable(data, size);
     return 0;
 }

@@ -172,6 +172,46 @@ TEST(activation, operators_have_one_socket)
     close_from(3);
 }
 
+TEST(activation, for_a_look_each_name_is_taken_for_a_socket)
+{
+    static const char *const given[] = { "fd+tls:web", "http://a", "fd:4", "FD:admin", NULL };
+    const char *url = given[3];
+    assert_int_equal(activation_take(&a, why), 0);
+    for (int i = 0; given[i] != NULL; i++)
+        activation_assume(&a, given[i]);
+    activation_assume(&a, "fd:web");
+    activation_assume(&a, "fd:");
+    assert_int_equal(a.count, 2);
+    assert_int_equal(activation_admin(&a, &url, why), 0);
+    assert_string_equal(url, "fd:4");
+    assert_ptr_equal(activation_said(&a, url), given[3]);
+    assert_string_equal(listens(GIVEN(given[0], given[1])), "fd+tls:3 http://a");
+    assert_ptr_equal(activation_said(&a, a.urls[0]), given[0]);
+    assert_ptr_equal(activation_said(&a, a.urls[1]), given[1]);
+    activation_fini(&a);
+    /* 16, and no more. */
+    static char names[17][16];
+    for (int i = 0; i < 17; i++) {
+        snprintf(names[i], sizeof(names[i]), "fd:n%d", i);
+        activation_assume(&a, names[i]);
+        assert_int_equal(a.count, i < 16 ? i + 1 : 16);
+    }
+    activation_fini(&a);
+    /* What was passed is all there is. */
+    open_up_to(3);
+    assert_int_equal(take("1", "other"), 0);
+    activation_assume(&a, "fd:web");
+    const char *web = "fd:web";
+    assert_non_null(strstr(listens(GIVEN(web)), "no socket of that name was passed, but: other"));
+    assert_ptr_equal(a.blame, web);
+    activation_fini(&a);
+    assert_int_equal(take("1", "other"), 0);
+    assert_string_equal(listens(GIVEN(NULL)), "fd:3");
+    assert_null(activation_said(&a, a.urls[0]));
+    activation_fini(&a);
+    close_from(3);
+}
+
 TEST(activation, each_allocation_may_fail)
 {
     open_up_to(3);

@@ -111,6 +111,64 @@ TEST(folder, sto_12_refuses_a_file_of_another_user)
     end();
 }
 
+static int look(const char *dir, char why[FOLDER_WHY])
+{
+    why[0] = 0;
+    return folder_look(dir, why);
+}
+
+TEST(folder, is_looked_at_while_another_process_has_it_and_nothing_is_made)
+{
+    char why[FOLDER_WHY] = "", deep[300];
+    begin();
+    assert_int_equal(look(folder, why), 0);
+    assert_int_equal(symlink("nowhere", path_of("duet.sqlite")), 0);
+    assert_int_equal(look(folder, why), -ELOOP);
+    assert_non_null(strstr(why, "is a link, which is not followed"));
+    unlink(path_of("duet.sqlite"));
+    put("duet.sqlite-wal", "", 0);
+    assert_int_equal(chmod(path_of("duet.sqlite-wal"), 0640), 0);
+    assert_int_equal(look(folder, why), DUET_ERR_INVALID);
+    assert_non_null(strstr(why, "chmod 600"));
+    unlink(path_of("duet.sqlite-wal"));
+    assert_int_equal(look(path_of("fresh"), why), 0);
+    assert_int_equal(look(path_of("fresh/"), why), 0);
+    assert_int_equal(access(path_of("fresh"), F_OK), -1);
+    snprintf(deep, sizeof(deep), "%s/none/fresh", folder);
+    assert_int_equal(look(deep, why), -ENOENT);
+    assert_non_null(strstr(why, "cannot be made"));
+    assert_int_equal(symlink("nowhere", path_of("link")), 0);
+    assert_int_equal(look(path_of("link"), why), -ENOENT);
+    assert_non_null(strstr(why, "cannot be found"));
+    assert_int_equal(look("/etc/passwd", why), -ENOTDIR);
+    assert_non_null(strstr(why, "is no folder that can be read"));
+    assert_int_equal(chmod(folder, 0707), 0);
+    assert_int_equal(look(folder, why), DUET_ERR_INVALID);
+    assert_non_null(strstr(why, "chmod o-w"));
+    assert_int_equal(chmod(folder, 0700), 0);
+    end();
+}
+
+/* As the service's folder and what is in it are the service's own. */
+TEST(folder, of_another_user_is_looked_at_by_root_as_by_him)
+{
+    char why[FOLDER_WHY] = "";
+    begin();
+    if (chown(path_of("duet.lock"), 1, (gid_t)-1) < 0) {
+        end();
+        skip(); /* only root gives files away */
+    }
+    assert_int_equal(look(folder, why), DUET_ERR_INVALID);
+    assert_non_null(strstr(why, "belongs to another user"));
+    assert_int_equal(chown(folder, 1, (gid_t)-1), 0);
+    assert_int_equal(look(folder, why), 0);
+    put("duet.sqlite", "", 0); /* root's own, which started there itself */
+    assert_int_equal(look(folder, why), 0);
+    assert_int_equal(chown(path_of("duet.sqlite"), 2, (gid_t)-1), 0);
+    assert_int_equal(look(folder, why), DUET_ERR_INVALID);
+    end();
+}
+
 /* What was damaged keeps its bytes and its log, under a name that nothing else has. */
 TEST(folder, sets_damaged_files_aside_and_never_one_over_another)
 {

@@ -204,10 +204,6 @@ TEST(config, tells_what_does_not_go_together)
     bad("channels:\n  channel_regex: '['\n", "2: namespace ``: Invalid regular expression");
     bad("tls:\n  - cert: a\n", "2: a cert needs its key: FILE");
     bad("tls:\n  - key: a\n", "2: a key needs its cert: FILE");
-    bad("listen: [http://a, WSS://b]\n", "1: wss, https and fd+tls need tls: a cert and its key");
-    bad("listen: ['fd:web', 'fd+tls:web']\n", "1: wss, https and fd+tls need tls: a cert and its key");
-    bad("admin:\n  listen: https://a\n", "2: wss, https and fd+tls need tls: a cert and its key");
-    bad("api:\n  key_env: A\n  listen: https://a\n", "3: wss, https and fd+tls need tls: a cert and its key");
     bad("listen: []\n", "1: listen needs an address");
     bad("proxy_protocol: true\n",
         "1: proxy_protocol needs trusted_proxies: who else may say where a connection comes from?");
@@ -401,25 +397,10 @@ TEST(config, example_can_be_read)
     buf_fini(&b);
 }
 
-static char *environment(const char *name)
-{
-    static char threads[] = "3", lists[] = "http://a,http://b", issuer[] = "me", recovery[] = "7s";
-    if (strcmp(name, "DUET_THREADS") == 0)
-        return threads;
-    if (strcmp(name, "DUET_LISTEN") == 0)
-        return lists;
-    if (strcmp(name, "DUET_TOKENS_ISSUER") == 0)
-        return issuer;
-    if (strcmp(name, "DUET_CLIENTS_PING") == 0)
-        return recovery;
-    return NULL;
-}
-
-static char *wrong_environment(const char *name)
-{
-    static char size[] = "many";
-    return strcmp(name, "DUET_CHANNELS_HISTORY_SIZE") == 0 ? size : NULL;
-}
+static char *const environment[] = {
+    "DUET_THREADS=3",       "PATH=/bin", "DUET_LISTEN=http://a,http://b", "DUET_TOKENS_ISSUER=me",
+    "DUET_CLIENTS_PING=7s", NULL
+};
 
 TEST(config, shows_what_holds_in_a_channel)
 {
@@ -463,8 +444,102 @@ TEST(config, of_the_environment_goes_before_the_file)
     assert_int_equal(config.clients.ping_ms, 7000);
     assert_false(config.deflate);
     config_fini(&config);
-    assert_int_equal(config_parse(&config, "f", "", 0, wrong_environment, why), DUET_ERR_INVALID);
-    assert_string_equal(why, "DUET_CHANNELS_HISTORY_SIZE: a number from 0 to 1000000 is expected");
+}
+
+/* What is said of one variable beside others; "": nothing. */
+static const char *said_of(const char *text, char *variable)
+{
+    static char line[CONFIG_WHY];
+    char *env[] = { "HOME=/", variable, "DUET_ARGS=x", NULL };
+    int rc = config_parse(&config, "f", text, strlen(text), env, why);
+    snprintf(line, sizeof(line), "%s", rc < 0 ? why : config.doubt ? config.doubt : "");
+    if (rc < 0)
+        assert_int_equal(rc, DUET_ERR_INVALID);
+    config_fini(&config);
+    return line;
+}
+
+TEST(config, of_the_environment_is_told_by_the_variable)
+{
+    static const struct {
+        const char *text;
+        char *variable;
+        const char *said;
+    } rows[] = {
+        { "", "DUET_CHANNELS_HISTORY_SIZE=many", "DUET_CHANNELS_HISTORY_SIZE: a number from 0 to 1000000 is expected" },
+        { "", "DUET_CHANNELS_HISTORY_SIZE=9",
+          "DUET_CHANNELS_HISTORY_SIZE: history_size needs history_ttl, such as 10m" },
+        { "root: /a\nproxy_protocol: false\n", "DUET_PROXY_PROTOCOL=true",
+          "DUET_PROXY_PROTOCOL: proxy_protocol needs trusted_proxies: who else may say where a connection comes "
+          "from?" },
+        { "", "DUET_ROOT=", "DUET_ROOT: a text is expected" },
+        /* Who misspelt a key of a section would go without. */
+        { "", "DUET_TOKENS_ISUER=me",
+          "DUET_TOKENS_ISUER: there is no such variable; did you mean DUET_TOKENS_ISSUER?" },
+        { "", "DUET_TOKEN_ISSUER=me",
+          "DUET_TOKEN_ISSUER: there is no such variable; did you mean DUET_TOKENS_ISSUER?" },
+        { "", "DUET_LIMITS_SOMETHING=1", "DUET_LIMITS_SOMETHING: there is no such variable: limits has no such key" },
+        { "", "DUET_LIMITS_=1", "DUET_LIMITS_: there is no such variable: limits has no such key" },
+        { "", "DUET_TLS_CERT=a", "DUET_TLS_CERT: tls is said in the file alone, as there may be several" },
+        { "", "DUET_NAMESPACES_0=a",
+          "DUET_NAMESPACES_0: namespaces is said in the file alone, as there may be several" },
+        { "", "DUET_API_KEY=a",
+          "DUET_API_KEY: nothing says that a secret is there; DUET_API_KEY_ENV=DUET_API_KEY does" },
+        { "api: {key_env: DUET_API_KEY}", "DUET_API_KEY=a", "" },
+        { "admin: {token_env: DUET_ADMIN_TOKEN}", "DUET_ADMIN_TOKEN=a", "" },
+        { "tokens: {secret_env: DUET_TOKENS_MINE}", "DUET_TOKENS_MINE=a", "" },
+        { "", "DUET_TOKENS_SECRET=a",
+          "DUET_TOKENS_SECRET: nothing says that a secret is there; DUET_TOKENS_SECRET_ENV=DUET_TOKENS_SECRET does" },
+        /* What may be of others is only doubted. */
+        { "", "DUET_THREAD=2", "DUET_THREAD is no variable of the configuration; did you mean DUET_THREADS?" },
+        { "", "DUET_LONG=1", "DUET_LONG is no variable of the configuration; did you mean DUET_LOG?" },
+        { "", "DUET_BUILD=a", "" },
+        { "", "DUET_BACKEND=a", "" },
+        { "", "DUET_TOKEN_SECRET=a", "" },
+        { "", "DUET_PASSWORD=a", "" },
+        { "", "DUET_=a", "" },
+        { "", "DUET=a", "" },
+        { "", "DUETS_LIMITS_X=a", "" },
+        /* Of services that stand beside it. */
+        { "", "DUET_API_SERVICE_HOST=10.0.0.1", "" },
+        { "", "DUET_API_SERVICE_PORT_HTTP=80", "" },
+        { "", "DUET_API_PORT=tcp://10.0.0.1:80", "" },
+        { "", "DUET_ADMIN_PORT_9000_TCP_ADDR=10.0.0.1", "" },
+        { "", "DUET_API_PORTS=80", "DUET_API_PORTS: there is no such variable: api has no such key" },
+        { "", "DUET_API_PORT_X=80", "DUET_API_PORT_X: there is no such variable: api has no such key" },
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+        if (strcmp(said_of(rows[i].text, rows[i].variable), rows[i].said) != 0)
+            fail_msg("%s: %s", rows[i].variable, said_of(rows[i].text, rows[i].variable));
+}
+
+static const char *place_of(const void *what)
+{
+    static char where[CONFIG_WHERE];
+    config_where(&config, "f", what, where);
+    return where;
+}
+
+TEST(config, knows_where_each_text_was_said)
+{
+    static const char text[] = "listen:\n  - http://a\n  - http://b\norigins: x\nroot: /a\ntls:\n- cert: a\n  key: b\n"
+                               "- {cert: c,\n   key: d}\napi: {key_env: A}\n";
+    char *env[] = { "DUET_ORIGINS=y,z", "DUET_ADMIN_LISTEN=http://c", NULL };
+    assert_int_equal(config_parse(&config, "f", text, strlen(text), env, why), 0);
+    assert_string_equal(place_of(config.listen[0]), "f:2: ");
+    assert_string_equal(place_of(config.listen[1]), "f:3: ");
+    assert_string_equal(place_of(&config.listen), "f:2: ");
+    assert_string_equal(place_of(config.origins[0]), "DUET_ORIGINS: ");
+    assert_string_equal(place_of(config.origins[1]), "DUET_ORIGINS: ");
+    assert_string_equal(place_of(&config.origins), "DUET_ORIGINS: ");
+    assert_string_equal(place_of(config.root), "f:5: ");
+    assert_string_equal(place_of(config.tls[0].key), "f:8: ");
+    assert_string_equal(place_of(config.tls[1].cert), "f:9: ");
+    assert_string_equal(place_of(config.tls[1].key), "f:10: ");
+    assert_string_equal(place_of(config.admin.listen), "DUET_ADMIN_LISTEN: ");
+    assert_string_equal(place_of(config.api.key_env), "f:11: ");
+    assert_string_equal(place_of(&config.drain_ms), "");
+    assert_string_equal(place_of("http://a"), "");
     config_fini(&config);
 }
 

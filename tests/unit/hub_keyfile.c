@@ -64,7 +64,7 @@ TEST(keyfile, takes_a_secret_of_a_variable)
     assert_int_equal(load(&from, &algorithms), 0);
     assert_int_equal(algorithms, hub_algorithm("HS512", 5));
     from.algorithms = hub_algorithm("RS256", 5);
-    assert_int_equal(load(&from, &algorithms), DUET_ERR_INVALID);
+    assert_int_equal(load(&from, &algorithms), DUET_ERR_STATE);
     assert_string_equal(why, "algorithms: none of them is one that the key takes");
 }
 
