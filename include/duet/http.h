@@ -67,6 +67,8 @@ DUET_API void duet_http_pause(duet_http *x);
 DUET_API void duet_http_resume(duet_http *x);
 
 DUET_API uint64_t duet_http_id(const duet_http *x);
+/* What it came on, to be asked about by duet_peer(), duet_age_ms() and duet_conn_read_stats(): good as long as `x`. */
+DUET_API const duet_conn *duet_http_conn(const duet_http *x);
 DUET_API duet_server *duet_http_server(const duet_http *x);
 /* The block of `data_size` zeroed bytes, which an upgrade hands on to the connection. */
 DUET_API void *duet_http_data(const duet_http *x);

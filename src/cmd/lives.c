@@ -25,28 +25,45 @@ static const char *detail(char to[DETAIL], const duet_closing *why)
     return to;
 }
 
+/* What is the same of all. */
+static void put(struct journal *j, duet_log_event *event, const duet_conn *c, const struct wire_about *about)
+{
+    char peer[64], user[HUB_NAME_MOST + 1], channel[HUB_NAME_MOST + 1];
+    duet_conn_stats stats;
+    duet_conn_read_stats(c, &stats);
+    event->level = DUET_LOG_INFO;
+    event->event = "connection";
+    event->peer = duet_peer(c, peer);
+    event->bytes_in = stats.bytes_in;
+    event->bytes_out = stats.bytes_out;
+    event->messages_in = stats.messages_in;
+    event->messages_out = stats.messages_out;
+    event->age_ms = duet_age_ms(c);
+    event->way = about->way[0] ? about->way : NULL;
+    event->user = terminated(user, sizeof(user), about->user, about->user_len);
+    event->channel = terminated(channel, sizeof(channel), about->channel, about->channel_len);
+    journal_put(j, event);
+}
+
 void lives_closed(struct journal *j, const duet_conn *c, const duet_closing *why)
 {
-    char peer[64], reason[REASON], user[HUB_NAME_MOST + 1], channel[HUB_NAME_MOST + 1], more[DETAIL];
+    char reason[REASON], more[DETAIL];
     struct wire_about about;
-    duet_conn_stats stats;
     wire_describe(c, &about);
-    duet_conn_read_stats(c, &stats);
-    journal_put(j, &(duet_log_event){
-                       .level = DUET_LOG_INFO,
-                       .event = "connection",
-                       .reason = terminated(reason, sizeof(reason), why->reason, why->reason_len),
-                       .peer = duet_peer(c, peer),
-                       .detail = detail(more, why),
-                       .conn = duet_id(c),
-                       .code = (int)why->code,
-                       .bytes_in = stats.bytes_in,
-                       .bytes_out = stats.bytes_out,
-                       .age_ms = duet_age_ms(c),
-                       .messages_in = stats.messages_in,
-                       .messages_out = stats.messages_out,
-                       .way = about.way[0] ? about.way : NULL,
-                       .user = terminated(user, sizeof(user), about.user, about.user_len),
-                       .channel = terminated(channel, sizeof(channel), about.channel, about.channel_len),
-                   });
+    put(j,
+        &(duet_log_event){ .reason = terminated(reason, sizeof(reason), why->reason, why->reason_len),
+                           .detail = detail(more, why),
+                           .conn = duet_id(c),
+                           .code = (int)why->code },
+        c, &about);
+}
+
+void lives_ended(struct journal *j, duet_http *x, const struct wire_about *about, int code)
+{
+    put(j,
+        &(duet_log_event){ .reason = code != 0 ? hub_code_text(code) : NULL,
+                           .detail = code == 0 ? "its peer left" : NULL,
+                           .conn = duet_http_id(x),
+                           .code = code },
+        duet_http_conn(x), about);
 }

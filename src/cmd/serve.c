@@ -91,11 +91,11 @@ static int complain(const char *what)
     return 1;
 }
 
-/* The same of a text of the options, with where it was said. */
-static int complain_at(const struct site *site, const char *text, const char *what)
+/* The same of a text of the options or a field of the configuration, with where it was said. */
+static int complain_at(const struct site *site, const void *of, const char *what)
 {
     char place[CONFIG_WHERE];
-    setup_where(&site->setup, text, place);
+    setup_where(&site->setup, of, place);
     fprintf(stderr, "duet serve: %s%s\n", place, what);
     return 1;
 }
@@ -279,6 +279,11 @@ static void closed(duet_conn *c, const duet_closing *why)
     wire_handler.close(c, why);
 }
 
+static void stream_ended(duet_http *x, const struct wire_about *about, int code)
+{
+    lives_ended(site_of(duet_http_server(x))->journal, x, about, code);
+}
+
 /* Once a second. */
 static void beat(void *arg)
 {
@@ -347,6 +352,7 @@ static int make_hub(struct site *site)
     if (hub_new(&hub, &config, why) < 0)
         return complain(why);
     rc = wire_init(&site->wires, hub);
+    site->wires.ended = site->setup.config.log_connections ? stream_ended : NULL;
     site->wires.api_key = &site->setup.api_key;
     site->wires.doors = site->setup.doors;
     site->wires.needs_token = !site->setup.config.clients.anonymous;
@@ -462,6 +468,7 @@ static duet_server_config main_config(struct site *site, const duet_route *route
         .queue_max = (unsigned)site->setup.config.clients.queue_max,
         .topics_max = 2 * site->setup.config.limits.channels_per_connection + 2,
         .origins = o->origins,
+        .require_origin = site->setup.config.require_origin,
         .trusted_proxies = o->proxies,
         .proxy_protocol = o->proxy_protocol,
         .routes = routes,
@@ -516,12 +523,25 @@ static int check_apart(struct site *site, const char *url, const char *const *ot
     return rc;
 }
 
+/* Backends are programs, which name no origin. */
+static int check_backends(struct site *site)
+{
+    const struct config *c = &site->setup.config;
+    if (!c->require_origin || site->setup.api_key == NULL || site->options.api != NULL)
+        return 0;
+    complain_at(site, &c->require_origin,
+                "require_origin keeps those out who come with the API's key: api needs a listen of its own");
+    return 2;
+}
+
 /* What can be known of the servers before they are there. */
 static int check_servers(struct site *site)
 {
     const struct options *o = &site->options;
     const char *const admin[] = { o->admin, NULL }, *const *urls = urls_of(site);
     int rc = check_server(site, main_config(site, NULL));
+    if (rc == 0)
+        rc = check_backends(site);
     if (rc == 0)
         rc = check_apart(site, o->admin, urls);
     if (rc == 0)

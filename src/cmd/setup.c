@@ -70,18 +70,18 @@ static int put_together(struct setup *s)
 
 static const char demo_name[] = "demo.yaml"; /* the file, where none was named */
 
-static void where(const struct options *given, const struct config *c, const char *text, char out[CONFIG_WHERE])
+static void where(const struct options *given, const struct config *c, const void *of, char out[CONFIG_WHERE])
 {
-    const char *option = options_whose(given, text);
+    const char *option = options_whose(given, of);
     if (option != NULL)
         snprintf(out, CONFIG_WHERE, "%s: ", option);
     else
-        config_where(c, given->config ? given->config : demo_name, text, out);
+        config_where(c, given->config ? given->config : demo_name, of, out);
 }
 
-void setup_where(const struct setup *s, const char *text, char out[CONFIG_WHERE])
+void setup_where(const struct setup *s, const void *of, char out[CONFIG_WHERE])
 {
-    where(&s->given, &s->config, text, out);
+    where(&s->given, &s->config, of, out);
 }
 
 /* Puts that in front of what is wrong with the text. */

@@ -35,9 +35,9 @@ struct setup {
 int setup_begin(struct setup *s, int argc, char **argv);
 void setup_fini(struct setup *s);
 
-/* Where it was said, what this text of `options` is, in front of what is said of it: "FILE:LINE: ", "DUET_LISTEN: ",
- * "--listen: "; "" where it was not, and for NULL. */
-void setup_where(const struct setup *s, const char *text, char out[CONFIG_WHERE]);
+/* Where it was said, what this text of `options` or this field of `config` is, in front of what is said of it:
+ * "FILE:LINE: ", "DUET_LISTEN: ", "--listen: "; "" where it was not, and for NULL. */
+void setup_where(const struct setup *s, const void *of, char out[CONFIG_WHERE]);
 
 /* How the hub is to be; borrowed from `s`. */
 struct hub_config setup_hub(const struct setup *s);

@@ -29,7 +29,7 @@ struct config {
     char **listen, **origins, **trusted_proxies;
     char *root;
     bool pages; /* the built-in pages, and what they demonstrate */
-    bool proxy_protocol, deflate;
+    bool require_origin, proxy_protocol, deflate;
     uint32_t threads;
     enum config_log log;
     bool log_connections;

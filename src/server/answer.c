@@ -374,6 +374,11 @@ uint64_t duet_http_id(const duet_http *x)
     return x->conn ? x->conn->id : 0;
 }
 
+const duet_conn *duet_http_conn(const duet_http *x)
+{
+    return x->conn;
+}
+
 duet_server *duet_http_server(const duet_http *x)
 {
     return x->conn ? conn_host(x->conn)->server : NULL;

@@ -75,12 +75,7 @@ bool centrifugal_describe(const duet_conn *conn, struct wire_about *out)
     if (c == NULL)
         return false;
     out->way = "centrifugal";
-    /* Once it was told to go it has no session any more. */
-    if (c->claims != NULL && c->claims->user.len > 0) {
-        out->user = c->claims->user.at;
-        out->user_len = c->claims->user.len;
-    }
-    wire_describe_session(c->session, out);
+    centrifugal_tell(c, out);
     return true;
 }
 

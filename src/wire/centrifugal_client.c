@@ -88,12 +88,31 @@ static void write_disconnect(struct centrifugal *c, int code, const char *reason
     centrifugal_send(c, &b);
 }
 
+void centrifugal_tell(const struct centrifugal *c, struct wire_about *out)
+{
+    /* Once it was told to go it has no session any more. */
+    if (c->claims != NULL && c->claims->user.len > 0) {
+        out->user = c->claims->user.at;
+        out->user_len = c->claims->user.len;
+    }
+    wire_describe_session(c->session, out);
+}
+
+void centrifugal_tell_end(const struct centrifugal *c, duet_http *x)
+{
+    struct wire_about about = { .way = c->way == CENTRIFUGAL_EVENTS ? "sse" : "http_stream" };
+    centrifugal_tell(c, &about);
+    wire_ended(x, &about, c->code);
+}
+
 /* Behind the turn in which it ended, when no lock of the hub is held. */
 static void leave(struct centrifugal *c)
 {
+    duet_http *x = c->way == CENTRIFUGAL_WEBSOCKET ? NULL : duet_http_find(c->server, c->id);
+    if (x != NULL)
+        centrifugal_tell_end(c, x);
     session_free(c->session);
     c->session = NULL;
-    duet_http *x = c->way == CENTRIFUGAL_WEBSOCKET ? NULL : duet_http_find(c->server, c->id);
     if (x == NULL)
         return;
     memset(duet_http_data(x), 0, sizeof(struct wire) + sizeof(void *));
@@ -121,6 +140,7 @@ void centrifugal_disconnect_with(struct centrifugal *c, int code, const char *re
     if (c->way != CENTRIFUGAL_WEBSOCKET)
         write_disconnect(c, code, reason);
     centrifugal_enter(c, CENTRIFUGAL_OVER);
+    c->code = (uint16_t)code;
     if (conn != NULL)
         duet_close(conn, (unsigned)code, reason);
     leave_soon(c);

@@ -65,6 +65,7 @@ struct centrifugal {
     uint64_t serial;                 /* of the last wish or question */
     struct bucket commands, changes;
     uint16_t waiting; /* commands that wait for their answers */
+    uint16_t code;    /* OVER: why */
     uint8_t way, state;
     bool listens_only, pings, held, posted;
     bool publishing; /* the backend looks at what it publishes: the next waits, so that their order stays */
@@ -75,6 +76,10 @@ struct centrifugal {
 struct centrifugal *centrifugal_new(enum centrifugal_way way, bool listens_only);
 /* It is this connection or streamed answer: its time begins to run. 0 or a negative error. */
 int centrifugal_start(struct centrifugal *c, duet_server *server, uint64_t id);
+/* Who it is, for its operator. */
+void centrifugal_tell(const struct centrifugal *c, struct wire_about *out);
+/* Of a streamed answer, before it is freed: what wire_ended() wants to know. */
+void centrifugal_tell_end(const struct centrifugal *c, duet_http *x);
 /* When its connection is gone. NULL is fine. */
 void centrifugal_free(struct centrifugal *c);
 /* The client of a connection or streamed answer; NULL: it has none (any more). On its loop. */

@@ -28,6 +28,8 @@ static void gone(duet_http *x)
 {
     struct place *p = duet_http_data(x);
     struct centrifugal *c = p->client;
+    if (c != NULL)
+        centrifugal_tell_end(c, x);
     *p = (struct place){ .client = NULL };
     centrifugal_free(c);
 }

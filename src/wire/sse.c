@@ -26,7 +26,7 @@ struct feed {
 struct events {
     struct session *session;
     uint32_t last;
-    bool over;       /* it is to end */
+    int over;        /* it is to end, by this code; 0: not yet */
     duet_timer *end; /* by this, which takes no memory when it is set: what is torn must not go on */
     struct guest *guest;
     unsigned count;
@@ -99,31 +99,44 @@ static void events_free(struct events *e)
     mem_free(e);
 }
 
+static void tell_end(duet_http *x, const struct events *e)
+{
+    struct wire_about about = { .way = "events" };
+    if (e->count == 1) {
+        about.channel = e->feeds[0].name;
+        about.channel_len = strlen(e->feeds[0].name);
+    }
+    wire_describe_session(e->session, &about);
+    wire_ended(x, &about, e->over);
+}
+
 static void end_now(void *arg)
 {
     struct events *e = arg;
     duet_http *x = wire_stream_of(e->session);
     if (x == NULL)
         return; /* its connection is lost, and `gone` comes */
+    tell_end(x, e);
     *(struct sse *)duet_http_data(x) = (struct sse){ .events = NULL };
     events_free(e);
     duet_http_end(x);
 }
 
 /* Ends the stream, but not from within a call of the hub: its peer comes back with its last id. */
-static void cut(duet_http *x)
+static void cut(duet_http *x, int code)
 {
     struct events *e = events_of(x);
-    if (e == NULL || e->over)
+    if (e == NULL || e->over != 0)
         return;
-    e->over = true;
+    e->over = code;
     duet_timer_set(e->end, 0);
 }
 
 static void write_out(duet_http *x, struct buf *b)
 {
-    if (b->failed || duet_http_write(x, b->at, b->len) < 0)
-        cut(x);
+    int rc = b->failed ? DUET_ERR_NOMEM : duet_http_write(x, b->at, b->len);
+    if (rc < 0)
+        cut(x, rc == DUET_ERR_FULL ? HUB_DISCONNECT_SLOW : HUB_DISCONNECT_INTERNAL);
     buf_fini(b);
 }
 
@@ -167,9 +180,8 @@ static void unsubscribed(struct session *s, const char *channel, size_t len, boo
     (void)channel;
     (void)len;
     (void)server_side;
-    (void)code;
     if (x != NULL)
-        cut(x);
+        cut(x, code);
 }
 
 static void disconnect(struct session *s, int code, const char *reason)
@@ -227,7 +239,7 @@ static void subscribed(struct session *s, uint64_t tag, const struct session_sub
     if (x == NULL)
         return;
     if (r->error != HUB_OK) {
-        cut(x);
+        cut(x, (int)r->error);
         return;
     }
     buf_init(&b, NULL, 0);
@@ -248,7 +260,7 @@ static void subscribed(struct session *s, uint64_t tag, const struct session_sub
     if (r->more) {
         f->waits = f->recover = true;
         if (!duet_http_congested(x) && duet_post(session_server(s), session_id(s), go_on, NULL) < 0)
-            cut(x);
+            cut(x, HUB_DISCONNECT_INTERNAL);
     }
 }
 
@@ -274,6 +286,8 @@ static void subscribe(struct events *e, unsigned i)
 static void gone(duet_http *x)
 {
     struct sse *s = duet_http_data(x);
+    if (s->events != NULL)
+        tell_end(x, s->events);
     events_free(s->events);
     *s = (struct sse){ .events = NULL };
 }
@@ -365,7 +379,7 @@ static void expired(duet_server *s, uint64_t id)
 {
     duet_http *x = duet_http_find(s, id);
     if (x != NULL)
-        cut(x);
+        cut(x, HUB_DISCONNECT_EXPIRED);
 }
 
 /* False: it was refused, or has ended already. Takes `e` either way. */

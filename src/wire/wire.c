@@ -211,6 +211,14 @@ void wire_describe(const duet_conn *c, struct wire_about *out)
         tracer_describe(c, out);
 }
 
+void wire_ended(duet_http *x, const struct wire_about *about, int code)
+{
+    duet_server *s = duet_http_server(x);
+    const struct wire_site *site = wire_site_of(s);
+    if (site->ended != NULL)
+        site->ended(x, about, code == 0 && duet_server_draining(s) ? HUB_DISCONNECT_SHUTDOWN : code);
+}
+
 /* A session's calls. */
 
 duet_conn *wire_conn_of(const struct session *s)

@@ -15,6 +15,7 @@
 enum { WIRE_DATA = 32, WIRE_NODE = 16, WIRE_NO_CHANNEL = 80 }; /* WIRE_DATA: of a block, the server's data_size */
 
 struct session;
+struct wire_about;
 
 struct wire {
     const duet_handler *on; /* NULL: nobody's (yet) */
@@ -41,6 +42,8 @@ struct wire_site {
     struct hub_doors *doors;  /* NULL: no token is good. Borrowed */
     bool needs_token;         /* nobody is anonymous */
     struct hooks *hooks;      /* NULL: no backend is asked. Borrowed, as the next */
+    /* A streamed answer is at its end, by this code (hub/codes.h); 0: its peer left. NULL: nobody wants to know. */
+    void (*ended)(duet_http *x, const struct wire_about *about, int code);
     char *const *hook_fields; /* which fields of a request go along; ends with NULL */
 };
 
@@ -56,7 +59,8 @@ void wire_tick(struct wire_site *site, duet_server *s, uint64_t count);
 
 /* Whose connection this is, as its operator reads it. Strings are borrowed as long as the connection's block. */
 struct wire_about {
-    const char *way;     /* "channel", "centrifugal", "operator", "trace"; "": none of ours */
+    const char *way;     /* "channel", "centrifugal", "operator", "trace"; "": none of ours. Of a streamed answer
+                          * "events", "http_stream" or "sse" */
     const char *channel; /* the one it has; NULL: none, or several */
     size_t channel_len;
     const char *user; /* NULL: nobody in particular */
@@ -66,6 +70,9 @@ struct wire_about {
 void wire_describe(const duet_conn *c, struct wire_about *out);
 /* What a session says of it, for the ways. NULL is fine. */
 void wire_describe_session(const struct session *s, struct wire_about *out);
+
+/* Tells of a streamed answer's end. A drain ends what nobody ended before. */
+void wire_ended(duet_http *x, const struct wire_about *about, int code);
 
 /* The calls of a session (hub/session.h) that stands on a WebSocket; NULL: it is closing. */
 duet_conn *wire_conn_of(const struct session *s);

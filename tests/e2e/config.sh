@@ -193,6 +193,42 @@ verdict "a message as long as its namespace says is published" "$(long 3145726 |
 verdict "one byte more is refused by the hub" "$(long 3145727 | grep -v '"code":106')"
 kill "$pid"
 
+# Pages only (WEB-2).
+# upgrades CODE FIELD...: what a WebSocket's request with these fields gets.
+upgrades() {
+    local wanted=$1
+    shift
+    answers "$wanted" /channel/a -H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' \
+        -H 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==' --max-time 1 "${@/#/-H}"
+}
+post=(-X POST -H 'Content-Type: application/json' -d '{"channel":"a","data":1}')
+printf 'origins: https://a.example\nchannels: { allow_subscribe_for_anonymous: true }\n' >origin.yaml
+start --listen http://127.0.0.1:0 --config origin.yaml
+verdict "a program without an Origin may come in" "$(upgrades 101; upgrades 101 'Origin: https://a.example'
+    upgrades 403 'Origin: https://b.example'; answers 200 /api/publish "${post[@]}")"
+kill "$pid"
+for by in file variable; do
+    if [ $by = file ]; then
+        echo 'require_origin: true' >>origin.yaml
+        start --listen http://127.0.0.1:0 --config origin.yaml
+    else
+        sed -i '/require_origin/d' origin.yaml
+        DUET_REQUIRE_ORIGIN=true start --listen http://127.0.0.1:0 --config origin.yaml
+    fi
+    verdict "with require_origin by $by it may not (WEB-2)" "$(upgrades 403; upgrades 101 'Origin: https://a.example'
+        upgrades 101 "Origin: http://127.0.0.1:$port"; upgrades 403 'Origin: https://b.example'; upgrades 403 'Origin: null'
+        answers 403 /api/publish "${post[@]}"; answers 200 /api/publish "${post[@]}" -H 'Origin: https://a.example'
+        answers 200 /health; answers 200 '/events?channel=a' --max-time 1)"
+    kill "$pid"
+done
+both 'b.yaml:1: require_origin keeps those out who come with the API.s key: api needs a listen' 'require_origin: true\napi: {key_file: secret}\n'
+both 'b.yaml:1: require_origin: true or false is expected' 'require_origin: a.example\n'
+api=$(free_port)
+echo "require_origin: true" >origin.yaml
+start --listen http://127.0.0.1:0 --config origin.yaml --api-listen "http://127.0.0.1:$api" --api-key-file secret
+verdict "backends have a listener of their own then" "$(port=$api; answers 200 /api/info -X POST -H "X-API-Key: $(cat secret)")"
+kill "$pid"
+
 # How long a name may be.
 printf 'limits: { name_max: 5 }\nchannels: { allow_subscribe_for_anonymous: true }\n' >names.yaml
 start --listen http://127.0.0.1:0 --config names.yaml

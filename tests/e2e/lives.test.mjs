@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The log's line for each WebSocket at its end (log_connections). */
+/* The log's line for each WebSocket and each stream at its end (log_connections). */
 import assert from "node:assert/strict";
 import { rmSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -86,12 +86,91 @@ test("each WebSocket has its line at its end, and no secret is in it", { timeout
     }
 });
 
+/* A stream: what came so far, and its end from here. */
+async function follow(url, options = {}) {
+    const control = new AbortController(), stream = { text: "", leave: () => control.abort() };
+    const answer = await fetch(url, { ...options, signal: control.signal });
+    assert.equal(answer.status, 200);
+    stream.over = (async () => {
+        try {
+            for await (const part of answer.body)
+                stream.text += Buffer.from(part).toString();
+        } catch {
+            /* left, from here */
+        }
+    })();
+    return stream;
+}
+
+const who = ({ way, user, channel, code, reason, detail }) => ({ way, user, channel, code, reason, detail });
+
+test("each stream has its line, by whichever way", { timeout: 60000 }, async () => {
+    const server = await start("log_connections: true");
+    const connect = user => JSON.stringify({ id: 1, connect: { token: token(SECRET, { sub: user }) } });
+    const disconnect = user => fetch(`${server.url}/api/disconnect`, { method: "POST", body: JSON.stringify({ user }) });
+    let stream;
+    try {
+        stream = await follow(`${server.url}/events?channel=a%20b&token=${token(SECRET, { sub: "ann" })}`);
+        await until(() => stream.text.includes("retry"), "its head");
+        await new Promise(done => setTimeout(done, 100));
+        stream.leave();
+        const first = await line(server, 0);
+        assert.deepEqual(who(first), { way: "events", user: "ann", channel: "a b", code: undefined, reason: undefined,
+                                       detail: "its peer left" });
+        assert.ok(first.level === "info" && first.age_ms >= 64 && first.age_ms < 60000 && first.conn > 0);
+        assert.ok(first.bytes_in > 100 && first.bytes_out > 100, JSON.stringify(first));
+        assert.match(first.peer, /^127\.0\.0\.1:\d+$/);
+        assert.equal(first.messages_out, undefined);
+
+        stream = await follow(`${server.url}/events?channel=a&channel=b&token=${token(SECRET, { sub: "eve" })}`);
+        await until(() => stream.text.includes("retry"), "its head");
+        await disconnect("eve");
+        await stream.over;
+        assert.deepEqual(who(await line(server, 1)), { way: "events", user: "eve", channel: undefined, code: 3503,
+                                                       reason: "force disconnect", detail: undefined });
+
+        stream = await follow(`${server.url}/connection/http_stream`, { method: "POST", body: connect("bob") });
+        await until(() => stream.text.includes('"session"'), "its answer");
+        await disconnect("bob");
+        await stream.over;
+        assert.deepEqual(who(await line(server, 2)), { way: "http_stream", user: "bob", channel: undefined, code: 3503,
+                                                       reason: "force disconnect", detail: undefined });
+
+        stream = await follow(`${server.url}/connection/sse?cf_connect=${encodeURIComponent(connect("dan"))}`);
+        await until(() => stream.text.includes('"session"'), "its answer");
+        stream.leave();
+        assert.deepEqual(who(await line(server, 3)), { way: "sse", user: "dan", channel: undefined, code: undefined,
+                                                       reason: undefined, detail: "its peer left" });
+
+        const subs = JSON.stringify({ subs: { d: {} } });
+        stream = await follow(`${server.url}/connection/uni_sse?cf_connect=${encodeURIComponent(subs)}`);
+        await until(() => stream.text.includes('"connect"'), "its answer");
+        const other = await follow(`${server.url}/events?channel=d`);
+        await until(() => other.text.includes("retry"), "its head");
+        assert.equal((await fetch(`${server.url}/health`)).status, 200); /* an answer has no life */
+        server.child.kill("SIGTERM");
+        await stream.over;
+        await other.over;
+        await line(server, 5);
+        assert.deepEqual(lines(server).slice(4).map(who).sort((a, b) => a.way < b.way ? -1 : 1), [
+            { way: "events", user: undefined, channel: "d", code: 3001, reason: "shutdown", detail: undefined },
+            { way: "sse", user: undefined, channel: "d", code: 3001, reason: "shutdown", detail: undefined },
+        ]);
+        assert.ok(!server.log().includes("eyJ"), "no token is in the log");
+    } finally {
+        await server.stop();
+    }
+    assert.equal(lines(server).length, 6);
+});
+
 test("nothing is said where nobody asked for it", { timeout: 60000 }, async () => {
     const server = await start("");
     try {
         const socket = await dial(`${server.wsUrl}/channel/c`);
         socket.close(1000);
         await new Promise(done => socket.once("close", done));
+        const stream = await follow(`${server.url}/events?channel=c`);
+        stream.leave();
         await dial(`${server.wsUrl}/channel/c`).then(one => one.terminate());
         await until(() => server.log().includes("dropped"), "what is always said");
         assert.deepEqual(lines(server), []);
