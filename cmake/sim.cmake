@@ -29,4 +29,4 @@ sim_program(world SOURCES world.c ${sim_kernel} WRAPS ${sim_memory} ${sim_calls}
 sim_program(faults SOURCES faults.c faults_websocket.c faults_http.c faults_client.c faults_server.c faults_hub.c
                     disk.c stage.c ${sim_kernel}
             WRAPS ${sim_memory} ${sim_calls} LIBRARIES duet_hub)
-sim_program(hub SOURCES hub.c disk.c ${sim_kernel} WRAPS ${sim_memory} ${sim_calls} LIBRARIES duet_hub)
+sim_program(hub SOURCES hub.c disk.c versions.c ${sim_kernel} WRAPS ${sim_memory} ${sim_calls} LIBRARIES duet_hub)

@@ -72,6 +72,37 @@ static void note(const struct channel *c, const struct publication *p, enum trac
         trace_note(c, &(struct trace_step){ .run = p->run, .kind = kind, .offset = offset, .more = more });
 }
 
+/* What waits: for its channel to be loaded, or for a flight to land. */
+
+struct waiting {
+    struct waiter waiter; /* first */
+    struct publication *publication;
+    struct answer *answer;
+    bool skip_history;
+};
+
+static void waiting_free(struct waiting *w)
+{
+    publication_unref(w->publication);
+    mem_free(w->answer);
+    mem_free(w);
+}
+
+static void go_on(struct channel *c, struct waiter *waiter, int error);
+
+static struct waiting *waiting_new(struct publication *p, bool skip_history, const struct hub_reply *to)
+{
+    struct waiting *w = mem_zalloc(sizeof(*w));
+    if (w == NULL || (w->answer = answer_new(to)) == NULL) {
+        mem_free(w);
+        return NULL;
+    }
+    w->waiter.loaded = go_on;
+    w->publication = publication_ref(p);
+    w->skip_history = skip_history;
+    return w;
+}
+
 /* Flights. */
 
 struct flight {
@@ -80,6 +111,7 @@ struct flight {
     struct retry *key;      /* NULL: it has none */
     char *version_epoch;    /* NULL: it has no version; the channel's once it has landed */
     struct answer *answers; /* to who sent it, and to who sent the same again meanwhile */
+    struct waiter *behind, **behind_last; /* newer versions that are not kept */
 };
 
 static void flight_free(struct flight *f)
@@ -109,6 +141,17 @@ static void note_version(struct channel *c, const struct publication_parts *is, 
     if (*epoch != NULL)
         channel_set_version(c, is->version, *epoch);
     *epoch = NULL;
+}
+
+/* They are published now; or not, as that one was not. */
+static void let_go(struct flight *f, int error)
+{
+    struct waiter *w = f->behind;
+    while (w != NULL) {
+        struct waiter *next = w->next;
+        w->loaded(f->channel, w, error);
+        w = next;
+    }
 }
 
 static void landed(struct engine_append *a)
@@ -144,6 +187,7 @@ static void landed(struct engine_append *a)
         answer_later(c->hub, f->answers, &result);
         f->answers = next;
     }
+    let_go(f, result.error == HUB_OK ? 0 : DUET_ERR_STATE);
     pthread_mutex_unlock(&c->lock);
     flight_free(f);
     hub_release(c);
@@ -175,6 +219,7 @@ static struct flight *flight_new(struct channel *c, struct publication *p, struc
     f->version_epoch = *version_epoch;
     *version_epoch = NULL;
     f->answers = a;
+    f->behind_last = &f->behind;
     if (key != NULL)
         key->flight = f;
     return f;
@@ -235,6 +280,19 @@ static bool wait_with(struct flight *f, const struct hub_reply *to, struct hub_p
     return false;
 }
 
+/* What is not kept could be told at once. But behind it the older version would be told, that is on its way. */
+static bool wait_behind(struct flight *f, struct publication *p, const struct hub_reply *to,
+                        struct hub_published *result)
+{
+    struct waiting *w = waiting_new(p, true, to);
+    *result = refusal(HUB_ERROR_INTERNAL);
+    if (w == NULL)
+        return true;
+    *f->behind_last = &w->waiter;
+    f->behind_last = &w->waiter.next;
+    return false;
+}
+
 /* A key that was seen before. */
 static bool repeat(struct channel *c, struct retry *key, const struct hub_reply *to, struct hub_published *result)
 {
@@ -279,6 +337,8 @@ static bool publish(struct channel *c, struct publication *p, bool skip_history,
     }
     if (is_stale(c, p, to, &now, result))
         return now;
+    if (p->is.version > 0 && skip_history && c->versioned != NULL)
+        return wait_behind(c->versioned, p, to, result);
     if (p->is.key_len > 0)
         key = retries_add(&c->retries, p->is.key, p->is.key_len, hub_now(c->hub) + limits->idempotency_ms,
                           limits->idempotency_keys, c->hub->channels.key);
@@ -303,22 +363,6 @@ static bool publish(struct channel *c, struct publication *p, bool skip_history,
     return now;
 }
 
-/* What waits for its channel. */
-
-struct waiting {
-    struct waiter waiter; /* first */
-    struct publication *publication;
-    struct answer *answer;
-    bool skip_history;
-};
-
-static void waiting_free(struct waiting *w)
-{
-    publication_unref(w->publication);
-    mem_free(w->answer);
-    mem_free(w);
-}
-
 static void go_on(struct channel *c, struct waiter *waiter, int error)
 {
     struct waiting *w = (struct waiting *)waiter;
@@ -330,19 +374,6 @@ static void go_on(struct channel *c, struct waiter *waiter, int error)
         w->answer = NULL;
     }
     waiting_free(w);
-}
-
-static struct waiting *waiting_new(struct publication *p, bool skip_history, const struct hub_reply *to)
-{
-    struct waiting *w = mem_zalloc(sizeof(*w));
-    if (w == NULL || (w->answer = answer_new(to)) == NULL) {
-        mem_free(w);
-        return NULL;
-    }
-    w->waiter.loaded = go_on;
-    w->publication = publication_ref(p);
-    w->skip_history = skip_history;
-    return w;
 }
 
 /* With the lock held. True with the answer. */

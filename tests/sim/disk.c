@@ -184,6 +184,12 @@ void disk_set_mood(struct disk *d, const struct disk_mood *mood)
     d->mood = *mood;
 }
 
+const struct publication *disk_at(struct disk *d, const char *channel, uint64_t offset)
+{
+    const struct kept *k = kept_of(d, channel, strlen(channel));
+    return offset > 0 && offset <= k->top ? k->all[offset - 1] : NULL;
+}
+
 void disk_free(struct disk *d)
 {
     for (int i = 0; d != NULL && i < CHANNELS; i++) {

@@ -25,6 +25,8 @@ struct engine *disk_engine(struct disk *d);
 /* The power fails: what waits when the engine ends is not written, and nobody is told that it was. */
 void disk_crash(struct disk *d);
 void disk_set_mood(struct disk *d, const struct disk_mood *mood);
+/* What is kept of a channel at this offset; NULL: nothing is yet. */
+const struct publication *disk_at(struct disk *d, const char *channel, uint64_t offset);
 
 /* When it is done with what waits; UINT64_MAX: nothing waits. */
 uint64_t disk_next_us(const struct disk *d);

@@ -185,6 +185,9 @@ static const struct line ask[] = {
     ASK(0, "publish", "54", "{\"channel\":\"a\",\"data\":1,\"idempotency_key\":\"k\"}        "),
     ASK(0, "publish", "54", "{\"channel\":\"a\",\"b64data\":\"AA==\",\"version\":3}          "),
     ENTER(1, "a", ""),
+    ASK(0, "batch", "132", /* the second waits for the first */
+        "{\"commands\":[{\"publish\":{\"channel\":\"a\",\"data\":1,\"version\":4}},"
+        "{\"publish\":{\"channel\":\"a\",\"data\":2,\"version\":5,\"skip_history\":true}}]}"),
     ASK(0, "batch", "133",
         "{\"commands\":[{\"presence\":{\"channel\":\"a\"}},{\"history\":{\"channel\":\"a\",\"limit\":9}},"
         "{\"publish\":{\"channel\":\"a\",\"data\":5}},{\"info\":{}}]}   "),

@@ -9,12 +9,15 @@
  *               where nothing was dropped or forgotten, it is never told that
  *   acknowledged  what was answered with success is there, under the offset of the answer, as long as its epoch lives;
  *               what was published again under its key has the first one's offset
+ *   newest      what has a version is there, and told, exactly when it is newer than what there was, as far as that is
+ *               known: over a restart by the newest history_size on the disk alone
  *   the end     when all is calm, everybody is at the top; no memory, no descriptor is left
  */
 #include "disk.h"
 #include "hub/hub.h"
 #include "kernel.h"
 #include "sim.h"
+#include "versions.h"
 #include "wire/plain.h"
 #include "wire/wire.h"
 #include <duet/duet.h>
@@ -22,6 +25,8 @@
 #include <string.h>
 
 enum { CHANNELS = 3, MEMBERS = 6, STORIES = 4000, LINE = 40000, STEPS_MOST = 200000, CALM_STEPS = 3000 };
+
+static const char *const version_epochs[] = { "", "other" };
 
 /* One publication as somebody told of it. */
 struct story {
@@ -31,8 +36,16 @@ struct story {
     unsigned number; /* which publication it is */
 };
 
+/* What a publication was sent as. */
+struct sent {
+    unsigned channel, run;
+    struct version version;
+    bool fleeting; /* the history is to skip it */
+};
+
 struct member {
-    unsigned channel;
+    unsigned channel, run;
+    struct version seen; /* of what it was told last with one; none: anything may come */
     duet_client *client; /* NULL: it is away until `back_us` */
     duet_conn *conn;
     uint64_t back_us;
@@ -51,6 +64,11 @@ static struct world {
     struct member members[MEMBERS];
     struct story stories[STORIES];
     unsigned story_count;
+    struct sent sent[STORIES]; /* by number */
+    uint64_t top[CHANNELS], newest[CHANNELS]; /* looked at on the disk; the highest version so far */
+    uint64_t told_before;      /* publications, before the one that is being published */
+    unsigned sources;          /* how many epochs of versions there are; 0: no versions */
+    bool fleeting;             /* and some of them are not kept */
     unsigned keyed; /* the last publication with a key */
     unsigned keyed_channel;
     bool plenty, forgot, calm; /* forgot: a server without a disk was started again */
@@ -111,28 +129,150 @@ static size_t compose(char *to, unsigned number)
     return n;
 }
 
+static const char *name_of(unsigned channel, char to[8])
+{
+    snprintf(to, 8, "c%u", channel);
+    return to;
+}
+
+static unsigned next_number(unsigned channel)
+{
+    CHECK(w.published + 1 < STORIES);
+    w.sent[++w.published] = (struct sent){ .channel = channel, .run = w.restarts };
+    return w.published;
+}
+
+/* Versions. */
+
+/* Which publication the disk has at an offset; 0: none yet. */
+static unsigned kept_number(unsigned channel, uint64_t offset)
+{
+    char name[8], data[16] = "";
+    unsigned number = 0;
+    const struct publication *p = disk_at(w.disk, name_of(channel, name), offset);
+    if (p == NULL)
+        return 0;
+    memcpy(data, p->is.data, p->is.len < sizeof(data) - 1 ? p->is.len : sizeof(data) - 1);
+    CHECK(sscanf(data, "p%u.", &number) == 1);
+    CHECK(p->is.version == w.sent[number].version.n);
+    return number;
+}
+
+/* What has come to the disk since this was asked last. */
+static void look_at_disk(unsigned channel)
+{
+    unsigned number;
+    while ((number = kept_number(channel, w.top[channel] + 1)) > 0) {
+        uint64_t offset = ++w.top[channel];
+        if (w.sent[number].version.n > 0)
+            versions_add(channel, number, w.sent[number].version, offset);
+    }
+}
+
+/* Whether this run was sent one that is not kept, which can be why `than` was skipped. */
+static bool fleeting_beat(unsigned than)
+{
+    const struct sent *older = &w.sent[than];
+    for (unsigned i = 1; i <= w.published; i++) {
+        const struct sent *s = &w.sent[i];
+        if (i != than && s->fleeting && s->run == w.restarts && s->channel == older->channel &&
+            !version_follows(older->version, s->version))
+            return true;
+    }
+    return false;
+}
+
+static uint64_t publications(void)
+{
+    struct hub_stats stats;
+    hub_read_stats(w.site.hub, &stats);
+    return stats.publications;
+}
+
+/* In memory all is done at once: what has just been told, or not, is what should be. */
+static bool settle_at_once(unsigned number, const struct hub_published *r)
+{
+    const struct sent *s = &w.sent[number];
+    bool told = publications() > w.told_before;
+    CHECK(told == (!versions_have(s->channel, number) &&
+                   version_follows(s->version, versions_at(s->channel, UINT64_MAX))));
+    if (told)
+        versions_add(s->channel, number, s->version, r->offset);
+    return told;
+}
+
+/* Whether it was published, by an answer from behind a disk. */
+static bool settle_later(unsigned number, const struct hub_published *r)
+{
+    const struct sent *s = &w.sent[number];
+    look_at_disk(s->channel);
+    if (r->offset == 0) /* before anything was kept it has no offset when it is skipped, either */
+        return s->fleeting;
+    if (kept_number(s->channel, r->offset) == number)
+        return true;
+    CHECK(!version_follows(s->version, versions_at(s->channel, r->offset)) || fleeting_beat(number));
+    return false;
+}
+
+/* One with a version was answered with success. */
+static void settle(unsigned number, const struct hub_published *r)
+{
+    const struct sent *s = &w.sent[number];
+    bool told = w.disk ? settle_later(number, r) : settle_at_once(number, r);
+    if (!told)
+        sim_count("publications skipped for their version");
+    else if (!s->fleeting)
+        tell_story(s->channel, r->epoch, r->offset, number);
+    else
+        CHECK(r->offset == 0);
+}
+
+/* The next, the same again, one that comes late, or one of another source's. */
+static void draw_version(unsigned number)
+{
+    struct sent *s = &w.sent[number];
+    uint64_t *newest = &w.newest[s->channel];
+    uint64_t n = one_in(3) ? *newest - dice_size(dice(), *newest) : ++*newest;
+    s->version = (struct version){ .n = n ? n : 1, .epoch = (unsigned)dice_below(dice(), w.sources) };
+    s->fleeting = w.fleeting && one_in(4);
+    sim_count("publications with a version");
+}
+
 static void answered(duet_server *s, uint64_t id, uint64_t tag, const struct hub_published *r)
 {
     unsigned number = (unsigned)(tag >> 8), channel = tag & 0xff;
     (void)s;
     (void)id;
     sim_count(r->error == HUB_OK ? "publications acknowledged" : "publications refused");
-    if (r->error == HUB_OK)
-        tell_story(channel, r->epoch, r->offset, number);
-    else
+    if (r->error != HUB_OK)
         CHECK(r->error == HUB_ERROR_INTERNAL);
+    else if (w.sent[number].version.n > 0)
+        settle(number, r);
+    else
+        tell_story(channel, r->epoch, r->offset, number);
 }
 
 static void publish_as(unsigned channel, unsigned number, const char *key)
 {
     char name[8], data[LINE];
-    size_t len = compose(data, number);
-    snprintf(name, sizeof(name), "c%u", channel);
+    const struct sent *s = &w.sent[number];
+    const char *epoch = version_epochs[s->version.epoch];
+    if (s->version.n > 0)
+        say("%llu p%u of c%u has version %llu of %u%s", (unsigned long long)kernel_now_us() / 1000, number, channel,
+            (unsigned long long)s->version.n, s->version.epoch, s->fleeting ? " and is not kept" : "");
+    w.told_before = publications();
     hub_publish(w.site.hub,
-                &(struct hub_publish){
-                    .channel = name,
-                    .len = strlen(name),
-                    .parts = { .kind = HUB_TEXT, .data = data, .len = len, .key = key, .key_len = strlen(key) } },
+                &(struct hub_publish){ .channel = name_of(channel, name),
+                                       .len = strlen(name),
+                                       .skip_history = s->fleeting,
+                                       .parts = { .kind = HUB_TEXT,
+                                                  .data = data,
+                                                  .len = compose(data, number),
+                                                  .key = key,
+                                                  .key_len = strlen(key),
+                                                  .version = s->version.n,
+                                                  .version_epoch = epoch,
+                                                  .version_epoch_len = strlen(epoch) } },
                 &(struct hub_reply){ .server = w.server, .tag = (uint64_t)number << 8 | channel, .done = answered });
 }
 
@@ -147,7 +287,9 @@ static void publish(void)
         publish_as(w.keyed_channel, w.keyed, key);
         return;
     }
-    unsigned number = ++w.published;
+    unsigned number = next_number(channel);
+    if (w.sources > 0 && one_in(2))
+        draw_version(number);
     if (one_in(4)) {
         w.keyed = number;
         w.keyed_channel = channel;
@@ -176,10 +318,13 @@ static void greeting(struct member *m, const char *text)
             CHECK(!w.plenty || w.forgot || m->at.offset == 0);
             sim_count("told that it cannot be told everything");
         }
+        m->seen.n = 0;
         memcpy(m->at.epoch, epoch, sizeof(epoch));
         m->at.offset = offset;
         m->known = true;
     }
+    if (m->run != w.restarts)
+        m->seen.n = 0; /* it may be the next server already that greets */
     m->greeted = true;
 }
 
@@ -188,8 +333,22 @@ static void publication(struct member *m, const char *text)
     unsigned long long offset;
     unsigned number;
     const char *data = strstr(text, "\"text\":\"p");
-    CHECK(sscanf(text, "{\"offset\":%llu", &offset) == 1 && data != NULL && sscanf(data + 9, "%u.", &number) == 1);
+    CHECK(data != NULL && sscanf(data + 9, "%u.", &number) == 1);
     CHECK(m->greeted);
+    const struct sent *s = &w.sent[number];
+    if (s->version.n > 0) {
+        if (!version_follows(s->version, m->seen))
+            say("member %td has version %llu and gets p%u, which has %llu%s", m - w.members,
+                (unsigned long long)m->seen.n, number, (unsigned long long)s->version.n,
+                s->fleeting ? " and is not kept" : "");
+        CHECK(version_follows(s->version, m->seen));
+        m->seen = s->version;
+    }
+    if (s->fleeting) {
+        sim_count("fleeting publications received");
+        return;
+    }
+    CHECK(sscanf(text, "{\"offset\":%llu", &offset) == 1);
     if (offset != m->at.offset + 1)
         say("member %td has %llu and gets %llu", m - w.members, (unsigned long long)m->at.offset, offset);
     CHECK(offset == m->at.offset + 1);
@@ -246,6 +405,9 @@ static void come(struct member *m)
     int n = snprintf(url, sizeof(url), "ws://127.0.0.1:9001/channel/c%u", m->channel);
     if (m->known)
         snprintf(url + n, sizeof(url) - (size_t)n, "?since=%s:%llu", m->at.epoch, (unsigned long long)m->at.offset);
+    if (m->run != w.restarts)
+        m->seen.n = 0; /* the server may have forgotten it */
+    m->run = w.restarts;
     m->asked = m->known;
     m->greeted = m->over = m->paused = false;
     const duet_client_config config = {
@@ -289,7 +451,7 @@ static void members_act(void)
             duet_abort(m->conn);
         break;
     case 3 ... 5:
-        duet_send(m->conn, DUET_TEXT, data, compose(data, ++w.published));
+        duet_send(m->conn, DUET_TEXT, data, compose(data, next_number(m->channel)));
         break;
     default:
         break;
@@ -350,6 +512,12 @@ static void restart(void)
         w.forgot = true;
     w.keyed = 0; /* a retry over a crash is another matter: whether the first was kept, nobody knows */
     stop();
+    for (unsigned i = 0; i < w.channels; i++) {
+        if (w.disk != NULL)
+            look_at_disk(i);
+        versions_restart(i, w.disk ? w.top[i] : UINT64_MAX, w.options.history_size);
+    }
+    w.restarts++;
     start();
 }
 
@@ -384,6 +552,9 @@ static void draw_world(void)
                                      /* beside the soft limit room for a page of what was missed */
                                      .queue_max = 150000 + (unsigned)dice_size(dice(), 200000), .ping_ms = DUET_OFF,
                                      .memory_mib = DUET_OFF };
+    if (one_in(2))
+        w.sources = 1 + (unsigned)dice_below(dice(), 2);
+    w.fleeting = w.sources == 1 && one_in(2); /* of one source alone it is clear what may follow what was not seen */
     if (one_in(2))
         w.disk = disk_new(dice(), &mood);
     for (unsigned i = 0; i < w.member_count; i++)
@@ -470,7 +641,7 @@ static void calm_down(void)
         if (w.members[i].conn != NULL)
             duet_resume(w.members[i].conn);
     for (unsigned i = 0; i < w.channels; i++)
-        publish_as(i, ++w.published, "");
+        publish_as(i, next_number(i), "");
     for (size_t i = 0; i < 200 || !all_at_top(); i++) {
         CHECK(i < STEPS_MOST);
         step();
@@ -503,6 +674,7 @@ static void play(uint64_t seed)
 {
     struct kernel_weather weather;
     memset(&w, 0, sizeof(w));
+    versions_begin();
     kernel_boot(seed, NULL);
     draw_weather(&weather);
     kernel_boot(seed, &weather);

@@ -344,6 +344,51 @@ TEST(api, sto_1_publishes_a_version_that_could_not_be_kept_when_it_comes_again)
     held_free(store);
 }
 
+/* Nobody is told the older of two versions behind the newer, though only the older one has to wait for the disk. */
+TEST(api, tells_a_version_that_is_not_kept_behind_the_older_one_that_is_on_its_way)
+{
+    static const char two[] = "{\"channel\":\"a\",\"data\":2,\"version\":2,\"skip_history\":true}",
+                      three[] = "{\"channel\":\"a\",\"data\":3,\"version\":3,\"skip_history\":true}",
+                      none[] = "{\"channel\":\"a\",\"data\":0,\"skip_history\":true}",
+                      five[] = "{\"channel\":\"a\",\"data\":5,\"version\":5,\"skip_history\":true}",
+                      first[] = "{\"result\":{\"offset\":1,\"epoch\":\"aaaaaaaa\"}}", done[] = "{\"result\":{}}";
+    struct held *store = held_new();
+    struct hub_options o = ways_open();
+    ways_serve(&o, 1, &store->engine);
+    struct client *c = ways_open_channel("a", NULL), *asked[5];
+    wire_settle();
+    assert_true(held_release(store, 0)); /* it is loaded */
+    asked[0] = asking("publish", "{\"channel\":\"a\",\"data\":1,\"version\":1}");
+    asked[1] = asking("publish", two);
+    asked[2] = asking("publish", three);
+    asked[3] = asking("publish", two); /* waits as well, and is then not newer */
+    asked[4] = asking("publish", none); /* waits for nothing */
+    EXPECT_FRAMES(c, 1, "text '0'\n");
+    client_read(c);
+    assert_int_equal(c->len, 0);
+    assert_true(held_release(store, 0));
+    EXPECT_FRAMES(c, 3, "text '1'\ntext '2'\ntext '3'\n");
+    expect_asked(asked[0], first);
+    expect_asked(asked[1], done);
+    expect_asked(asked[2], done);
+    expect_asked(asked[3], first);
+    expect_asked(asked[4], done);
+    expect_asked(asking("publish", three), first);
+    /* What it waited for was not kept, so it may come again. */
+    asked[0] = asking("publish", "{\"channel\":\"a\",\"data\":4,\"version\":4}");
+    asked[1] = asking("publish", five);
+    assert_true(held_release(store, -ENOSPC));
+    expect_asked(asked[0], REFUSED);
+    expect_asked(asked[1], REFUSED);
+    asked[1] = asking("publish", five);
+    assert_true(held_release(store, 0)); /* it is loaded again */
+    expect_asked(asked[1], done);
+    EXPECT_FRAMES(c, 1, "text '5'\n");
+    client_free(c);
+    ways_stop();
+    held_free(store);
+}
+
 TEST(api, tells_who_is_there_and_sends_them_away)
 {
     begin();
