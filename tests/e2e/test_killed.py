@@ -4,7 +4,8 @@
 STO-1: `duet serve --data` is killed (SIGKILL) at seeded moments, 50 times, and started again, while publishers publish
 by the API, each with a key and again until it is acknowledged, and subscribers of both plain ways come back with what
 they have. A checker knows every offset that anybody was told of: none is lost, doubled, reordered, or another thing than
-it was, and no epoch ends. KILLS=1000 for more, SEED=n for other moments.
+it was, and no epoch ends. Two backends tell the same changes under versions, and old ones again: each change is told
+once, and no old one, whatever was killed meanwhile. KILLS=1000 for more, SEED=n for other moments.
 """
 import asyncio
 import json
@@ -22,6 +23,9 @@ KILLS = int(os.environ.get("KILLS", 8 if SANITIZED else 50))
 SEED = int(os.environ.get("SEED", 1))
 PATIENCE = 120
 CHANNELS = ("left", "right")
+VERSIONED = "feed"   # all in it has a version, 1, 2, 3, ..., so that offsets are versions
+SHORT = "short:feed"
+KEEPS = 3            # what SHORT's history keeps
 PUBLISHERS = 3
 CONFIG = """channels:
   history_size: 1000000
@@ -29,7 +33,11 @@ CONFIG = """channels:
   allow_recovery: true
   allow_subscribe_for_anonymous: true
   allow_publish_for_anonymous: true
-"""
+namespaces:
+- name: short
+  history_size: %d
+  history_ttl: 10h
+""" % KEEPS
 
 
 class Story:
@@ -39,9 +47,10 @@ class Story:
         self.epochs = {}
         self.told = {}      # (channel, offset): payload
         self.where = {}     # (channel, payload): offset
-        self.acknowledged = 0
+        self.acknowledged = self.skipped = 0
 
     def tell(self, who, channel, epoch, offset, payload):
+        assert channel != VERSIONED or payload.startswith(f"{offset} "), f"{who}: at {offset} there is {payload}"
         known = self.epochs.setdefault(channel, epoch)
         assert known == epoch, f"{who}: {channel} was of epoch {known} and is of {epoch}"
         told = self.told.setdefault((channel, offset), payload)
@@ -59,6 +68,7 @@ class Server:
         self.command = [str(BUILD / "duet"), "serve", "--listen", f"http://127.0.0.1:{self.port}", "--threads", "2",
                         "--config", f"{folder}/duet.yaml", "--data", f"{folder}/data", "--log", "json"]
         self.log = open(f"{folder}/log", "ab")
+        self.process = None
         self.up = asyncio.Event()
         self.over = False
 
@@ -90,7 +100,8 @@ async def ask(server, method, params):
         try:
             writer.write(b"POST /api/%s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s"
                          % (method.encode(), len(body), body))
-            answer = await asyncio.wait_for(reader.read(), PATIENCE)
+            async with asyncio.timeout(PATIENCE):
+                answer = await reader.read()
         finally:
             writer.close()
     except OSError:
@@ -104,6 +115,18 @@ async def ask(server, method, params):
         return None  # it was cut
 
 
+async def say(server, params):
+    """Publishes until that is acknowledged; the result."""
+    while True:
+        await server.up.wait()
+        said = await ask(server, "publish", params)
+        if said and "result" in said:
+            return said["result"]
+        # Not there, or the store has not taken it: again, until it has.
+        assert said is None or said["error"]["code"] == 100, said
+        await asyncio.sleep(0.005)
+
+
 async def publisher(server, story, number, stop):
     rng = random.Random(SEED * 100 + number)
     count = 0
@@ -112,16 +135,47 @@ async def publisher(server, story, number, stop):
         count += 1
         key = f"{number}-{count}"
         payload = key + "x" * rng.choice((0, 10, 1000))
-        while True:
-            await server.up.wait()
-            said = await ask(server, "publish", {"channel": channel, "data": payload, "idempotency_key": key})
-            if said and "result" in said:
-                story.tell("publisher", channel, said["result"]["epoch"], said["result"]["offset"], payload)
-                story.acknowledged += 1
-                break
-            # Not there, or the store has not taken it: again, until it has.
-            assert said is None or said["error"]["code"] == 100, said
-            await asyncio.sleep(0.005)
+        result = await say(server, {"channel": channel, "data": payload, "idempotency_key": key})
+        story.tell("publisher", channel, result["epoch"], result["offset"], payload)
+        story.acknowledged += 1
+
+
+async def replica(server, story, number, stop):
+    """One of the backends that tell the same changes. It counts on versions alone, without keys."""
+    rng = random.Random(SEED * 200 + number)
+    version = 0
+    while not stop.is_set():
+        late = version > 0 and rng.random() < 0.3
+        says = rng.randint(1, version) if late else version + 1
+        word = "late" if late else f"by {number}"
+        result = await say(server, {"channel": VERSIONED, "data": f"{says} {word}", "version": says,
+                                    "version_epoch": "changes"})
+        # What was not told stands behind what was: it is known, though the server was killed since.
+        assert result["offset"] >= max(says, version), f"version {says} is acknowledged at {result['offset']}"
+        version = max(says, version)
+        story.acknowledged += 1
+        story.skipped += late
+
+
+async def forgetful(server, story, stop):
+    """The same where the history is short: a version is known as long as it is there."""
+    rng = random.Random(SEED * 300)
+    version = top = count = 0
+    while not stop.is_set():
+        version += 1
+        result = await say(server, {"channel": SHORT, "data": version, "version": version})
+        top += 1
+        assert result["offset"] == top, f"version {version} is at {result['offset']} and not at {top}"
+        behind = rng.randrange(KEEPS + 2)
+        for _ in range(behind):
+            count += 1
+            top += 1
+            result = await say(server, {"channel": SHORT, "data": "none", "idempotency_key": str(count)})
+            assert result["offset"] == top
+        result = await say(server, {"channel": SHORT, "data": "again", "version": version})
+        assert result["offset"] == top or behind >= KEEPS, f"version {version} was {behind} ago, and is told again"
+        top = result["offset"]
+        story.acknowledged += behind + 2
 
 
 class Subscriber:
@@ -184,16 +238,18 @@ class ByEvents(Subscriber):
             writer.close()
 
 
-async def play(folder):
+async def play(folder, server):
     with open(f"{folder}/duet.yaml", "w") as config:
         config.write(CONFIG)
     rng = random.Random(SEED)
-    server, story, stop = Server(folder), Story(), asyncio.Event()
+    story, stop = Story(), asyncio.Event()
     await server.start()
     subscribers = [way(server, story, channel, f"{way.__name__} of {channel}")
-                   for way in (ByWebSocket, ByEvents) for channel in CHANNELS]
+                   for way in (ByWebSocket, ByEvents) for channel in (*CHANNELS, VERSIONED)]
     tasks = [asyncio.create_task(s.run()) for s in subscribers]
     publishing = [asyncio.create_task(publisher(server, story, n, stop)) for n in range(PUBLISHERS)]
+    publishing += [asyncio.create_task(replica(server, story, n, stop)) for n in range(2)]
+    publishing.append(asyncio.create_task(forgetful(server, story, stop)))
 
     async def pause(seconds):
         """Sleeps, unless something went wrong meanwhile."""
@@ -212,7 +268,7 @@ async def play(folder):
     while any(s.offset < story.top(s.channel) for s in subscribers):
         assert time.monotonic() < end, {s.name: (s.offset, story.top(s.channel)) for s in subscribers}
         await pause(0.05)
-    for channel in CHANNELS:
+    for channel in (*CHANNELS, VERSIONED):
         kept = await ask(server, "history", {"channel": channel})
         assert kept["result"]["offset"] == story.top(channel), "the stream ends where it was told to"
     server.over = True
@@ -223,17 +279,27 @@ async def play(folder):
     return story, subscribers
 
 
+async def run(folder):
+    server = Server(folder)
+    try:
+        return await play(folder, server)
+    finally:
+        if server.process and server.process.returncode is None:
+            server.process.kill()
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         try:
-            story, subscribers = asyncio.run(play(folder))
+            story, subscribers = asyncio.run(run(folder))
         except BaseException:
             print(open(f"{folder}/log", errors="replace").read()[-4000:], file=sys.stderr)
             raise
     assert story.acknowledged > KILLS, "it published at all"
+    assert story.skipped > KILLS / 4, "old versions came at all"
     assert all(s.visits > KILLS / 4 for s in subscribers), "they were cut off at all"
     print(f"ok - {KILLS} kills: {story.acknowledged} publications acknowledged and told to "
-          f"{len(subscribers)} subscribers once, in order, under one epoch each")
+          f"{len(subscribers)} subscribers once, in order, under one epoch each; {story.skipped} old versions to nobody")
 
 
 main()
