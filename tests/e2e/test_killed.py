@@ -206,7 +206,7 @@ class ByWebSocket(Subscriber):
         async with websockets.connect(url, subprotocols=["duet.v1"], max_size=None, ping_interval=None) as ws:
             hello = json.loads(await ws.recv())
             if self.epoch:
-                assert hello["recovered"] is True, f"{self.name} is told that it cannot have everything"
+                assert hello["recovered"] is True, f"{self.name} is told that it cannot have everything at {self.epoch}:{self.offset}"
             else:
                 self.epoch, self.offset = hello["epoch"], hello["offset"]
             async for text in ws:
@@ -244,6 +244,10 @@ async def play(folder, server):
     rng = random.Random(SEED)
     story, stop = Story(), asyncio.Event()
     await server.start()
+    # Of a channel in which nothing was ever said nothing is kept, its epoch neither.
+    for channel in (*CHANNELS, VERSIONED):
+        result = await say(server, {"channel": channel, "data": "1 by 0", "version": 1, "version_epoch": "changes"})
+        story.tell("the first", channel, result["epoch"], result["offset"], "1 by 0")
     subscribers = [way(server, story, channel, f"{way.__name__} of {channel}")
                    for way in (ByWebSocket, ByEvents) for channel in (*CHANNELS, VERSIONED)]
     tasks = [asyncio.create_task(s.run()) for s in subscribers]
