@@ -2,7 +2,9 @@
 /* The unchanged npm `centrifuge` client against `duet serve`, by each of its ways. Without tokens. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { code, connected as connectedTo, disconnectAll, fresh, subscribed, subscription, told } from "./tools/centrifuge.mjs";
@@ -188,6 +190,37 @@ for (const way of WAYS)
             assert.equal(await stopped, 0);
         });
     });
+
+test("OPS-1: a drain spreads 3001 over its time, so that 200 clients do not come back at once", TIMEOUT, async () => {
+    const folder = mkdtempSync(join(tmpdir(), "duet-drain-"));
+    writeFileSync(join(folder, "duet.yaml"), "drain: 3s\n");
+    const other = await startDuet({ args: ["--config", join(folder, "duet.yaml"), "--threads", "1"] });
+    try {
+        const COUNT = 200, OVER = 3000 * 0.8; /* at 20 ms each it would be 4 s */
+        const clients = [];
+        while (clients.length < COUNT)
+            clients.push(...await Promise.all(Array.from({ length: 50 }, () =>
+                connected("websocket", { minReconnectDelay: 60000, maxReconnectDelay: 60000 }, other))));
+        const times = [];
+        const codes = clients.map(c => new Promise(done => c.once("connecting", context => {
+            times.push(performance.now());
+            done(context.code);
+        })));
+        const since = performance.now();
+        const stopped = other.stop();
+        assert.deepEqual(await Promise.all(codes), Array(COUNT).fill(3001));
+        assert.equal(await stopped, 0);
+        /* They may hear of it late, but none is told before his turn; 40 ms are two steps. */
+        times.forEach((at, i) => {
+            const turn = i / COUNT * OVER * 0.9 - 40;
+            assert.ok(at - since >= turn, `number ${i} is told after ${at - since} ms, his turn is at ${turn}`);
+        });
+    } finally {
+        disconnectAll();
+        await other.stop();
+        rmSync(folder, { recursive: true, force: true });
+    }
+});
 
 test("the example of the docs works as it stands", TIMEOUT, async () => {
     const page = readFileSync(new URL("../../docs/centrifugal.md", import.meta.url), "utf8");

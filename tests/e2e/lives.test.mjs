@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The log's line for each WebSocket and each stream at its end (log_connections). */
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { rmSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -40,7 +41,7 @@ const lines = server => server.log().trim().split("\n").map(line => JSON.parse(l
                               .filter(line => line.event === "connection");
 const line = (server, n) => until(() => lines(server)[n], `line ${n}`);
 
-test("each WebSocket has its line at its end, and no secret is in it", { timeout: 60000 }, async () => {
+test("WEB-6: each WebSocket has its line at its end, and no secret is in it", { timeout: 60000 }, async () => {
     const server = await start("log_connections: true");
     try {
         const secret = token(SECRET, { sub: "ann \"x\"" });
@@ -161,6 +162,25 @@ test("each stream has its line, by whichever way", { timeout: 60000 }, async () 
         await server.stop();
     }
     assert.equal(lines(server).length, 6);
+});
+
+test("WEB-6: what is said of a refusal has no secret of the query, by whatever name", { timeout: 60000 }, async () => {
+    const server = await start("");
+    try {
+        const names = ["token", "access_token", "auth", "key", "ticket", "Token", "%74oken"];
+        for (const name of names) {
+            const socket = new WebSocket(`${server.wsUrl}/channel/c?a=1&${name}=hushhush&b=2`,
+                                         { origin: "http://other.example" });
+            const [error] = await once(socket, "error");
+            assert.match(error.message, /403/);
+        }
+        const targets = () => server.log().trim().split("\n").map(text => JSON.parse(text).target).filter(Boolean);
+        await until(() => targets().length === names.length, "each is told");
+        assert.ok(targets().every(target => !target.includes("=") || target.includes("=***")), String(targets()));
+        assert.ok(!server.log().includes("hush"));
+    } finally {
+        await server.stop();
+    }
 });
 
 test("nothing is said where nobody asked for it", { timeout: 60000 }, async () => {
