@@ -95,9 +95,8 @@ static int count(struct reader *r, size_t *n, struct json_slice value, char kind
 }
 
 /* "presence": {"value": true} */
-static int override(struct reader *r, struct hub_override *o, struct json_slice value)
+bool claims_override(struct hub_override *o, struct json_slice value)
 {
-    static const char why[] = "an override is {\"presence\": {\"value\": true}, ...}";
     const struct {
         const char *name;
         enum hub_said *said;
@@ -110,18 +109,23 @@ static int override(struct reader *r, struct hub_override *o, struct json_slice 
     };
     struct json_slice name, inner, key, said;
     if (json_kind_of(value) != '{')
-        return wrong(r, why);
+        return false;
     for (struct json_each e = json_each(value); json_next(&e, &name, &inner);) {
         struct json_each only = json_each(inner);
         bool good = json_kind_of(inner) == '{' && json_next(&only, &key, &said) && json_is(key, "value") &&
                     (json_kind_of(said) == 't' || json_kind_of(said) == 'f') && !json_next(&only, &key, &said);
         if (!good)
-            return wrong(r, why);
+            return false;
         for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
             if (json_is(name, all[i].name))
                 *all[i].said = json_kind_of(said) == 't' ? HUB_YES : HUB_NO;
     }
-    return 0;
+    return true;
+}
+
+static int override(struct reader *r, struct hub_override *o, struct json_slice value)
+{
+    return claims_override(o, value) ? 0 : wrong(r, "an override is {\"presence\": {\"value\": true}, ...}");
 }
 
 /* Channels to be subscribed to by the server: `channels` is a list of names, `subs` has more to say of each. */

@@ -3,6 +3,7 @@
 #ifndef HUB_CLAIMS_H
 #define HUB_CLAIMS_H
 
+#include "base/jsonread.h"
 #include "hub/token.h"
 
 /* What a payload says about itself, besides what is in hub_claims. Times are of the Unix time. */
@@ -17,5 +18,7 @@ struct claims_times {
  * hub_claims_fini(). */
 int claims_read(struct hub_claims *out, struct claims_times *times, const struct hub_token_rules *rules, char *payload,
                 size_t len);
+/* {"presence": {"value": true}, ...}; names that are not known say nothing. False: it is no such thing. */
+bool claims_override(struct hub_override *out, struct json_slice value);
 
 #endif

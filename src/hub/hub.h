@@ -116,7 +116,7 @@ struct hub_reply {
 struct hub_publish {
     const char *channel;
     size_t len;
-    const char *way; /* by which it came, for who follows it; NULL: the program's own */
+    const char *way;                /* by which it came, for who follows it; NULL: the program's own */
     struct publication_parts parts; /* borrowed; time_ms is set by the hub */
     bool skip_history;
 };
@@ -165,6 +165,8 @@ struct hub_whom {
     size_t user_len, client_len;
     const char *spared; /* UUIDs of clients that are not meant, one behind the other */
     size_t spared_count;
+    const char *session; /* the one that its way calls so (session_calls.named); session_len 0: whatever it is called */
+    size_t session_len;
 };
 enum { HUB_REASON_MOST = 123 }; /* bytes */
 /* Ends their connections with this code and reason (NULL: the code's), as far as their way has them. */
@@ -172,9 +174,20 @@ int hub_disconnect(struct hub *h, const struct hub_whom *whom, int code, const c
 /* They go on until then, of the hub's clock, whatever their tokens say; a time that is over ends them (3005). 0: for
  * ever. */
 int hub_refresh(struct hub *h, const struct hub_whom *whom, uint64_t at_ms);
+/* What there is to say of a subscription from the server's side. */
+struct hub_invitation {
+    const char *channel; /* a name that hub_options_of() knows */
+    size_t len;
+    const char *info, *data; /* JSON on one line: shown with it in presence; told to it alone. May be empty */
+    size_t info_len, data_len;
+    struct hub_override override;
+    uint64_t expire_at_ms; /* of the hub's clock; 0: never */
+    bool recover;          /* it is told what was said since `from` */
+    struct stream_position from;
+};
 /* Subscribes them from the server's side, where their way can be told so (Centrifugal), and whatever their tokens say;
- * who is subscribed stays so. `channel` is a name that hub_options_of() knows. */
-int hub_subscribe(struct hub *h, const struct hub_whom *whom, const char *channel, size_t len);
+ * who is subscribed stays so. */
+int hub_subscribe(struct hub *h, const struct hub_whom *whom, const struct hub_invitation *what);
 /* Ends that subscription, if they have it, and tells them with this code. */
 int hub_unsubscribe(struct hub *h, const struct hub_whom *whom, const char *channel, size_t len, int code);
 

@@ -66,6 +66,12 @@ struct hub_limits {
     uint32_t recovery_max;  /* publications one recovery or history page brings: 300 */
 };
 
+/* What is said of one subscription otherwise than of its namespace: by a token, by the backend. */
+enum hub_said { HUB_UNSAID, HUB_NO, HUB_YES };
+struct hub_override {
+    enum hub_said presence, join_leave, force_recovery, force_positioning, force_push_join_leave;
+};
+
 void hub_options_default(struct hub_options *o);
 void hub_limits_default(struct hub_limits *l);
 

@@ -446,10 +446,12 @@ enum order_kind { ORDER_DISCONNECT, ORDER_REFRESH, ORDER_SUBSCRIBE, ORDER_UNSUBS
 struct order {
     const struct session_calls *calls;
     enum order_kind kind;
-    int code;       /* with which it ends */
-    uint64_t at_ms; /* of a refresh */
-    size_t len;     /* of the channel, or of the reason with its zero byte; 0: there is none */
-    char text[];
+    int code;                         /* with which it ends */
+    uint64_t at_ms;                   /* of a refresh */
+    struct hub_invitation invitation; /* to be taken back: its channel alone */
+    const char *reason, *session;     /* reason: may be NULL */
+    size_t session_len;
+    char text[]; /* what the above points into */
 };
 
 static void obey(struct session *s, const struct order *o)
@@ -457,7 +459,7 @@ static void obey(struct session *s, const struct order *o)
     struct subscription *sub;
     switch (o->kind) {
     case ORDER_DISCONNECT:
-        s->calls->disconnect(s, o->code, o->len > 0 ? o->text : NULL);
+        s->calls->disconnect(s, o->code, o->reason);
         break;
     case ORDER_REFRESH:
         if (o->at_ms > 0 && o->at_ms <= hub_now(s->hub))
@@ -467,35 +469,58 @@ static void obey(struct session *s, const struct order *o)
         break;
     case ORDER_SUBSCRIBE:
         if (s->calls->subscribe != NULL)
-            s->calls->subscribe(s, o->text, o->len);
+            s->calls->subscribe(s, &o->invitation);
         break;
     case ORDER_UNSUBSCRIBE:
-        if ((sub = session_find(s, o->text, o->len)) != NULL) {
+        if ((sub = session_find(s, o->invitation.channel, o->invitation.len)) != NULL) {
             bool server_side = sub->server_side;
             end(sub, true);
-            s->calls->unsubscribed(s, o->text, o->len, server_side, o->code);
+            s->calls->unsubscribed(s, o->invitation.channel, o->invitation.len, server_side, o->code);
         }
         break;
     }
+}
+
+/* Only its way knows what it is called, and only on its loop. */
+static bool is_called(const struct session *s, const struct order *o)
+{
+    return o->session_len == 0 || (s->calls->named != NULL && s->calls->named(s, o->session, o->session_len));
 }
 
 static void run_order(duet_server *server, uint64_t id, void *arg)
 {
     struct order *o = arg;
     struct session *s = o->calls->find(server, id);
-    if (s != NULL)
+    if (s != NULL && is_called(s, o))
         obey(s, o);
     mem_free(o);
 }
 
-static int give_order(const struct session *s, const struct order *what, const char *text)
+/* Moves what `*text` is to where `*at` is. */
+static void pack(char **at, const char **text, size_t len)
 {
-    struct order *o = mem_alloc(sizeof(*o) + what->len);
+    if (len > 0)
+        memcpy(*at, *text, len);
+    *text = *at;
+    *at += len;
+}
+
+static int give_order(const struct session *s, const struct order *what)
+{
+    const struct hub_invitation *i = &what->invitation;
+    size_t reason_len = what->reason ? strlen(what->reason) + 1 : 0;
+    struct order *o = mem_alloc(sizeof(*o) + i->len + i->info_len + i->data_len + reason_len + what->session_len);
     if (o == NULL)
         return DUET_ERR_NOMEM;
     *o = *what;
     o->calls = s->calls;
-    memcpy(o->text, text, what->len);
+    char *at = o->text;
+    pack(&at, &o->invitation.channel, i->len);
+    pack(&at, &o->invitation.info, i->info_len);
+    pack(&at, &o->invitation.data, i->data_len);
+    pack(&at, &o->session, o->session_len);
+    if (o->reason != NULL)
+        pack(&at, &o->reason, reason_len);
     int rc = duet_post(s->server, s->id, run_order, o);
     if (rc < 0)
         mem_free(o);
@@ -511,36 +536,37 @@ static bool is_meant(const struct session *s, const struct hub_whom *whom)
            (whom->client_len == SESSION_CLIENT && memcmp(whom->client, s->client, SESSION_CLIENT) == 0);
 }
 
-static int order_all(struct hub *h, const struct hub_whom *whom, const struct order *what, const char *text)
+static int order_all(struct hub *h, const struct hub_whom *whom, struct order *what)
 {
     int rc = 0;
+    what->session = whom->session;
+    what->session_len = whom->session_len;
     pthread_mutex_lock(&h->session_lock);
     const struct user *u = map_get(&h->users, whom->user, whom->user_len);
     for (const struct session *s = u ? u->first : NULL; s != NULL && rc == 0; s = s->next)
         if (is_meant(s, whom))
-            rc = give_order(s, what, text);
+            rc = give_order(s, what);
     pthread_mutex_unlock(&h->session_lock);
     return rc;
 }
 
 int hub_disconnect(struct hub *h, const struct hub_whom *whom, int code, const char *reason)
 {
-    size_t len = reason ? strlen(reason) + 1 : 0;
-    return order_all(h, whom, &(struct order){ .kind = ORDER_DISCONNECT, .code = code, .len = len },
-                     reason ? reason : "");
+    return order_all(h, whom, &(struct order){ .kind = ORDER_DISCONNECT, .code = code, .reason = reason });
 }
 
 int hub_refresh(struct hub *h, const struct hub_whom *whom, uint64_t at_ms)
 {
-    return order_all(h, whom, &(struct order){ .kind = ORDER_REFRESH, .at_ms = at_ms }, "");
+    return order_all(h, whom, &(struct order){ .kind = ORDER_REFRESH, .at_ms = at_ms });
 }
 
-int hub_subscribe(struct hub *h, const struct hub_whom *whom, const char *channel, size_t len)
+int hub_subscribe(struct hub *h, const struct hub_whom *whom, const struct hub_invitation *what)
 {
-    return order_all(h, whom, &(struct order){ .kind = ORDER_SUBSCRIBE, .len = len }, channel);
+    return order_all(h, whom, &(struct order){ .kind = ORDER_SUBSCRIBE, .invitation = *what });
 }
 
 int hub_unsubscribe(struct hub *h, const struct hub_whom *whom, const char *channel, size_t len, int code)
 {
-    return order_all(h, whom, &(struct order){ .kind = ORDER_UNSUBSCRIBE, .code = code, .len = len }, channel);
+    const struct hub_invitation what = { .channel = channel, .len = len };
+    return order_all(h, whom, &(struct order){ .kind = ORDER_UNSUBSCRIBE, .code = code, .invitation = what });
 }

@@ -25,13 +25,15 @@ struct session_calls {
     void (*joined)(struct session *s, const struct subscription *sub, bool joined, const char *info, size_t len);
     /* The hub ended a subscription: an enum hub_unsubscribe. It is over already. */
     void (*unsubscribed)(struct session *s, const char *channel, size_t len, bool server_side, int code);
-    /* Somebody wants it subscribed to this channel (hub_subscribe()). NULL: this way has no place for it. */
-    void (*subscribe)(struct session *s, const char *channel, size_t len);
+    /* Somebody wants it subscribed (hub_subscribe()). NULL: this way has no place for it. */
+    void (*subscribe)(struct session *s, const struct hub_invitation *what);
     /* The session is to end: an enum hub_disconnect, or a code of the backend's own. `reason`: NULL, that of the code.
      */
     void (*disconnect)(struct session *s, int code, const char *reason);
     /* It goes on until then, of the hub's clock. NULL: this way has no such time. */
     void (*refresh)(struct session *s, uint64_t at_ms);
+    /* Whether this is what it calls itself (hub_whom.session). NULL: it has no such name. */
+    bool (*named)(const struct session *s, const char *name, size_t len);
 };
 
 struct session_who {
@@ -74,9 +76,10 @@ struct session_subscribe {
     size_t len;
     bool operators; /* instead of `channel`, which is then empty, the operators' (hub_tell_operators()) */
     int form;
-    bool direct;  /* each publication comes by calls->publication instead of as the form shows it */
-    bool recover; /* tell what was missed since `from` */
-    bool or_fail; /* error UNRECOVERABLE where that cannot be told */
+    bool direct;                  /* each publication comes by calls->publication instead of as the form shows it */
+    bool recover;                 /* tell what was missed since `from` */
+    bool positioned, recoverable; /* it is, where there is a history, whatever else the namespace says */
+    bool or_fail;                 /* error UNRECOVERABLE where that cannot be told */
     struct stream_position from;
     uint32_t last;         /* without `recover`: bring the newest publications, so many */
     size_t page_bytes;     /* what is brought at once, or a single publication: see `more`; 0: all, at most the limit

@@ -76,11 +76,11 @@ static enum hub_error look_up(struct channel *c, const struct session_subscribe 
     const struct hub_options *o = channel_options(c);
     r->channel = c->name;
     r->len = c->name_len;
-    if (!channel_streams(c))
+    if (!channel_streams(c) && !((what->positioned || what->recoverable) && channel_keeps(c)))
         return HUB_OK;
     stream_expire(&c->stream, o->history_ttl_ms, hub_now(c->hub));
     r->positioned = true;
-    r->recoverable = o->force_recovery || o->allow_recovery || o->cache;
+    r->recoverable = what->recoverable || o->force_recovery || o->allow_recovery || o->cache;
     r->offset = c->stream.top;
     memcpy(r->epoch, c->stream.epoch, sizeof(r->epoch));
     if (what->recover && r->recoverable)

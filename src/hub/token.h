@@ -16,6 +16,7 @@
 
 #include "hub/codes.h"
 #include "hub/keys.h"
+#include "hub/options.h"
 #include <stdint.h>
 
 enum { HUB_TOKEN_MOST = 16 * 1024, HUB_TOKEN_HEAD_MOST = 1024, HUB_TOKEN_DEPTH_MOST = 32, HUB_USER_MOST = 255 };
@@ -33,12 +34,6 @@ struct hub_cap {
     size_t count;
     bool wildcard;  /* they are patterns (hub/match.h); else names */
     unsigned allow; /* bits HUB_CAN_* */
-};
-
-/* What a token says otherwise than the namespace. */
-enum hub_said { HUB_UNSAID, HUB_NO, HUB_YES };
-struct hub_override {
-    enum hub_said presence, join_leave, force_recovery, force_positioning, force_push_join_leave;
 };
 
 /* A channel that the server subscribes the connection to. */

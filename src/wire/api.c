@@ -5,13 +5,12 @@
  * a publication that takes longer comes back there.
  */
 #include "wire/api.h"
-#include "base/digest.h"
 #include "base/json.h"
 #include "base/jsonread.h"
 #include "base/mem.h"
-#include "hub/content.h"
 #include "hub/match.h"
-#include "hub/session.h"
+#include "wire/api_clients.h"
+#include "wire/params.h"
 #include "wire/wire.h"
 #include <inttypes.h>
 #include <stdatomic.h>
@@ -134,68 +133,12 @@ static int have_children(struct node *n, unsigned count)
     return 0;
 }
 
-/* Parameters. */
-
-/* The member of this name; its text is NULL when there is none, or it is null. */
-static struct json_slice member(struct json_slice object, const char *name)
-{
-    struct json_slice key, value;
-    struct json_each each = json_each(object);
-    while (json_next(&each, &key, &value))
-        if (json_is(key, name))
-            return json_kind_of(value) == 'n' ? (struct json_slice){ NULL, 0 } : value;
-    return (struct json_slice){ NULL, 0 };
-}
-
-/* A string of at most `cap` bytes; "" when it is missing. */
-static bool text_of(struct json_slice object, const char *name, char *out, size_t cap, size_t *len)
-{
-    struct json_slice value = member(object, name);
-    char all[6 * HUB_NAME_MOST + 2];
-    *len = 0;
-    if (value.text == NULL)
-        return true;
-    if (json_kind_of(value) != '"' || value.len > sizeof(all))
-        return false;
-    long n = json_unquote(all, value);
-    if (n < 0 || (size_t)n > cap)
-        return false;
-    memcpy(out, all, (size_t)n);
-    *len = (size_t)n;
-    return true;
-}
-
-static bool channel_of(struct json_slice params, char out[HUB_NAME_MOST], size_t *len)
-{
-    return text_of(params, "channel", out, HUB_NAME_MOST, len) && *len > 0;
-}
-
-static bool flag_of(struct json_slice params, const char *name)
-{
-    struct json_slice value = member(params, name);
-    return value.text != NULL && json_kind_of(value) == 't';
-}
-
-/* A whole number between -2^53 and 2^53; 0 when it is missing. */
-static bool number_of(struct json_slice params, const char *name, int64_t *out)
-{
-    struct json_slice value = member(params, name);
-    double number;
-    *out = 0;
-    if (value.text == NULL)
-        return true;
-    if (json_kind_of(value) != '0' || !json_number(value, &number) || number < -0x1p53 || number > 0x1p53)
-        return false;
-    *out = (int64_t)number;
-    return (double)*out == number;
-}
-
 /* Publishing. */
 
 /* What is to be published; `owned` frees what had to be made for it. */
 struct message {
     struct content content, tags;
-    void *bytes;
+    struct params_bytes bytes; /* of base64 or text */
     char key[HUB_NAME_MOST], version_epoch[HUB_NAME_MOST];
     struct publication_parts parts;
     bool skip_history;
@@ -205,45 +148,45 @@ static void message_fini(struct message *m)
 {
     content_fini(&m->content);
     content_fini(&m->tags);
-    mem_free(m->bytes);
+    mem_free(m->bytes.at);
 }
 
+/* Bytes that are JSON are meant for clients that speak JSON, whatever else takes them. */
 static enum hub_error read_base64(struct message *m, struct json_slice value)
 {
-    char *text = mem_alloc(value.len);
-    m->bytes = mem_alloc(value.len);
-    if (text == NULL || m->bytes == NULL) {
-        mem_free(text);
-        return HUB_ERROR_INTERNAL;
-    }
-    long len = json_kind_of(value) == '"' ? json_unquote(text, value) : -1;
-    long n = len < 0 ? -1 : base64_decode(m->bytes, value.len, text, (size_t)len);
-    mem_free(text);
-    if (n < 0)
-        return HUB_ERROR_BAD_REQUEST;
+    enum hub_error error = params_bytes(&m->bytes, value);
+    if (error != HUB_OK)
+        return error;
     m->parts.kind = HUB_BINARY;
-    m->parts.data = m->bytes;
-    m->parts.len = (size_t)n;
-    return HUB_OK;
+    m->parts.data = m->bytes.at;
+    m->parts.len = m->bytes.len;
+    int rc = content_take_json(&m->content, (const char *)m->bytes.at, m->bytes.len);
+    if (rc == 0) {
+        m->parts.kind = HUB_JSON;
+        m->parts.data = m->content.data;
+        m->parts.len = m->content.len;
+    }
+    return rc == DUET_ERR_NOMEM ? HUB_ERROR_INTERNAL : HUB_OK;
 }
 
 static enum hub_error read_text(struct message *m, struct json_slice value)
 {
-    m->bytes = json_kind_of(value) == '"' ? mem_alloc(value.len) : NULL;
-    if (m->bytes == NULL)
+    m->bytes.at = json_kind_of(value) == '"' ? mem_alloc(value.len) : NULL;
+    if (m->bytes.at == NULL)
         return json_kind_of(value) == '"' ? HUB_ERROR_INTERNAL : HUB_ERROR_BAD_REQUEST;
-    long len = json_unquote(m->bytes, value);
+    long len = json_unquote((char *)m->bytes.at, value);
     if (len < 0)
         return HUB_ERROR_BAD_REQUEST;
     m->parts.kind = HUB_TEXT;
-    m->parts.data = m->bytes;
+    m->parts.data = m->bytes.at;
     m->parts.len = (size_t)len;
     return HUB_OK;
 }
 
 static enum hub_error read_data(struct message *m, struct json_slice params)
 {
-    struct json_slice data = member(params, "data"), b64 = member(params, "b64data"), text = member(params, "text");
+    struct json_slice data = params_member(params, "data"), b64 = params_member(params, "b64data"),
+                      text = params_member(params, "text");
     if ((data.text != NULL) + (b64.text != NULL) + (text.text != NULL) != 1)
         return HUB_ERROR_BAD_REQUEST;
     if (b64.text != NULL)
@@ -262,7 +205,7 @@ static enum hub_error read_data(struct message *m, struct json_slice params)
 /* An object of strings. */
 static enum hub_error read_tags(struct message *m, struct json_slice params)
 {
-    struct json_slice tags = member(params, "tags"), key, value;
+    struct json_slice tags = params_member(params, "tags"), key, value;
     if (tags.text == NULL)
         return HUB_OK;
     if (json_kind_of(tags) != '{')
@@ -288,14 +231,15 @@ static enum hub_error read_message(struct message *m, struct json_slice params)
         error = read_tags(m, params);
     if (error != HUB_OK)
         return error;
-    if (!text_of(params, "idempotency_key", m->key, sizeof(m->key), &m->parts.key_len) ||
-        !text_of(params, "version_epoch", m->version_epoch, sizeof(m->version_epoch), &m->parts.version_epoch_len) ||
-        !number_of(params, "version", &version) || version < 0)
+    if (!params_text(params, "idempotency_key", m->key, sizeof(m->key), &m->parts.key_len) ||
+        !params_text(params, "version_epoch", m->version_epoch, sizeof(m->version_epoch),
+                     &m->parts.version_epoch_len) ||
+        !params_number(params, "version", &version) || version < 0)
         return HUB_ERROR_BAD_REQUEST;
     m->parts.key = m->key;
     m->parts.version_epoch = m->version_epoch;
     m->parts.version = (uint64_t)version;
-    m->skip_history = flag_of(params, "skip_history");
+    m->skip_history = params_flag(params, "skip_history");
     return HUB_OK;
 }
 
@@ -309,12 +253,27 @@ static void published(duet_server *s, uint64_t id, uint64_t tag, const struct hu
     done(n, r->error);
 }
 
+/* Bytes that happen to be JSON, in a channel that takes none. */
+static bool stay_bytes(const struct hub *h, const struct message *m, const char *channel, size_t len)
+{
+    enum hub_error error;
+    const struct hub_options *o =
+        m->parts.kind == HUB_JSON && m->bytes.len > 0 ? hub_options_of(h, channel, len, &error) : NULL;
+    return o != NULL && !(o->kinds & 1u << HUB_JSON);
+}
+
 static void publish_to(struct node *n, const struct message *m, const char *channel, size_t len)
 {
+    struct hub_publish what = {
+        .channel = channel, .len = len, .way = "api", .parts = m->parts, .skip_history = m->skip_history
+    };
+    if (stay_bytes(n->call->hub, m, channel, len)) {
+        what.parts.kind = HUB_BINARY;
+        what.parts.data = m->bytes.at;
+        what.parts.len = m->bytes.len;
+    }
     hub_publish(
-        n->call->hub,
-        &(struct hub_publish){
-            .channel = channel, .len = len, .way = "api", .parts = m->parts, .skip_history = m->skip_history },
+        n->call->hub, &what,
         &(struct hub_reply){ .server = n->call->server, .id = n->call->id, .tag = (uintptr_t)n, .done = published });
 }
 
@@ -324,7 +283,7 @@ static int do_publish(struct node *n, struct json_slice params)
     char channel[HUB_NAME_MOST];
     size_t len;
     int error = (int)read_message(&m, params);
-    if (error == HUB_OK && !channel_of(params, channel, &len))
+    if (error == HUB_OK && !params_channel(params, channel, &len))
         error = HUB_ERROR_BAD_REQUEST;
     if (error == HUB_OK) {
         publish_to(n, &m, channel, len);
@@ -332,20 +291,6 @@ static int do_publish(struct node *n, struct json_slice params)
     }
     message_fini(&m);
     return error;
-}
-
-/* How many values an array has; 0 for what is none, or has too many. */
-static unsigned count_of(struct json_slice array)
-{
-    struct json_slice key, value;
-    unsigned n = 0;
-    if (array.text == NULL || json_kind_of(array) != '[')
-        return 0;
-    struct json_each each = json_each(array);
-    while (json_next(&each, &key, &value))
-        if (++n > API_COMMANDS_MOST)
-            return 0;
-    return n;
 }
 
 static void broadcast_to(struct node *n, const struct message *m, struct json_slice channels)
@@ -368,8 +313,8 @@ static void broadcast_to(struct node *n, const struct message *m, struct json_sl
 static int do_broadcast(struct node *n, struct json_slice params)
 {
     struct message m;
-    struct json_slice channels = member(params, "channels");
-    unsigned count = count_of(channels);
+    struct json_slice channels = params_member(params, "channels");
+    unsigned count = params_count(channels, API_COMMANDS_MOST);
     int error = (int)read_message(&m, params);
     if (error == HUB_OK && count == 0)
         error = HUB_ERROR_BAD_REQUEST;
@@ -402,7 +347,7 @@ static enum hub_error presence_channel(struct node *n, struct json_slice params,
                                        size_t *len)
 {
     enum hub_error error = HUB_ERROR_BAD_REQUEST;
-    if (!channel_of(params, channel, len))
+    if (!params_channel(params, channel, len))
         return error;
     const struct hub_options *o = hub_options_of(n->call->hub, channel, *len, &error);
     if (o == NULL)
@@ -457,15 +402,15 @@ static void paged(duet_server *s, uint64_t id, uint64_t tag, const struct hub_pa
 static int do_history(struct node *n, struct json_slice params)
 {
     char channel[HUB_NAME_MOST], epoch[STREAM_EPOCH];
-    struct hub_history what = { .channel = channel, .reverse = flag_of(params, "reverse") };
-    struct json_slice since = member(params, "since");
+    struct hub_history what = { .channel = channel, .reverse = params_flag(params, "reverse") };
+    struct json_slice since = params_member(params, "since");
     int64_t offset = 0;
     size_t len = 0;
     what.has_since = since.text != NULL;
-    if (!channel_of(params, channel, &what.len) || !number_of(params, "limit", &what.limit))
+    if (!params_channel(params, channel, &what.len) || !params_number(params, "limit", &what.limit))
         return HUB_ERROR_BAD_REQUEST;
-    if (what.has_since &&
-        (!number_of(since, "offset", &offset) || offset < 0 || !text_of(since, "epoch", epoch, sizeof(epoch), &len)))
+    if (what.has_since && (!params_number(since, "offset", &offset) || offset < 0 ||
+                           !params_text(since, "epoch", epoch, sizeof(epoch), &len)))
         return HUB_ERROR_BAD_REQUEST;
     what.since.offset = (uint64_t)offset;
     memcpy(what.since.epoch, epoch, len);
@@ -480,7 +425,7 @@ static int do_history_remove(struct node *n, struct json_slice params)
     char channel[HUB_NAME_MOST];
     size_t len;
     enum hub_error error = HUB_ERROR_BAD_REQUEST;
-    if (!channel_of(params, channel, &len))
+    if (!params_channel(params, channel, &len))
         return (int)error;
     const struct hub_options *o = hub_options_of(n->call->hub, channel, len, &error);
     if (o == NULL)
@@ -513,7 +458,7 @@ static bool list_channel(void *arg, const char *name, size_t len, size_t subscri
 static int do_channels(struct node *n, struct json_slice params)
 {
     struct listing l = { .b = &n->result };
-    if (!text_of(params, "pattern", l.pattern, sizeof(l.pattern), &l.len))
+    if (!params_text(params, "pattern", l.pattern, sizeof(l.pattern), &l.len))
         return HUB_ERROR_BAD_REQUEST;
     buf_puts(&n->result, "{\"channels\":{");
     hub_each_channel(n->call->hub, list_channel, &l);
@@ -533,103 +478,26 @@ static int do_info(struct node *n, struct json_slice params)
     return HUB_OK;
 }
 
-/* Ending. */
-
-static bool whom_of(struct json_slice params, struct hub_whom *whom, char user[HUB_NAME_MOST], char client[64])
-{
-    *whom = (struct hub_whom){ .user = user, .client = client };
-    /* There is no choosing by `session`: all of the user's would be meant. */
-    return member(params, "session").text == NULL && member(params, "user").text != NULL &&
-           text_of(params, "user", user, HUB_NAME_MOST, &whom->user_len) &&
-           text_of(params, "client", client, 64, &whom->client_len);
-}
-
-/* What would be passed over in silence is refused: who sends it counts on it. */
-static bool wants_more(struct json_slice params)
-{
-    static const char *const unknown[] = { "info",      "b64info",  "data",         "b64data",
-                                           "expire_at", "override", "recover_since" };
-    for (size_t i = 0; i < sizeof(unknown) / sizeof(*unknown); i++)
-        if (member(params, unknown[i]).text != NULL)
-            return true;
-    return false;
-}
+/* Clients. */
 
 static int do_subscribe(struct node *n, struct json_slice params)
 {
-    char channel[HUB_NAME_MOST], user[HUB_NAME_MOST], client[64];
-    struct hub_whom whom;
-    size_t len;
-    enum hub_error error = HUB_ERROR_BAD_REQUEST;
-    if (!channel_of(params, channel, &len) || !whom_of(params, &whom, user, client) || wants_more(params))
-        return (int)error;
-    if (hub_options_of(n->call->hub, channel, len, &error) == NULL)
-        return (int)error;
-    return hub_subscribe(n->call->hub, &whom, channel, len) < 0 ? HUB_ERROR_INTERNAL : HUB_OK;
+    return (int)api_subscribe(n->call->hub, params);
 }
 
 static int do_unsubscribe(struct node *n, struct json_slice params)
 {
-    char channel[HUB_NAME_MOST], user[HUB_NAME_MOST], client[64];
-    struct hub_whom whom;
-    size_t len;
-    if (!channel_of(params, channel, &len) || !whom_of(params, &whom, user, client))
-        return HUB_ERROR_BAD_REQUEST;
-    int rc = hub_unsubscribe(n->call->hub, &whom, channel, len, HUB_UNSUBSCRIBE_SERVER);
-    return rc < 0 ? HUB_ERROR_INTERNAL : HUB_OK;
-}
-
-enum { SPARED_MOST = 100 };
-
-/* Clients that stay, their UUIDs one behind the other in `out`. */
-static bool spared_of(struct json_slice params, struct hub_whom *whom, char *out)
-{
-    struct json_slice list = member(params, "whitelist"), key, value;
-    char id[6 * SESSION_CLIENT + 2];
-    if (list.text == NULL)
-        return true;
-    unsigned count = count_of(list);
-    if (json_kind_of(list) != '[' || (count == 0 && list.len > 2) || count > SPARED_MOST)
-        return false;
-    whom->spared = out;
-    for (struct json_each each = json_each(list); json_next(&each, &key, &value);) {
-        if (json_kind_of(value) != '"' || value.len > sizeof(id) || json_unquote(id, value) != SESSION_CLIENT)
-            return false;
-        memcpy(out + SESSION_CLIENT * whom->spared_count++, id, SESSION_CLIENT);
-    }
-    return true;
+    return (int)api_unsubscribe(n->call->hub, params);
 }
 
 static int do_disconnect(struct node *n, struct json_slice params)
 {
-    char user[HUB_NAME_MOST], client[64], reason[HUB_REASON_MOST + 1], spared[SPARED_MOST * SESSION_CLIENT];
-    struct hub_whom whom;
-    int64_t code = 0;
-    size_t len = 0;
-    struct json_slice how = member(params, "disconnect");
-    if (!whom_of(params, &whom, user, client) || !spared_of(params, &whom, spared) ||
-        (how.text != NULL && (json_kind_of(how) != '{' || !number_of(how, "code", &code) ||
-                              !text_of(how, "reason", reason, HUB_REASON_MOST, &len))))
-        return HUB_ERROR_BAD_REQUEST;
-    reason[len] = '\0';
-    if (code == 0)
-        code = HUB_DISCONNECT_FORCE;
-    if (code < 3000 || code > 4999 || strlen(reason) != len) /* what a browser lets a server say of its own (WEB-12) */
-        return HUB_ERROR_BAD_REQUEST;
-    int rc = hub_disconnect(n->call->hub, &whom, (int)code, len > 0 ? reason : NULL);
-    return rc < 0 ? HUB_ERROR_INTERNAL : HUB_OK;
+    return (int)api_disconnect(n->call->hub, params);
 }
 
 static int do_refresh(struct node *n, struct json_slice params)
 {
-    char user[HUB_NAME_MOST], client[64];
-    struct hub_whom whom;
-    int64_t at = 0;
-    if (!whom_of(params, &whom, user, client) || !number_of(params, "expire_at", &at) || at < 0 ||
-        at > INT64_MAX / 1000)
-        return HUB_ERROR_BAD_REQUEST;
-    uint64_t at_ms = flag_of(params, "expired") ? 1 : (uint64_t)at * 1000;
-    return hub_refresh(n->call->hub, &whom, at_ms) < 0 ? HUB_ERROR_INTERNAL : HUB_OK;
+    return (int)api_refresh(n->call->hub, params);
 }
 
 /* Commands. */
@@ -674,8 +542,8 @@ static void run_command(struct node *n, struct json_slice command)
 
 static int do_batch(struct node *n, struct json_slice params)
 {
-    struct json_slice commands = member(params, "commands"), key, value;
-    unsigned count = count_of(commands);
+    struct json_slice commands = params_member(params, "commands"), key, value;
+    unsigned count = params_count(commands, API_COMMANDS_MOST);
     if (count == 0)
         return HUB_ERROR_BAD_REQUEST;
     struct json_each each = json_each(commands);

@@ -5,9 +5,10 @@
  *
  *     publish           channel, data, text or b64data, tags, idempotency_key, version, version_epoch, skip_history
  *     broadcast         channels, and the same
- *     subscribe         user, channel, client: of the Centrifugal protocol
- *     unsubscribe       user, channel, client
- *     disconnect        user, client, disconnect {code, reason}
+ *     subscribe         user, channel, client, session, info, data, expire_at, override, recover_since
+ *     unsubscribe       user, channel, client, session
+ *     disconnect        user, client, session, disconnect {code, reason}, whitelist
+ *     refresh           user, client, session, expire_at or expired
  *     presence          channel
  *     presence_stats    channel
  *     history           channel, limit, since {offset, epoch}, reverse
@@ -16,8 +17,8 @@
  *     info
  *     batch             commands: [{"METHOD": {...}}, ...]
  *
- * `text`, which Centrifugo's has not, is a string that is published as text and not as JSON: who comes by /channel/NAME
- * gets it without quotes.
+ * `b64data` and `b64info` are JSON in base64; of a publication, also any bytes. `text`, which Centrifugo's has not, is a
+ * string that is published as text and not as JSON: who comes by /channel/NAME gets it without quotes.
  *
  * An answer is {"result": {...}} or {"error": {"code": ..., "message": ...}}, both with status 200.
  *

@@ -6,15 +6,15 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* A subscription that is not answered yet. */
+/* A subscription that is not answered yet; from the server's side, without a name, one that is not there yet. */
 struct centrifugal_wish {
     struct centrifugal_wish *next;
     uint64_t serial, expires_ms;
-    struct centrifugal_own *own; /* NULL: it gets what all get */
-    char *data;                  /* JSON that the backend has for it; NULL: none */
-    uint32_t id;                 /* of the command */
-    bool positioned, recoverable;
-    bool asked; /* the backend is: its command is counted with that question */
+    struct centrifugal_own *own;  /* NULL: it gets what all get */
+    char *data;                   /* JSON that the backend has for it; NULL or empty: none */
+    uint32_t id;                  /* of the command */
+    bool positioned, recoverable; /* that may be told */
+    bool asked;                   /* the backend is: its command is counted with that question */
     uint8_t len;
     char channel[];
 };
@@ -92,12 +92,47 @@ static struct centrifugal_wish *take_wish(struct centrifugal *c, struct centrifu
     return w;
 }
 
+static void put_data(const struct centrifugal_wish *w, struct buf *b)
+{
+    if (w->data == NULL || w->data[0] == '\0')
+        return;
+    centrifugal_put_key(b, "data");
+    buf_puts(b, w->data);
+}
+
 static struct centrifugal_wish **find_wish(struct centrifugal *c, uint64_t serial)
 {
     struct centrifugal_wish **at = &c->wishes;
     while (*at != NULL && (*at)->serial != serial)
         at = &(*at)->next;
     return at;
+}
+
+uint64_t centrifugal_expect(struct centrifugal *c, const struct hub_invitation *i)
+{
+    struct centrifugal_wish *w = add_wish(c, 0, (struct json_slice){ "", 0 }, true);
+    if (w == NULL)
+        return 0;
+    w->recoverable = i->override.force_recovery != HUB_NO;
+    w->positioned = w->recoverable || i->override.force_positioning != HUB_NO;
+    w->data = mem_zalloc(i->data_len + 1);
+    if (w->data == NULL) {
+        wish_free(take_wish(c, find_wish(c, w->serial)));
+        return 0;
+    }
+    if (i->data_len > 0)
+        memcpy(w->data, i->data, i->data_len);
+    return w->serial;
+}
+
+void centrifugal_put_expected(struct centrifugal *c, uint64_t tag, struct buf *b, const struct session_subscribed *r)
+{
+    struct centrifugal_wish *w = take_wish(c, find_wish(c, tag));
+    if (b != NULL) {
+        centrifugal_put_subscribed(b, r, r->positioned && w->positioned, r->recoverable && w->recoverable);
+        put_data(w, b);
+    }
+    wish_free(w);
 }
 
 static bool wanted(struct session *s, uint64_t serial)
@@ -136,10 +171,7 @@ static void subscribed(struct session *s, uint64_t serial, const struct session_
         centrifugal_reply(c, &b, space, sizeof(space), w->id, CENTRIFUGAL_SUBSCRIBE);
         centrifugal_put_subscribed(&b, r, w->positioned, w->recoverable);
         put_ttl(c, &b, w->expires_ms);
-        if (w->data != NULL) {
-            centrifugal_put_key(&b, "data");
-            buf_puts(&b, w->data);
-        }
+        put_data(w, &b);
         if (w->own != NULL)
             centrifugal_own_begin(c, w->own, serial, &b, r);
         else
@@ -183,6 +215,8 @@ static void put_in(struct centrifugal *c, const struct hub_options *o, const str
         .form = centrifugal_form_of(c),
         .direct = w->own != NULL,
         .recover = w->recoverable && recovers(o, r),
+        .positioned = w->positioned,
+        .recoverable = w->recoverable,
         .or_fail = r->flag & 2,
         .from.offset = r->offset,
         .join_leave = r->join_leave || claims->override.force_push_join_leave == HUB_YES,
@@ -199,7 +233,7 @@ static void put_in(struct centrifugal *c, const struct hub_options *o, const str
     if (r->epoch.len <= STREAM_EPOCH)
         memcpy(what.from.epoch, r->epoch.text ? r->epoch.text : "", r->epoch.len);
     else
-        what.from.offset = UINT64_MAX; /* an epoch that none of ours can be */
+        what.from.offset = UINT64_MAX;                /* an epoch that none of ours can be */
     w->expires_ms = renewed ? 0 : claims->expires_ms; /* told to who has to renew it */
     session_subscribe(c->session, &what);
     if (claims->expires_ms > 0)
@@ -317,7 +351,8 @@ void centrifugal_unsubscribe(struct centrifugal *c, uint32_t id, const struct ce
     struct buf b;
     /* One that waits for its channel: its answer comes now, and nothing comes of it. */
     struct centrifugal_wish **at = &c->wishes;
-    while (*at != NULL && ((*at)->len != r->channel.len || memcmp((*at)->channel, r->channel.text, (*at)->len) != 0))
+    while (*at != NULL &&
+           ((*at)->id == 0 || (*at)->len != r->channel.len || memcmp((*at)->channel, r->channel.text, (*at)->len) != 0))
         at = &(*at)->next;
     struct centrifugal_wish *w = take_wish(c, at);
     if (w != NULL)
@@ -389,6 +424,7 @@ static void disconnect(struct session *s, int code, const char *reason)
         .way = "centrifugal", .find = find, .join = joins, .leave = leaves,                                            \
         .publication = centrifugal_own_publication, .joined = centrifugal_own_joined, .unsubscribed = unsubscribed,    \
         .subscribe = centrifugal_add, .disconnect = disconnect, .refresh = centrifugal_extend,                         \
+        .named = centrifugal_is_named,                                                                                 \
     }
 const struct session_calls centrifugal_calls[2] = { CALLS(wire_join, wire_leave),
                                                     CALLS(wire_join_stream, wire_leave_stream) };

@@ -123,8 +123,9 @@ void centrifugal_connect(struct centrifugal *c, uint32_t id, const struct centri
 void centrifugal_connect_answered(struct centrifugal *c, uint32_t id, const struct centrifugal_request *r,
                                   const struct backend_answer *answer);
 void centrifugal_join_free(struct centrifugal *c);
-void centrifugal_add(struct session *s, const char *channel, size_t len); /* session_calls.subscribe */
-void centrifugal_extend(struct session *s, uint64_t at_ms);               /* session_calls.refresh */
+void centrifugal_add(struct session *s, const struct hub_invitation *what);       /* session_calls.subscribe */
+void centrifugal_extend(struct session *s, uint64_t at_ms);                       /* session_calls.refresh */
+bool centrifugal_is_named(const struct session *s, const char *name, size_t len); /* session_calls.named */
 void centrifugal_refresh(struct centrifugal *c, uint32_t id, const struct centrifugal_request *r);
 
 /* centrifugal_channels.c: subscriptions */
@@ -132,6 +133,10 @@ void centrifugal_subscribe(struct centrifugal *c, uint32_t id, const struct cent
 void centrifugal_unsubscribe(struct centrifugal *c, uint32_t id, const struct centrifugal_request *r);
 void centrifugal_sub_refresh(struct centrifugal *c, uint32_t id, const struct centrifugal_request *r);
 void centrifugal_wishes_free(struct centrifugal *c);
+/* One from the server's side: what is to be told with it is kept, under the tag of its subscription. 0: no memory. */
+uint64_t centrifugal_expect(struct centrifugal *c, const struct hub_invitation *i);
+/* It is here: told as centrifugal_put_subscribed() does, or, with a NULL `b`, not at all. */
+void centrifugal_put_expected(struct centrifugal *c, uint64_t tag, struct buf *b, const struct session_subscribed *r);
 int centrifugal_form_of(const struct centrifugal *c); /* the number of its form */
 /* What it may in a channel, besides what its tokens say. */
 /* HUB_OK, or why not. `options` may be NULL. */

@@ -53,8 +53,25 @@ static void put_expiry(struct buf *b, uint64_t expires_ms, uint64_t now_ms)
     buf_printf(b, ",\"expires\":true,\"ttl\":%" PRIu64, left > 0 ? left : 1);
 }
 
+enum { NAME = 16 + CENTRIFUGAL_SECRET + 1 };
+
+/* What an emulated session is called: its letters come under this name. */
+static const char *name_of(const struct centrifugal *c, char out[NAME])
+{
+    snprintf(out, NAME, "%016" PRIx64 "%s", c->id, c->secret);
+    return out;
+}
+
+bool centrifugal_is_named(const struct session *s, const char *name, size_t len)
+{
+    const struct centrifugal *c = session_owner(s);
+    char own[NAME];
+    return c->secret[0] != '\0' && len == NAME - 1 && memcmp(name_of(c, own), name, len) == 0;
+}
+
 static void put_connected(const struct centrifugal *c, struct buf *b)
 {
+    char name[NAME];
     const struct wire_site *site = wire_site_of(c->server);
     buf_printf(b, "{\"client\":\"%s\",\"version\":\"duet %s\"", session_client(c->session), duet_version());
     if (c->ask_ms == 0) /* else it is the backend that is asked, not the client */
@@ -71,7 +88,7 @@ static void put_connected(const struct centrifugal *c, struct buf *b)
     if (c->pings)
         buf_printf(b, ",\"ping\":%" PRIu64 "%s", site->ping_ms / 1000, c->listens_only ? "" : ",\"pong\":true");
     if (c->secret[0] != '\0')
-        buf_printf(b, ",\"session\":\"%016" PRIx64 "%s\"", c->id, c->secret);
+        buf_printf(b, ",\"session\":\"%s\"", name_of(c, name));
     buf_printf(b, ",\"node\":\"%s\"}", site->node);
 }
 
@@ -106,7 +123,37 @@ static void joined_one(struct centrifugal *c)
         answer(c);
 }
 
-/* Channels from the start. */
+/* Channels from the server's side: from the start, by its token or the backend, and later by the API. */
+
+/* False: there is no memory for it. */
+static bool invite(struct centrifugal *c, const struct hub_invitation *i,
+                   void (*done)(struct session *s, uint64_t tag, const struct session_subscribed *r))
+{
+    bool renewed = i->expire_at_ms > 0 && centrifugal_has_hook(c, HOOK_SUB_REFRESH);
+    uint64_t tag = centrifugal_expect(c, i);
+    if (tag == 0)
+        return false;
+    session_subscribe(c->session, &(struct session_subscribe){
+                                      .channel = i->channel,
+                                      .len = i->len,
+                                      .form = centrifugal_form_of(c),
+                                      .recover = i->recover && i->override.force_recovery != HUB_NO,
+                                      .positioned = i->override.force_positioning == HUB_YES,
+                                      .recoverable = i->override.force_recovery == HUB_YES,
+                                      .from = i->from,
+                                      .join_leave = i->override.force_push_join_leave != HUB_NO,
+                                      .server_side = true,
+                                      .unseen = i->override.presence == HUB_NO,
+                                      .unheard = i->override.join_leave == HUB_NO,
+                                      .tag = tag,
+                                      .chan_info = i->info,
+                                      .chan_info_len = i->info_len,
+                                      .expire_at_ms = i->expire_at_ms,
+                                      .renewal_ms = renewed ? i->expire_at_ms : 0,
+                                      .done = done,
+                                  });
+    return true;
+}
 
 static int why_not(enum hub_error error)
 {
@@ -125,24 +172,24 @@ static int why_not(enum hub_error error)
 static void joined(struct session *s, uint64_t tag, const struct session_subscribed *r)
 {
     struct centrifugal *c = session_owner(s);
-    (void)tag;
-    if (c->join == NULL)
-        return;
-    if (r->error == HUB_OK) {
+    if (c->join != NULL && r->error == HUB_OK) {
         buf_puts(&c->join->subs, c->join->subs.len > 0 ? "," : "");
         json_put_string(&c->join->subs, r->channel, r->len);
         buf_puts(&c->join->subs, ":");
-        centrifugal_put_subscribed(&c->join->subs, r, r->positioned, r->recoverable);
+        centrifugal_put_expected(c, tag, &c->join->subs, r);
         centrifugal_put_publications(&c->join->subs, r);
         buf_puts(&c->join->subs, "}");
-    } else if (r->error != HUB_ERROR_ALREADY && c->join->code == 0) {
-        c->join->code = why_not(r->error);
+    } else {
+        centrifugal_put_expected(c, tag, NULL, r);
+        if (c->join != NULL && r->error != HUB_ERROR_ALREADY && c->join->code == 0)
+            c->join->code = why_not(r->error);
     }
-    joined_one(c);
+    if (c->join != NULL)
+        joined_one(c);
 }
 
 /* Where the client says that it stands in a channel that it is put into. False: it says nothing that can be read. */
-static bool read_position(struct json_slice subs, const char *channel, size_t len, struct session_subscribe *what)
+static bool read_position(struct json_slice subs, struct hub_invitation *what)
 {
     struct json_each each = { .at = NULL };
     struct json_slice name, value;
@@ -151,8 +198,8 @@ static bool read_position(struct json_slice subs, const char *channel, size_t le
         each = json_each(subs);
     while (json_next(&each, &name, &value)) {
         struct centrifugal_request r = { .memory = NULL };
-        if (name.len > sizeof(unquoted) || json_kind_of(value) != '{' || json_unquote(unquoted, name) != (long)len ||
-            memcmp(unquoted, channel, len) != 0)
+        if (name.len > sizeof(unquoted) || json_kind_of(value) != '{' ||
+            json_unquote(unquoted, name) != (long)what->len || memcmp(unquoted, what->channel, what->len) != 0)
             continue;
         bool good = centrifugal_read(&r, value);
         what->recover = r.recover;
@@ -167,67 +214,80 @@ static bool read_position(struct json_slice subs, const char *channel, size_t le
     return true;
 }
 
-static void join_channel(struct centrifugal *c, const char *channel, size_t len, const struct hub_claims_sub *said,
-                         struct json_slice subs)
+static void join_channel(struct centrifugal *c, const struct hub_claims_sub *said, struct json_slice subs)
 {
-    struct session_subscribe what = {
-        .channel = channel,
-        .len = len,
-        .form = centrifugal_form_of(c),
-        .join_leave = true,
-        .server_side = true,
-        .unseen = said->override.presence == HUB_NO,
-        .unheard = said->override.join_leave == HUB_NO,
-        .chan_info = said->info.at,
-        .chan_info_len = said->info.len,
-        .done = joined,
+    struct hub_invitation what = {
+        .channel = said->channel.at,
+        .len = said->channel.len,
+        .info = said->info.at,
+        .info_len = said->info.len,
+        .data = said->data.at,
+        .data_len = said->data.len,
+        .override = said->override,
     };
-    if (!read_position(subs, channel, len, &what)) {
+    if (!read_position(subs, &what)) {
         c->join->code = HUB_DISCONNECT_BAD_REQUEST;
         return;
     }
     c->join->left++;
-    session_subscribe(c->session, &what);
+    if (!invite(c, &what, joined)) {
+        c->join->left--;
+        c->join->code = HUB_DISCONNECT_INTERNAL;
+    }
 }
 
+static void push_publication(struct centrifugal *c, const struct session_subscribed *r, const struct publication *p)
+{
+    char space[1024];
+    struct buf b;
+    centrifugal_begin(c, &b, space, sizeof(space));
+    centrifugal_put_push(&b, c->listens_only, r->channel, r->len, "pub");
+    wire_put_publication(&b, p);
+    centrifugal_end_push(&b, c->listens_only);
+    centrifugal_send(c, &b);
+}
+
+/* What it missed comes behind the push, which has no place for it. */
 static void added(struct session *s, uint64_t tag, const struct session_subscribed *r)
 {
     struct centrifugal *c = session_owner(s);
     char space[512];
     struct buf b;
-    (void)tag;
-    if (r->error != HUB_OK || c->state == CENTRIFUGAL_OVER)
+    if (r->error != HUB_OK || c->state == CENTRIFUGAL_OVER) {
+        centrifugal_put_expected(c, tag, NULL, r);
         return; /* it is there already, or cannot be; who wanted it has no ear any more */
+    }
     centrifugal_begin(c, &b, space, sizeof(space));
     centrifugal_put_push(&b, c->listens_only, r->channel, r->len, "subscribe");
-    centrifugal_put_subscribed(&b, r, r->positioned, r->recoverable);
+    centrifugal_put_expected(c, tag, &b, r);
     buf_puts(&b, "}");
     centrifugal_end_push(&b, c->listens_only);
     centrifugal_send(c, &b);
+    for (uint32_t i = 0; i < r->count; i++)
+        push_publication(c, r, r->publications[i]);
+    centrifugal_schedule(c);
 }
 
-void centrifugal_add(struct session *s, const char *channel, size_t len)
+void centrifugal_add(struct session *s, const struct hub_invitation *what)
 {
     struct centrifugal *c = session_owner(s);
-    const struct session_subscribe what = {
-        .channel = channel,
-        .len = len,
-        .form = centrifugal_form_of(c),
-        .join_leave = true,
-        .server_side = true,
-        .done = c->join != NULL ? joined : added, /* before it is connected it is told with that */
-    };
     if (c->state == CENTRIFUGAL_OVER)
         return;
-    if (c->join != NULL)
-        c->join->left++;
-    session_subscribe(s, &what);
+    if (c->join == NULL) {
+        if (!invite(c, what, added))
+            centrifugal_disconnect(c, HUB_DISCONNECT_INTERNAL);
+        return;
+    }
+    c->join->left++; /* before it is connected it is told with that */
+    if (invite(c, what, joined))
+        return;
+    c->join->code = HUB_DISCONNECT_INTERNAL;
+    joined_one(c);
 }
 
 /* One that only listens says itself what it wants to hear, as far as it may. */
 static void join_wanted(struct centrifugal *c, struct json_slice subs)
 {
-    static const struct hub_claims_sub nothing_said;
     struct json_each each = json_each(subs);
     struct json_slice name, value;
     char unquoted[6 * HUB_NAME_MOST];
@@ -240,7 +300,7 @@ static void join_wanted(struct centrifugal *c, struct json_slice subs)
         if (error != HUB_OK)
             c->join->code = why_not((enum hub_error)error);
         else
-            join_channel(c, channel.text, channel.len, &nothing_said, subs);
+            join_channel(c, &(struct hub_claims_sub){ .channel = { channel.text, channel.len } }, subs);
     }
 }
 
@@ -249,7 +309,7 @@ static void join_all(struct centrifugal *c, const struct centrifugal_request *r)
     const struct hub_claims *claims = c->claims;
     c->join->left = 1;
     for (size_t i = 0; claims != NULL && i < claims->subs_count; i++)
-        join_channel(c, claims->subs[i].channel.at, claims->subs[i].channel.len, &claims->subs[i], r->subs);
+        join_channel(c, &claims->subs[i], r->subs);
     if (c->listens_only && r->subs.text != NULL)
         join_wanted(c, r->subs);
     joined_one(c);

@@ -183,7 +183,14 @@ static void act(void)
         hub_publish(ways.site.hub, &what, NULL);
         break;
     case 2:
-        hub_subscribe(ways.site.hub, &anybody, c, len);
+        hub_subscribe(ways.site.hub, &anybody,
+                      &(struct hub_invitation){ .channel = c,
+                                                .len = len,
+                                                .data = "{}",
+                                                .data_len = name & 0x20 ? 2 : 0,
+                                                .recover = name & 0x40,
+                                                .from.offset = 2,
+                                                .override.force_recovery = (enum hub_said)(name >> 3 & 1) });
         break;
     case 3:
         hub_unsubscribe(ways.site.hub, &anybody, c, len,

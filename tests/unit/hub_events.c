@@ -116,11 +116,13 @@ TEST(events, tell_who_leaves_by_itself_or_by_the_server)
     client_frame(c, 0x81, life, sizeof(life) - 1);
     client_trace(c, 5);
     expect_told(OCCUPIED LEAVE VACATED);
-    assert_int_equal(hub_subscribe(ways.site.hub, &anybody, "watched:a", 9), 0);
+    assert_int_equal(
+        hub_subscribe(ways.site.hub, &anybody, &(struct hub_invitation){ .channel = "watched:a", .len = 9 }), 0);
     expect_told(OCCUPIED);
     assert_int_equal(hub_unsubscribe(ways.site.hub, &anybody, "watched:a", 9, HUB_UNSUBSCRIBE_SERVER), 0);
     expect_told(LEAVE VACATED);
-    assert_int_equal(hub_subscribe(ways.site.hub, &anybody, "watched:a", 9), 0);
+    assert_int_equal(
+        hub_subscribe(ways.site.hub, &anybody, &(struct hub_invitation){ .channel = "watched:a", .len = 9 }), 0);
     hub_disconnect(ways.site.hub, &anybody, HUB_DISCONNECT_FORCE, NULL);
     expect_told(OCCUPIED LEAVE VACATED GONE);
     client_free(c);

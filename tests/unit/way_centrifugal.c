@@ -598,12 +598,13 @@ TEST(centrifugal, server_subscribes_it_and_takes_it_out_again)
     static const struct hub_whom anybody = { .user = "", .client = "" };
     begin();
     struct client *c = connected(), *early = open_at("websocket");
-    assert_int_equal(hub_subscribe(ways.site.hub, &anybody, "c", 1), 0);
+    assert_int_equal(hub_subscribe(ways.site.hub, &anybody, &(struct hub_invitation){ .channel = "c", .len = 1 }), 0);
     EXPECT_FRAMES(c, 1,
                   "text '{\"push\":{\"channel\":\"c\",\"subscribe\":{\"recoverable\":true,\"positioned\":true,"
                   "\"epoch\":\"aaaaaaaa\"}}}'\n");
     EXPECT_FRAMES(c, 1, "text '{\"push\":{\"channel\":\"c\",\"join\":{\"info\":" INFO "}}}'\n");
-    assert_int_equal(hub_subscribe(ways.site.hub, &anybody, "c", 1), 0); /* twice is once */
+    assert_int_equal(hub_subscribe(ways.site.hub, &anybody, &(struct hub_invitation){ .channel = "c", .len = 1 }),
+                     0); /* twice is once */
     ways_publish("c", "1");
     EXPECT_FRAMES(c, 1, "text '{\"push\":{\"channel\":\"c\",\"pub\":{\"data\":\"1\",\"offset\":1,\"time\":1000}}}'\n");
     assert_int_equal(hub_unsubscribe(ways.site.hub, &anybody, "c", 1, HUB_UNSUBSCRIBE_SERVER), 0);
@@ -892,7 +893,7 @@ TEST(centrifugal, insufficient_state_ends_a_subscription_or_the_connection)
     EXPECT_FRAMES(c, 1,
                   "text '{\"push\":{\"channel\":\"c\",\"unsubscribe\":{\"code\":2500,"
                   "\"reason\":\"insufficient state\"}}}'\n");
-    assert_int_equal(hub_subscribe(ways.site.hub, &anybody, "c", 1), 0);
+    assert_int_equal(hub_subscribe(ways.site.hub, &anybody, &(struct hub_invitation){ .channel = "c", .len = 1 }), 0);
     client_trace(c, 2);
     assert_int_equal(hub_unsubscribe(ways.site.hub, &anybody, "c", 1, HUB_UNSUBSCRIBE_INSUFFICIENT), 0);
     EXPECT_FRAMES(c, 1, "close 3010 'insufficient state'\n");

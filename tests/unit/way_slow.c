@@ -251,7 +251,7 @@ TEST(slow, store_and_a_server_that_subscribes_meanwhile)
         struct client *c = open_at("websocket");
         say(c, command);
         wire_settle();
-        assert_int_equal(hub_subscribe(ways.site.hub, &ann, "b", 1), 0);
+        assert_int_equal(hub_subscribe(ways.site.hub, &ann, &(struct hub_invitation){ .channel = "b", .len = 1 }), 0);
         wire_settle();
         if (gone)
             client_reset(c);
