@@ -26,6 +26,7 @@ struct args {
     long rate;            /* 0: no limit */
     bool raw, binary, hex, null, framed, json, timestamps, stats, retry, no_history;
     const char **sends;   /* of duet connect, first of all */
+    const char **channels, *api_key_file, *idempotency_key; /* of duet pub */
 };
 
 /* The table of the fields above for all tools, for a `struct cmdline`. */

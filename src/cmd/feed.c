@@ -57,6 +57,12 @@ static void end(struct feed *f, const char *why)
     f->config.ended(f->config.arg, why);
 }
 
+static int give(struct feed *f, duet_type type, const void *data, size_t len)
+{
+    return f->config.send != NULL ? f->config.send(f->config.arg, type, data, len)
+                                  : duet_send(f->conn, type, data, len);
+}
+
 /* A person at a terminal may try again; a script may not lose a line unseen. */
 static void refuse(struct feed *f, const char *what)
 {
@@ -110,7 +116,7 @@ static bool send_hex(struct feed *f, const char *line, size_t len)
     }
     ssize_t n = feed_from_hex(f->bytes.at, line, len);
     if (n >= 0)
-        return settled(f, duet_send(f->conn, DUET_BINARY, f->bytes.at, (size_t)n));
+        return settled(f, give(f, DUET_BINARY, f->bytes.at, (size_t)n));
     refuse(f, "write bytes as pairs of hexadecimal digits, such as 48 69");
     return true;
 }
@@ -121,7 +127,7 @@ static bool send_one(struct feed *f, const char *data, size_t len)
     f->line++;
     bool taken = f->config.form == FEED_HEX
                      ? send_hex(f, data, len)
-                     : settled(f, duet_send(f->conn, f->config.binary ? DUET_BINARY : DUET_TEXT, data, len));
+                     : settled(f, give(f, f->config.binary ? DUET_BINARY : DUET_TEXT, data, len));
     if (!taken) {
         f->line--;
         return false;
@@ -197,9 +203,15 @@ static void start_clock(struct feed *f)
         f->next_us = now_us - CATCH_UP_US;
 }
 
+/* Somebody takes messages now. */
+static bool is_taken(const struct feed *f)
+{
+    return !f->over && (f->config.send != NULL || (f->conn != NULL && !duet_congested(f->conn)));
+}
+
 static bool may_send(const struct feed *f)
 {
-    return !f->over && f->conn != NULL && !duet_congested(f->conn) && held_back_ms(f) == 0;
+    return is_taken(f) && held_back_ms(f) == 0;
 }
 
 static void send_held(struct feed *f)
@@ -221,7 +233,11 @@ static void send_part(struct feed *f, bool last)
 {
     int rc = 0;
     if (last && !f->begun) {
-        rc = duet_send(f->conn, DUET_BINARY, f->held.at, f->held.len);
+        rc = give(f, DUET_BINARY, f->held.at, f->held.len);
+    } else if (f->config.send != NULL) {
+        if (f->held.len > MESSAGE_MOST)
+            end(f, "a file is over 16 MiB");
+        return;
     } else if (last || f->held.len >= PART) {
         if (!f->begun)
             rc = duet_send_begin(f->conn, DUET_BINARY);
@@ -305,7 +321,7 @@ static void go_on(struct feed *f)
         close_file(f);
     if (f->over || !may_send(f)) {
         stop_reading(f);
-        if (!f->over && f->conn != NULL && !duet_congested(f->conn))
+        if (is_taken(f))
             duet_timer_set(f->timer, held_back_ms(f));
         return;
     }
@@ -372,6 +388,11 @@ void feed_connect(struct feed *f, duet_conn *c)
         stop_reading(f);
     else
         duet_timer_set(f->timer, 0);
+}
+
+void feed_begin(struct feed *f)
+{
+    duet_timer_set(f->timer, 0);
 }
 
 void feed_go_on(struct feed *f)

@@ -28,6 +28,8 @@ struct feed_config {
     bool binary;              /* lines and the like are binary messages, not text */
     bool patient;             /* a connection that is lost is no end: feed_connect() brings another. Not with WHOLE */
     long rate;                /* messages a second at most; 0: no limit. Not with WHOLE */
+    /* Instead of a connection, whole messages each: 0; DUET_ERR_UTF8; another negative error ends it. NULL: none. */
+    int (*send)(void *arg, duet_type type, const void *data, size_t len);
     /* Once: all was sent (`why` is NULL), or it cannot go on: one line. The feed does nothing after it. */
     void (*ended)(void *arg, const char *why);
     void *arg;
@@ -43,6 +45,7 @@ struct feed *feed_new(duet_loop *loop, const struct feed_config *config);
 /* Sends to `c` from a later turn of the loop on; NULL: to nobody, before the connection's `close` returns. A NULL feed
  * is fine. */
 void feed_connect(struct feed *f, duet_conn *c);
+void feed_begin(struct feed *f); /* the same for who has `send` */
 void feed_go_on(struct feed *f); /* of the handler's `drain`. NULL is fine */
 void feed_stop(struct feed *f);  /* reads and sends no more, and `ended` is not called. NULL is fine */
 void feed_free(struct feed *f);  /* before the connection's `close` returns. NULL is fine */

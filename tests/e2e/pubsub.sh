@@ -168,6 +168,75 @@ until_true 10 grep -q 'again in' "$work/err"
 kill -TERM "$pid"
 ended "one that waits for its next attempt ends at once" 0 'Connection refused; again in'
 
+# By the API: what comes of it, and all that may go wrong. The server has a key on an address of its own.
+secret=0123456789abcdef
+echo "$secret" >"$work/key"
+echo wrong >"$work/wrong"
+"$duet" serve --log json --listen http://127.0.0.1:0 --api-listen "unix:$work/api" --api-key-file "$work/key" \
+    </dev/null >"$work/keyed" 2>&1 &
+pids+=($!)
+until_true 20 grep -q listening "$work/keyed"
+api=http://127.0.0.1:$port
+printf '{"a" : 1}\nno json\n' >"$work/lines"
+sub 2 --count 4 "$url/x" "$url/y"
+pub "pub --channel publishes by the API, in several channels" 0 '' --channel x --channel y "$api/" "$work/lines"
+ended "which their members hear" 0 'open'
+verdict "JSON as JSON and text as text" "$(sort "$work/out" | diff - <(printf '%s\n' no\ json no\ json '{"a" : 1}' '{"a" : 1}'))"
+sub 1 --count 3 --hex "$url/x"
+pub "pub --channel --binary" 0 '' --channel x --binary "$api" "$work/more"
+printf '00 ff\n' | pub "pub --channel --hex" 0 '' --channel x --hex "$api"
+printf '\0\0\0\2hi' | pub "pub --channel --framed" 0 '' --channel x --framed "$api"
+ended "bytes go as bytes" 0 'open'
+verdict "and are the same" "$(printf '74776f0a7468726565\n00ff\n6869\n' | diff - "$work/out")"
+for turn in first second; do
+    pub "with a key, the $turn time" 0 '' --channel once --idempotency-key k "$api" "$work/lines"
+done
+verdict "it is published once" "$(curl -s -d '{"channel":"once"}' "$api/api/history" | grep -q '"offset":2}' || echo no)"
+pub "an error of the API has its code" 1 '^duet pub: message 1 was not published in a{256}: error 107, bad request$' \
+    --channel "$(printf 'a%.0s' {1..256})" "$api" "$work/lines"
+pub "and so has each channel's" 1 'message 1 was not published in a\\x01: error 107, bad request$' --channel fine \
+    --channel $'a\1' "$api" "$work/lines"
+verdict "the other has it, and nothing behind it" \
+    "$(curl -s -d '{"channel":"fine"}' "$api/api/history" | grep -q '"offset":1}' || echo no)"
+printf 'good\n\xff\n' | pub "what is no UTF-8 is not published" 1 'line 2 of .*no UTF-8' --channel x "$api"
+head -c 16777217 /dev/zero | pub "a file of 16 MiB and a byte" 1 'a file is over 16 MiB' --channel x --binary "$api"
+pub "without the key" 4 'status 401: the API wants its key' --channel x "unix:$work/api" "$work/lines"
+pub "with another" 4 "status 401: this is not the API's key" --channel x --api-key-file "$work/wrong" "unix:$work/api" "$work/lines"
+pub "with the key, to its own address" 0 '' --channel x --api-key-file "$work/key" "unix:$work/api" "$work/lines"
+pub "with the key as a field" 0 '' --channel x --header "X-API-Key: $secret" "unix:$work/api" "$work/lines"
+pub "where there is no API" 4 'status 40[45]' --channel x "$api/nowhere" "$work/lines"
+pub "where nobody is" 3 'message 1 was not published: .*connect' --channel x http://127.0.0.1:1 "$work/lines"
+pub "what speaks no HTTP" 2 "URL is the server's" --channel x ftp://a "$work/lines"
+pub "a URL with a query" 2 "URL is the server's" --channel x "$api?x" "$work/lines"
+pub "a key that is not there" 2 'cannot read --api-key-file /nonexistent' --channel x --api-key-file /nonexistent "$api"
+pub "a key that is empty" 2 'has no key of one line' --channel x --api-key-file /dev/null "$api"
+pub "a key without a channel" 2 'need --channel NAME' --idempotency-key k "$api"
+pub "a WebSocket's option" 2 'are of WebSockets' --channel x --stats "$api"
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost \
+    -addext subjectAltName=IP:127.0.0.1 -keyout "$work/tls.key" -out "$work/tls.pem" 2>/dev/null
+"$duet" serve --log json --listen https://127.0.0.1:0 --tls-cert "$work/tls.pem" --tls-key "$work/tls.key" \
+    </dev/null >"$work/tls" 2>&1 &
+pids+=($!)
+until_true 20 grep -q listening "$work/tls"
+tls=https://$(grep -oE '127\.0\.0\.1:[0-9]+' "$work/tls" | head -1)
+pin=sha256/$(openssl x509 -in "$work/tls.pem" -noout -pubkey | openssl pkey -pubin -outform DER | openssl dgst -sha256 -binary | base64)
+pub "by TLS, with its certificate" 0 '' --channel x --ca "$work/tls.pem" "$tls" "$work/lines"
+pub "without it" 3 'certificate' --channel x "$tls" "$work/lines"
+pub "with its key, and verified by nothing else" 0 '' --channel x --insecure --pin "$pin" "$tls" "$work/lines"
+pub "with another's key" 3 'public key' --channel x --insecure --pin "sha256/$(head -c 32 /dev/zero | base64)" "$tls" "$work/lines"
+# One that takes the question and says nothing: the interrupt is heard.
+/usr/bin/python3 -c 'import socket, time
+s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1], flush=True); c = s.accept()[0]; print(c.recv(9), flush=True); time.sleep(60)' \
+    </dev/null >"$work/mute" 2>&1 &
+pids+=($!)
+until_true 20 test -s "$work/mute"
+"$duet" pub --channel x "http://127.0.0.1:$(head -1 "$work/mute")" "$work/lines" </dev/null 2>"$work/err" &
+pid=$!
+pids+=("$pid")
+until_true 20 grep -q POST "$work/mute"
+kill -TERM "$pid"
+ended "SIGTERM ends one that waits for an answer" 1 'message 1 was not published: interrupted; it may have been'
+
 cat >"$work/peer.py" <<'END'
 import asyncio
 import websockets
