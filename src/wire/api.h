@@ -17,8 +17,8 @@
  *     info
  *     batch             commands: [{"METHOD": {...}}, ...]
  *
- * `b64data` and `b64info` are JSON in base64; of a publication, also any bytes. `text`, which Centrifugo's has not, is a
- * string that is published as text and not as JSON: who comes by /channel/NAME gets it without quotes.
+ * `b64data` and `b64info` are JSON in base64; of a publication, also any bytes. `text`, which Centrifugo's has not, is
+ * a string that is published as text and not as JSON: who comes by /channel/NAME gets it without quotes.
  *
  * An answer is {"result": {...}} or {"error": {"code": ..., "message": ...}}, both with status 200.
  *

@@ -172,10 +172,8 @@ ended "one that waits for its next attempt ends at once" 0 'Connection refused; 
 secret=0123456789abcdef
 echo "$secret" >"$work/key"
 echo wrong >"$work/wrong"
-"$duet" serve --log json --listen http://127.0.0.1:0 --api-listen "unix:$work/api" --api-key-file "$work/key" \
-    </dev/null >"$work/keyed" 2>&1 &
-pids+=($!)
-until_true 20 grep -q listening "$work/keyed"
+background "$work/keyed" listening "$duet" serve --log json --listen http://127.0.0.1:0 --api-listen "unix:$work/api" \
+    --api-key-file "$work/key"
 api=http://127.0.0.1:$port
 printf '{"a" : 1}\nno json\n' >"$work/lines"
 sub 2 --count 4 "$url/x" "$url/y"
@@ -214,10 +212,7 @@ pub "a key without a channel" 2 'need --channel NAME' --idempotency-key k "$api"
 pub "a WebSocket's option" 2 'are of WebSockets' --channel x --stats "$api"
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost \
     -addext subjectAltName=IP:127.0.0.1 -keyout "$work/tls.key" -out "$work/tls.pem" 2>/dev/null
-"$duet" serve --log json --listen https://127.0.0.1:0 --tls-cert "$work/tls.pem" --tls-key "$work/tls.key" \
-    </dev/null >"$work/tls" 2>&1 &
-pids+=($!)
-until_true 20 grep -q listening "$work/tls"
+background "$work/tls" listening "$duet" serve --log json --listen https://127.0.0.1:0 --tls-cert "$work/tls.pem" --tls-key "$work/tls.key"
 tls=https://$(grep -oE '127\.0\.0\.1:[0-9]+' "$work/tls" | head -1)
 pin=sha256/$(openssl x509 -in "$work/tls.pem" -noout -pubkey | openssl pkey -pubin -outform DER | openssl dgst -sha256 -binary | base64)
 pub "by TLS, with its certificate" 0 '' --channel x --ca "$work/tls.pem" "$tls" "$work/lines"
