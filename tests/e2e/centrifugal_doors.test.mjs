@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The unchanged npm `centrifuge` client against a server with tokens and namespaces; slow readers; and in Chromium. */
+/* The unchanged npm `centrifuge` client against a server with tokens and namespaces, and slow readers. */
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:http";
-import { createRequire } from "node:module";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
 import WebSocket from "ws";
-import { launch, openWindow } from "./tools/browser.mjs";
 import { client, code, connected as connectedTo, disconnectAll, fresh, subscribed, subscription, token,
          told } from "./tools/centrifuge.mjs";
 import { startDuet, until } from "./tools/duet.mjs";
@@ -281,57 +278,4 @@ test("a slow reader is closed with 3008", TIMEOUT, async () => {
         await publish(channel, data);
     socket.resume();
     assert.deepEqual(await closed, [3008, "slow"]);
-});
-
-describe("centrifuge in Chromium", TIMEOUT, () => {
-    let browser;
-    let site;
-    before(async () => {
-        const require = createRequire(import.meta.url);
-        const modules = {
-            "/centrifuge.js": readFileSync(join(dirname(require.resolve("centrifuge")), "index.mjs"), "utf8"),
-            "/events.js": "export default class EventEmitter {\n" +
-                "    on(name, f) { ((this.all ??= {})[name] ??= []).push(f); return this; }\n" +
-                "    emit(name, ...args) { for (const f of this.all?.[name] ?? []) f(...args); }\n" +
-                "    removeListener() {} removeAllListeners() {} once(name, f) { return this.on(name, f); }\n}\n",
-        };
-        const page = "<!doctype html><title>centrifuge</title><link rel=icon href=data:,>" +
-            '<script type=importmap>{"imports":{"events":"/events.js"}}</script>' +
-            '<script type=module>import { Centrifuge } from "/centrifuge.js"; window.Centrifuge = Centrifuge;</script>';
-        site = createServer((request, answer) => {
-            const text = modules[request.url];
-            answer.setHeader("Content-Type", text ? "text/javascript" : "text/html");
-            answer.end(text ?? page);
-        });
-        await new Promise(done => site.listen(0, "127.0.0.1", done));
-        browser = await launch();
-    });
-    after(async () => {
-        await browser?.close();
-        await new Promise(done => site.close(done));
-    });
-
-    for (const way of ["websocket", "http_stream", "sse"])
-        test(`over ${way}, from a page of another origin`, async () => {
-            const window = await openWindow(browser, `http://127.0.0.1:${site.address().port}/`);
-            const channel = fresh("page");
-            await window.page.waitForFunction(() => globalThis.Centrifuge);
-            await window.page.evaluate(async ({ way, server, channel, token }) => {
-                const base = way === "websocket" ? server.wsUrl : server.url;
-                const c = new Centrifuge([{ transport: way, endpoint: `${base}/connection/${way}` }],
-                                         { emulationEndpoint: `${server.url}/emulation`, token });
-                const sub = c.newSubscription(channel, { recoverable: true });
-                globalThis.came = [];
-                sub.on("publication", ({ data }) => globalThis.came.push(data));
-                sub.subscribe();
-                c.connect();
-                await sub.ready(10000);
-                await sub.publish({ from: "the page" });
-            }, { way, server: { url: server.url, wsUrl: server.wsUrl }, channel, token: token(SECRET, { sub: "ann" }) });
-            await publish(channel, { from: "the backend" });
-            await window.page.waitForFunction(() => globalThis.came.length === 2);
-            assert.deepEqual(await window.page.evaluate(() => globalThis.came),
-                             [{ from: "the page" }, { from: "the backend" }]);
-            await window.close();
-        });
 });
