@@ -466,6 +466,8 @@ static duet_server_config main_config(struct site *site, const duet_route *route
         .message_max = longest_message(&site->setup),
         .body_max = longest_body(&site->setup),
         .queue_max = (unsigned)site->setup.config.clients.queue_max,
+        .ping_ms = (unsigned)site->setup.config.clients.ping_ms,
+        .pong_ms = (unsigned)site->setup.config.clients.pong_ms,
         .topics_max = 2 * site->setup.config.limits.channels_per_connection + 2,
         .origins = o->origins,
         .require_origin = site->setup.config.require_origin,

@@ -5,10 +5,10 @@ import { connect, createServer } from "node:net";
 /*
  * Returns { port, url, wsUrl, cut(), down(), up(), silence(up, down), speak(), hold(), release(), lead(port), stop() }.
  *
- * cut() resets every connection that is open, down() refuses new ones, too, until up(); stop() ends it. silence() swallows what comes from then on, from
- * the client (`up`) or from the server (`down`), without a word to anybody; a connection that was silent stays so when
- * speak() lets new ones speak. hold() reads nothing more of what the server says until release(). Behind lead() new
- * connections go to another port.
+ * cut() resets every connection that is open, down() refuses new ones, too, until up(); stop() ends it. silence()
+ * swallows what comes from then on, from the client (`up`) or from the server (`down`), without a word to anybody; a
+ * connection that was silent stays so when speak() lets new ones speak. hold() reads nothing more of what the server says
+ * until release(). Behind lead() new connections go to another port.
  */
 export function startRelay(port) {
     const wires = new Set();
