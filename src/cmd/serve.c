@@ -210,8 +210,9 @@ static const duet_route demo_routes[] = {
     { .path = "/demo/ticks", .http = ticks },
     { .path = "/apps/apps.json", .http = apps },
 };
-static const duet_route client_route = { .path = "/duet.js", .http = pages_http };
-static const duet_route pages_route = { .path = "/", .http = pages_http };
+/* For pages of the origins that are listed, too, which take modules from here. */
+static const duet_route client_route = { .path = "/duet.js", .http = pages_http, .cors = true };
+static const duet_route pages_route = { .path = "/", .http = pages_http, .cors = true };
 
 enum {
     COMMON = sizeof(common_routes) / sizeof(*common_routes),
