@@ -60,8 +60,9 @@ export function backend(demo, name, ms = 10000) {
  * Everybody on `path`: { demo, network, browser, ann, ben, fox, complaints(), close() }. `network` is a relay (down(),
  * up(), cut()); ann and ben are pages of playwright, fox is what openFirefox() gives, with until(fn, arg) beside:
  * waits until fn(arg) is true in the page. `flags` are Chromium's; `window` is for openWindow(); `args` the server's.
+ * `own`: the name of a backend with a port of its own, whose network is cut, too.
  */
-export async function cast(path, { flags = [], window = {}, args = [] } = {}) {
+export async function cast(path, { flags = [], window = {}, args = [], own } = {}) {
     const open = [];
     const close = async () => {
         for (const end of open.splice(0).reverse())
@@ -70,14 +71,21 @@ export async function cast(path, { flags = [], window = {}, args = [] } = {}) {
     try {
         const demo = await startDemo({ args });
         open.push(() => demo.stop());
-        const network = await startRelay(demo.port);
-        open.push(() => network.stop());
+        const relays = [await startRelay(demo.port)];
+        open.push(() => relays[0].stop());
+        if (own) {
+            relays.push(await startRelay(await backend(demo, own)));
+            open.push(() => relays[1].stop());
+        }
+        const both = what => () => relays.forEach(relay => relay[what]());
+        const network = { ...relays[0], cut: both("cut"), down: both("down"), up: both("up") };
+        const there = `${network.url}${path}${own ? `?port=${relays[1].port}` : ""}`;
         const browser = await launch(flags);
         open.push(() => browser.close());
         const [ann, ben, fox] = await Promise.all([openWindow(browser, `${demo.url}${path}`, window),
-                                                   openWindow(browser, `${network.url}${path}`, window), openFirefox()]);
+                                                   openWindow(browser, there, window), openFirefox()]);
         open.push(() => fox.close());
-        await fox.goto(`${network.url}${path}`);
+        await fox.goto(there);
         fox.until = (fn, arg, what = String(fn), ms) => until(() => fox.evaluate(fn, arg), what, ms);
         const complaints = () => [...ann.complaints, ...ben.complaints].filter(line => !isOfTheNetwork(line));
         return { demo, network, browser, ann: ann.page, ben: ben.page, fox, complaints, close };

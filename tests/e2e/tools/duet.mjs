@@ -11,7 +11,8 @@ import { fileURLToPath } from "node:url";
 
 const build = process.env.DUET_BUILD ?? fileURLToPath(new URL("../../../build/release", import.meta.url));
 export const duet = process.env.DUET ?? join(build, "duet");
-export const echo = process.env.ECHO ?? join(build, "examples/echo");
+export const example = name => join(build, "examples", name);
+export const echo = process.env.ECHO ?? example("echo");
 
 /* A port nobody listens on now. The kernel does not hand it out again soon. */
 export function freePort() {
