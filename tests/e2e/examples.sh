@@ -176,6 +176,106 @@ EOP
 fi
 
 port=$(free_port)
+if start ticker "ws://127.0.0.1:$port"; then
+    claim "ticker: names, the books whole with a sum that they come to, and then batches without a gap" \
+        $'20000 200\n4000 True\n0 gaps\nTrue' "$(talk <<'EOP'
+import json, struct
+ws = await dial()
+names = json.loads(await ws.recv())
+print(names["rate"], len(names["names"]))
+head = struct.Struct("<BBHIIIQ")
+levels, numbers = {}, []
+
+def sum_of(levels):
+    total = 2166136261
+    for key in sorted(levels):
+        for word in (key[1], levels[key]):
+            total = (total ^ word & 0xffffffff) * 16777619 & 0xffffffff
+    return total
+
+while len(numbers) < 150:
+    data = await ws.recv()
+    kind, _, count, number, extra, _, _ = head.unpack_from(data)
+    if kind == 3:
+        if len(numbers) == 0:
+            print(len(levels), sum_of(levels) == extra)
+        last = sum_of(levels) == extra
+        continue
+    numbers += [number] if kind == 1 else []
+    for book, _, quantity, price in struct.iter_unpack("<BBhi", data[24:]):
+        levels[book, price] = quantity
+        if quantity == 0:
+            del levels[book, price]
+print(sum(b != a + 1 for a, b in zip(numbers, numbers[1:])), "gaps")
+print(last)
+EOP
+    )"
+    claim "ticker: an instrument's past, and what the time is" '0 180 1.5 True' "$(talk <<'EOP'
+import json, time
+ws = await dial()
+await ws.send("watch 0")
+await ws.send("clock 1.5")
+told = {}
+while len(told) < 3:
+    data = await ws.recv()
+    told.update({} if isinstance(data, bytes) else {tuple(json.loads(data)): json.loads(data)})
+past, clock = told["book", "past"], told["clock", "now"]
+print(past["book"], len(past["past"]), clock["clock"], abs(clock["now"] / 1000 - time.time()) < 60)
+EOP
+    )"
+    stop ticker
+fi
+claim "ticker: what it cannot do it says" "Usage: ticker [--rate CHANGES, at most 200000 a second] [URL]
+2" "$("$examples/ticker" --rate 200001 2>&1; echo $?)"
+
+port=$(free_port)
+if start game --bots 0 "ws://127.0.0.1:$port"; then
+    claim "game: who joins has a ship, flies it, and has it again by his token" \
+        $'0 0 841\n1 player\n1 True 8\nTrue' "$(talk <<'EOP'
+import struct
+join = lambda token: b"\1" + token + b"Ada".ljust(16, b"\0")
+state = struct.Struct("<BBHIIHHhhHH")
+
+async def take(ws, kind):
+    while True:
+        data = await asyncio.wait_for(ws.recv(), 60)
+        if data[0] == kind:
+            return data
+
+ws = await dial()
+await ws.send(join(bytes(16)))
+_, resumed, ship, number, token = struct.unpack("<BBHI16s", await take(ws, 1))
+x = state.unpack_from(await take(ws, 2))[5]
+for n in range(1, 9):
+    await ws.send(struct.pack("<BBbbII", 2, n == 8, 127, 0, n, 0))
+while True:
+    now = state.unpack_from(await take(ws, 2))
+    if now[4] == 8:
+        break
+print(resumed, number, (now[5] - x) % 65536)
+print(struct.unpack_from("<BBH", await take(ws, 3))[2], "player")
+await ws.close()
+again = await dial()
+await again.send(join(token))
+_, resumed, ship_again, number, _ = struct.unpack("<BBHI16s", await take(again, 1))
+print(resumed, ship == ship_again, number)
+watcher = await dial()
+await watcher.send(b"\3")
+print(len(await take(watcher, 2)) >= state.size)
+EOP
+    )"
+    stop game
+fi
+port=$(free_port)
+if start game --bots 3 "ws://127.0.0.1:$port"; then
+    claim "game: bots play, and play on another's server" "3 bots play" \
+        "$("$examples/game" --play 1 --bots 3 "ws://127.0.0.1:$port" | grep -o '^3 bots play')"
+    stop game
+fi
+claim "game: what it cannot do it says" "Usage: game [--bots N, at most 1024] [--play SECONDS] [URL]
+2" "$("$examples/game" --bots 1025 2>&1; echo $?)"
+
+port=$(free_port)
 base=http://127.0.0.1:$port
 if start sse "$base"; then
     # until TEXT: the first listener has heard it.
