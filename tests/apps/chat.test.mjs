@@ -168,15 +168,16 @@ describe("chat", { timeout: 180000 }, () => {
         const { page, close } = await openWindow(all.browser, `${all.demo.url}/apps/chat/?room=long`);
         await page.locator("#log .text", { hasText: "number 179" }).waitFor();
         assert.deepEqual(await texts(page), words.slice(130));
-        const readAt = () => page.evaluate(() => [...document.querySelectorAll(".line")]
-            .find(line => line.textContent.includes("number 135")).getBoundingClientRect().top);
-        await page.locator("#log").evaluate(log => { log.scrollTop = 30; });
-        const was = await readAt();
+        const readAt = scrolled => page.evaluate(top => {
+            document.querySelector("#log").scrollTop = top ?? document.querySelector("#log").scrollTop;
+            return [...document.querySelectorAll(".line")].find(line => line.textContent.includes("number 135"))
+                .getBoundingClientRect().top;
+        }, scrolled);
+        const was = await readAt(30);
         await until(async () => (await texts(page)).length === 150, "more has come");
         assert.ok(Math.abs(await readAt() - was) < 2, "what is read stays where it is");
-        await page.click("#earlier");
         while (await page.locator("#earlier").isVisible())
-            await page.locator("#log").evaluate(log => { log.scrollTop = 0; });
+            await page.locator("#earlier").evaluate(button => button.click());
         assert.deepEqual(await texts(page), words);
         await close();
     });
