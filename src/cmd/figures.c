@@ -84,35 +84,44 @@ static void put(struct buf *b, const char *name, uint64_t value)
     buf_printf(b, "%s\"%s\":%" PRIu64, first ? "" : ",", name, value);
 }
 
-static void put_now(struct buf *b, const duet_server_stats *s, const struct hub_stats *h)
+struct named {
+    const char *name; /* NULL: the end */
+    uint64_t value;
+};
+
+static void put_all(struct buf *b, const char *name, const struct named *values)
 {
-    buf_puts(b, ",\"now\":{");
-    put(b, "connections", s->connections);
-    put(b, "websockets", s->websockets);
-    put(b, "sessions", h->sessions);
-    put(b, "users", h->users);
-    put(b, "subscriptions", h->subscriptions);
-    put(b, "channels", h->channels);
-    put(b, "history_bytes", h->history_bytes);
-    put(b, "lag_us", s->loop_lag_us);
+    buf_printf(b, ",\"%s\":{", name);
+    for (; values->name != NULL; values++)
+        put(b, values->name, values->value);
     buf_puts(b, "}");
 }
 
-static void put_sums(struct buf *b, const duet_server_stats *s, const struct hub_stats *h, uint64_t log_dropped)
+static void put_counts(struct buf *b, const duet_server_stats *s, const struct hub_stats *h, uint64_t log_dropped)
 {
-    buf_puts(b, ",\"sum\":{");
-    put(b, "accepted", s->accepted);
-    put(b, "opened", s->opened);
-    put(b, "requests", s->requests);
-    put(b, "messages_in", s->messages_in);
-    put(b, "messages_out", s->messages_out);
-    put(b, "bytes_in", s->bytes_in);
-    put(b, "bytes_out", s->bytes_out);
-    put(b, "publications", h->publications);
-    put(b, "refused", h->refused);
-    put(b, "skipped", s->skipped);
-    put(b, "log_dropped", log_dropped);
-    buf_puts(b, "}");
+    put_all(b, "now",
+            (const struct named[]){ { "connections", s->connections },
+                                    { "websockets", s->websockets },
+                                    { "sessions", h->sessions },
+                                    { "users", h->users },
+                                    { "subscriptions", h->subscriptions },
+                                    { "channels", h->channels },
+                                    { "history_bytes", h->history_bytes },
+                                    { "lag_us", s->loop_lag_us },
+                                    { NULL, 0 } });
+    put_all(b, "sum",
+            (const struct named[]){ { "accepted", s->accepted },
+                                    { "opened", s->opened },
+                                    { "requests", s->requests },
+                                    { "messages_in", s->messages_in },
+                                    { "messages_out", s->messages_out },
+                                    { "bytes_in", s->bytes_in },
+                                    { "bytes_out", s->bytes_out },
+                                    { "publications", h->publications },
+                                    { "refused", h->refused },
+                                    { "skipped", s->skipped },
+                                    { "log_dropped", log_dropped },
+                                    { NULL, 0 } });
 }
 
 static void put_closes(struct buf *b, const duet_server_stats *s)
@@ -185,8 +194,7 @@ void figures_write(struct figures *f, struct buf *b, uint64_t log_dropped)
     put(b, "uptime_ms", h.uptime_ms);
     buf_printf(b, ",\"healthy\":%s,\"why\":", healthy ? "true" : "false");
     json_put_string(b, why, strlen(why));
-    put_now(b, &f->stats, &h);
-    put_sums(b, &f->stats, &h, log_dropped);
+    put_counts(b, &f->stats, &h, log_dropped);
     put_closes(b, &f->stats);
     put_trips(b, &f->seen);
     put_channels(b, "subscribed", &f->last.subscribed, false);
