@@ -24,7 +24,8 @@ extern "C" {
  * still be answered.
  */
 DUET_API int duet_http_reply(duet_http *x, unsigned status, const duet_header *headers, const void *body, size_t len);
-/* The same with a text/plain line. */
+/* The same with a text/plain line. But with DUET_ERR_NOMEM, as nothing shorter can be said, the connection is lost, and
+ * `gone` follows. */
 DUET_API int duet_http_text(duet_http *x, unsigned status, const char *line);
 
 /*

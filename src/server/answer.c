@@ -182,7 +182,11 @@ int duet_http_text(duet_http *x, unsigned status, const char *line)
     if (n < 0 || (size_t)n >= sizeof(body))
         n = (int)sizeof(body) - 1;
     bool websocket = x->route == NULL || x->route->websocket;
-    return duet_http_reply(x, status, status == 405 && websocket ? with_allow : type, body, (size_t)n);
+    int rc = duet_http_reply(x, status, status == 405 && websocket ? with_allow : type, body, (size_t)n);
+    /* Nothing shorter can be said, and who says this looks no further: its peer would wait for ever. */
+    if (rc == DUET_ERR_NOMEM)
+        conn_kill(x->conn, rc);
+    return rc;
 }
 
 int duet_http_begin(duet_http *x, unsigned status, const duet_header *headers)

@@ -217,7 +217,7 @@ for by in file variable; do
     fi
     verdict "with require_origin by $by it may not (WEB-2)" "$(upgrades 403; upgrades 101 'Origin: https://a.example'
         upgrades 101 "Origin: http://127.0.0.1:$port"; upgrades 403 'Origin: https://b.example'; upgrades 403 'Origin: null'
-        answers 403 /api/publish "${post[@]}"; answers 200 /api/publish "${post[@]}" -H 'Origin: https://a.example'
+        answers 403 /api/publish "${post[@]}"; answers 200 /api/publish "${post[@]}" -H "Origin: http://127.0.0.1:$port"
         answers 200 /health; answers 200 '/events?channel=a' --max-time 1)"
     kill "$pid"
 done

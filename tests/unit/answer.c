@@ -622,6 +622,35 @@ static unsigned long play(size_t i, unsigned long after, bool for_ever)
     return asked;
 }
 
+static void say_the_least(duet_http *x, const duet_request *r)
+{
+    (void)r;
+    duet_http_text(x, 503, "out of memory, try again later"); /* and that is that, whether or not it could be said */
+}
+
+/* Who asks never waits for what nobody could say. */
+TEST(answer, mem_2_a_line_that_cannot_be_said_ends_the_connection)
+{
+    static const duet_route least[] = { { .path = "/", .http = say_the_least }, { .path = NULL } };
+    static struct client c;
+    bool all = false;
+    for (unsigned long n = 0; !all; n++) {
+        /* A new one each time: what the last one refused left memory behind to answer with. */
+        begin(&(duet_server_config){ .routes = least, .on = { .gone = forget } });
+        dial(&c);
+        mem_fail(n, false);
+        say(&c, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+        for (int i = 0; i < TURNS && c.len == 0 && !c.ended; i++)
+            turn(&c);
+        all = mem_fail_end() <= n;
+        if (c.len == 0 && !c.ended)
+            fail_msg("without allocation %lu there is no answer and no end", n);
+        assert_true(!all || strstr(c.got, " 503 ") != NULL);
+        close(c.fd);
+        serve_no_more();
+    }
+}
+
 TEST(answer, mem_2_each_allocation_of_each_scenario_fails_once_and_for_ever)
 {
     static const char *const trusted[] = { "127.0.0.1", NULL }, *const chat[] = { "chat", NULL };
