@@ -92,18 +92,28 @@ listen() {
 # Publishing.
 answers "publish: JSON" publish '{"channel":"a","data":{"x":
 [1, 2]}}' '{"result":{"offset":1,"epoch":"E"}}'
-answers "publish: base64 that is JSON" publish '{"channel":"a","b64data":"eyJ4IjoxfQ=="}' '{"result":{"offset":2,"epoch":"E"}}'
+answers "publish: base64 that is JSON" publish \
+    '{"channel":"a","b64data":"eyJ4IjoxfQ=="}' \
+    '{"result":{"offset":2,"epoch":"E"}}'
 answers "publish: base64 that is not" publish '{"channel":"a","b64data":"AP8="}' '{"result":{"offset":3,"epoch":"E"}}'
-answers "publish: text, and tags" publish '{"channel":"a","text":"a\nb","tags":{"k":"v"}}' '{"result":{"offset":4,"epoch":"E"}}'
+answers "publish: text, and tags" publish \
+    '{"channel":"a","text":"a\nb","tags":{"k":"v"}}' \
+    '{"result":{"offset":4,"epoch":"E"}}'
 answers "publish: without history" publish '{"channel":"a","data":0,"skip_history":true}' '{"result":{}}'
 answers "publish: where there is none" publish '{"channel":"bare:a","data":0}' '{"result":{}}'
 answers "history: all that was said" history '{"channel":"a","limit":-1}' \
     '{"result":{"publications":[{"data":{"x":[1, 2]},"offset":1,"time":T},{"data":{"x":1},"offset":2,"time":T},{"data":{"b64":"AP8="},"offset":3,"time":T},{"data":"a\u000ab","offset":4,"tags":{"k":"v"},"time":T}],"epoch":"E","offset":4}}'
 for _ in 1 2; do
-    answers "publish: with a key once" publish '{"channel":"i","data":1,"idempotency_key":"k"}' '{"result":{"offset":1,"epoch":"E"}}'
-    answers "publish: a version once" publish '{"channel":"v","data":1,"version":7,"version_epoch":"e"}' '{"result":{"offset":1,"epoch":"E"}}'
+    answers "publish: with a key once" publish \
+        '{"channel":"i","data":1,"idempotency_key":"k"}' \
+        '{"result":{"offset":1,"epoch":"E"}}'
+    answers "publish: a version once" publish \
+        '{"channel":"v","data":1,"version":7,"version_epoch":"e"}' \
+        '{"result":{"offset":1,"epoch":"E"}}'
 done
-answers "publish: bytes where only they may be" publish '{"channel":"bytes:a","b64data":"MTIz"}' '{"result":{"offset":1,"epoch":"E"}}'
+answers "publish: bytes where only they may be" publish \
+    '{"channel":"bytes:a","b64data":"MTIz"}' \
+    '{"result":{"offset":1,"epoch":"E"}}'
 says_no publish 107 '' '[]' '{"channel":"a"}' '{"data":1}' '{"channel":"","data":1}' '{"channel":1,"data":1}' '{"channel":"a","b64data":"?"}' \
     '{"channel":"a","data":1,"text":"x"}' '{"channel":"a","data":1,"tags":[]}' '{"channel":"a","data":1,"version":-1}' '{"channel":"bytes:a","data":1}'
 says_no publish 102 '{"channel":"nowhere:a","data":1}'
@@ -121,7 +131,9 @@ says_no history 112 '{"channel":"a","limit":1,"since":{"offset":1,"epoch":"anoth
 says_no history 108 '{"channel":"bare:a"}'
 says_no history 102 '{"channel":"nowhere:a"}'
 answers "history_remove" history_remove '{"channel":"a"}' '{"result":{}}'
-answers "history_remove: the position stays" history '{"channel":"a","limit":-1}' '{"result":{"publications":[],"epoch":"E","offset":5}}'
+answers "history_remove: the position stays" history \
+    '{"channel":"a","limit":-1}' \
+    '{"result":{"publications":[],"epoch":"E","offset":5}}'
 says_no history_remove 107 '{}'
 says_no history_remove 108 '{"channel":"bare:a"}'
 says_no history_remove 102 '{"channel":"nowhere:a"}'
@@ -131,10 +143,14 @@ listen uni_http_stream '{}'
 ask publish '{"channel":"room","data":1}' >"$work/body"
 answers "subscribe: with all there is to say" subscribe \
     '{"user":"","channel":"room","info":{"n":1},"data":{"d":2},"recover_since":{"offset":0},"expire_at":4000000000,"override":{"presence":{"value":true}}}' '{"result":{}}'
-verdict "subscribe: the client is told" "$(same '{"channel":"room","subscribe":{"recoverable":true,"positioned":true,"epoch":"E","recovered":true,"was_recovering":true,"data":{"d":2}}}' "$(heard 2)")"
+verdict "subscribe: the client is told" \
+    "$(same '{"channel":"room","subscribe":{"recoverable":true,"positioned":true,"epoch":"E","recovered":true,"was_recovering":true,"data":{"d":2}}}' "$(heard 2)")"
 verdict "subscribe: and what it missed" "$(same '{"channel":"room","pub":{"data":1,"offset":1,"time":T}}' "$(heard 3)")"
-verdict "subscribe: and that it is there" "$(same '{"channel":"room","join":{"info":{"user":"","client":"U","chan_info":{"n":1}}}}' "$(heard 4)")"
-answers "presence" presence '{"channel":"room"}' '{"result":{"presence":{"U":{"user":"","client":"U","chan_info":{"n":1}}}}}'
+verdict "subscribe: and that it is there" \
+    "$(same '{"channel":"room","join":{"info":{"user":"","client":"U","chan_info":{"n":1}}}}' "$(heard 4)")"
+answers "presence" presence \
+    '{"channel":"room"}' \
+    '{"result":{"presence":{"U":{"user":"","client":"U","chan_info":{"n":1}}}}}'
 answers "presence_stats" presence_stats '{"channel":"room"}' '{"result":{"num_clients":1,"num_users":1}}'
 answers "channels" channels '{}' '{"result":{"channels":{"room":{"num_clients":1}}}}'
 answers "channels: by a pattern" channels '{"pattern":"r*m"}' '{"result":{"channels":{"room":{"num_clients":1}}}}'
@@ -149,31 +165,43 @@ says_no subscribe 107 '{"channel":"room"}' '{"user":""}' '{"user":"","channel":"
 says_no subscribe 108 '{"user":"","channel":"bare:a","override":{"presence":{"value":true}}}' '{"user":"","channel":"bare:a","recover_since":{}}'
 says_no subscribe 110 '{"user":"","channel":"room","expire_at":1}'
 says_no subscribe 102 '{"user":"","channel":"nowhere:a"}'
-answers "unsubscribe: another client" unsubscribe '{"user":"","channel":"room","client":"00000000-0000-4000-8000-000000000000"}' '{"result":{}}'
-answers "unsubscribe: this one" unsubscribe "{\"user\":\"\",\"channel\":\"room\",\"client\":\"$client\"}" '{"result":{}}'
-verdict "unsubscribe: the client is told" "$(same '{"channel":"room","unsubscribe":{"code":2000,"reason":"server unsubscribe"}}' "$(heard 5)")"
+answers "unsubscribe: another client" unsubscribe \
+    '{"user":"","channel":"room","client":"00000000-0000-4000-8000-000000000000"}' \
+    '{"result":{}}'
+answers "unsubscribe: this one" unsubscribe \
+    "{\"user\":\"\",\"channel\":\"room\",\"client\":\"$client\"}" \
+    '{"result":{}}'
+verdict "unsubscribe: the client is told" \
+    "$(same '{"channel":"room","unsubscribe":{"code":2000,"reason":"server unsubscribe"}}' "$(heard 5)")"
 says_no unsubscribe 107 '{"user":""}' '{"channel":"room"}' '{"user":1,"channel":"room"}'
 answers "refresh: until a time" refresh '{"user":"","expire_at":4000000000}' '{"result":{}}'
-verdict "refresh: the client is told" "$(heard 6 | grep -qE '^\{"refresh":\{"expires":true,"ttl":[0-9]+\}\}$' || heard 6)"
+verdict "refresh: the client is told" \
+    "$(heard 6 | grep -qE '^\{"refresh":\{"expires":true,"ttl":[0-9]+\}\}$' || heard 6)"
 answers "refresh: for ever" refresh '{"user":""}' '{"result":{}}'
 verdict "refresh: it is told of that, too" "$(same '{"refresh":{"expires":false}}' "$(heard 7)")"
 says_no refresh 107 '{}' '{"user":"","expire_at":-1}' '{"user":"","info":{}}'
 answers "disconnect: whom it spares stays" disconnect "{\"user\":\"\",\"whitelist\":[\"$client\"]}" '{"result":{}}'
-answers "disconnect: with a code of ours" disconnect '{"user":"","disconnect":{"code":4000,"reason":"enough"}}' '{"result":{}}'
+answers "disconnect: with a code of ours" disconnect \
+    '{"user":"","disconnect":{"code":4000,"reason":"enough"}}' \
+    '{"result":{}}'
 verdict "disconnect: the client is told" "$(same '{"disconnect":{"code":4000,"reason":"enough"}}' "$(heard 8)")"
 says_no disconnect 107 '{}' '{"user":"","disconnect":{"code":1}}' '{"user":"","disconnect":{"code":5000}}' '{"user":"","whitelist":["x"]}' '{"user":"","session":1}'
 listen uni_sse '{}'
 answers "refresh: expired" refresh '{"user":"","expired":true}' '{"result":{}}'
 until_true 20 grep -q 3005 "$work/heard"
-verdict "refresh: which ends it" "$(grep -q '"disconnect":{"code":3005,"reason":"connection expired"}' "$work/heard" || cat "$work/heard")"
+verdict "refresh: which ends it" \
+    "$(grep -q '"disconnect":{"code":3005,"reason":"connection expired"}' "$work/heard" || cat "$work/heard")"
 listen http_stream '{"id":1,"connect":{}}'
 session=$(grep -oE '"session":"[^"]*' "$work/heard" | cut -d'"' -f4)
 answers "by another session nobody is meant" disconnect '{"user":"","session":"x"}' '{"result":{}}'
-answers "by its session a client is" subscribe "{\"user\":\"\",\"channel\":\"bare:s\",\"session\":\"$session\"}" '{"result":{}}'
+answers "by its session a client is" subscribe \
+    "{\"user\":\"\",\"channel\":\"bare:s\",\"session\":\"$session\"}" \
+    '{"result":{}}'
 verdict "and is told" "$(same '{"push":{"channel":"bare:s","subscribe":{}}}' "$(heard 2)")"
 
 # All else.
-verdict "info" "$(ask info '{}' | grep -qE '^\{"result":\{"nodes":\[\{"uid":"[^"]+","name":"[^"]+","version":"[^"]+","num_clients":1,"num_users":1,"num_channels":[0-9]+,"uptime":[0-9]+\}\]\}\}$' || ask info '{}')"
+verdict "info" \
+    "$(ask info '{}' | grep -qE '^\{"result":\{"nodes":\[\{"uid":"[^"]+","name":"[^"]+","version":"[^"]+","num_clients":1,"num_users":1,"num_channels":[0-9]+,"uptime":[0-9]+\}\]\}\}$' || ask info '{}')"
 answers "batch: in order, each with its own" batch \
     '{"commands":[{"publish":{"channel":"z","data":1}},{"broadcast":{"channels":["z"],"data":2}},{"history":{"channel":"z","limit":1}},{"publish":{}},{"nothing":{}},{"batch":{}},{"presence":{"channel":"bare:a"}},{}],"parallel":true}' \
     '{"replies":[{"publish":{"offset":1,"epoch":"E"}},{"broadcast":{"responses":[{"result":{"offset":2,"epoch":"E"}}]}},{"history":{"publications":[{"data":1,"offset":1,"time":T}],"epoch":"E","offset":2}},{"error":{"code":107,"message":"bad request"}},{"error":{"code":104,"message":"method not found"}},{"error":{"code":104,"message":"method not found"}},{"error":{"code":108,"message":"not available"}},{"error":{"code":104,"message":"method not found"}}]}'
@@ -200,4 +228,5 @@ url=http://127.0.0.1:$(port_of "$work/log")
 verdict "without a key programs of this machine may ask" "$(same 200 "$(status -d '{}' "$url/api/info")")"
 verdict "by another name they may not: 403" "$(same 403 "$(status -H 'Host: a.example' -d '{}' "$url/api/info")")"
 verdict "nor pages: 403" "$(same 403 "$(status -H 'Origin: http://a.example' -d '{}' "$url/api/info")")"
-verdict "nor who speaks for another: 403" "$(same 403 "$(status -H 'X-Forwarded-For: 192.0.2.1' -d '{}' "$url/api/info")")"
+verdict "nor who speaks for another: 403" \
+    "$(same 403 "$(status -H 'X-Forwarded-For: 192.0.2.1' -d '{}' "$url/api/info")")"

@@ -229,8 +229,10 @@ until_true 20 test -s "$work/mute"
 pid=$!
 pids+=("$pid")
 until_true 20 grep -q POST "$work/mute"
+start=$SECONDS
 kill -TERM "$pid"
 ended "SIGTERM ends one that waits for an answer" 1 'message 1 was not published: interrupted; it may have been'
+verdict "and does not wait until it gives up by itself (30 s)" "$([ $((SECONDS - start)) -lt 20 ] || echo "$((SECONDS - start)) s")"
 
 cat >"$work/peer.py" <<'END'
 import asyncio
