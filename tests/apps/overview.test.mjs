@@ -2,8 +2,8 @@
 /* The overview of the applications, and what holds for all of their pages. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { launch } from "../e2e/tools/browser.mjs";
-import { accessible, fitsAPhone, get, openWindow, startDemo } from "./tools.mjs";
+import { launch, tabTo } from "../e2e/tools/browser.mjs";
+import { accessible, fitsAPhone, get, openWindow, shot, startDemo, staysInPlace, WebSocket } from "./tools.mjs";
 
 let browser;
 let demo;
@@ -29,6 +29,61 @@ describe("overview", { timeout: 120000 }, () => {
         await accessible(page);
         await fitsAPhone(page);
         assert.deepEqual(complaints, []);
+        await close();
+    });
+
+    test("what is in a card is alive", async () => {
+        const { page, close } = await openWindow(browser, `${demo.url}/apps/`);
+        await page.locator("[data-app=chat] .empty").waitFor();
+        const peer = new WebSocket(`${demo.wsUrl}/channel/chat:lobby`);
+        await new Promise(done => peer.once("open", done));
+        peer.send('{"k":"said","id":"1","by":"x","name":"Cello","text":"anybody there?"}');
+        await page.locator("[data-app=chat] .one", { hasText: "Cello anybody there?" }).waitFor();
+        peer.close();
+        await close();
+    });
+
+    /* Time itself would be that of whatever else the machine does: so the page's own, of its processor and its network. */
+    test("takes half a second of the processor and 300 KB until something is alive in each card that is seen", async () => {
+        const context = await browser.newContext();
+        const page = await context.newPage();
+        const devtools = await context.newCDPSession(page);
+        await devtools.send("Performance.enable", { timeDomain: "threadTicks" });
+        let bytes = 0;
+        await devtools.send("Network.enable");
+        devtools.on("Network.loadingFinished", ({ encodedDataLength }) => { bytes += encodedDataLength; });
+        await page.goto(`${demo.url}/apps/`);
+        await page.waitForFunction(() => {
+            const seen = [...document.querySelectorAll(".card .live")].filter(live =>
+                live.getBoundingClientRect().top < innerHeight);
+            return seen.length > 0 && seen.every(({ children }) => children.length > 0);
+        });
+        const { metrics } = await devtools.send("Performance.getMetrics");
+        const taken = metrics.find(({ name }) => name === "TaskDuration").value;
+        assert.ok(taken < 0.5, `${taken} s`);
+        assert.ok(bytes < 300 * 1024, `${bytes} bytes`);
+        await context.close();
+    });
+
+    test("works with the keys, on a phone, and in the dark; nothing jumps", async () => {
+        const { page, complaints, close } = await openWindow(browser, `${demo.url}/apps/`,
+            { viewport: { width: 360, height: 740 }, colorScheme: "dark" });
+        await page.locator(".card .live > *").first().waitFor();
+        await staysInPlace(page);
+        await accessible(page);
+        assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 360);
+        await tabTo(page, ".card a");
+        await page.keyboard.press("Enter");
+        await page.waitForURL(/apps\/[a-z]+\/$/);
+        assert.deepEqual(complaints, []);
+        await close();
+    });
+
+    test("looks so", async () => {
+        const { page, close } = await openWindow(browser, `${demo.url}/apps/`);
+        await page.locator(".card .live > *").first().waitFor();
+        await page.waitForTimeout(process.env.SHOTS ? 3000 : 0);
+        await shot(page, "overview");
         await close();
     });
 
