@@ -28,6 +28,7 @@ enum {
     PAUSE_MS = 5000,    /* between two lots */
     LATE_MS = 1500,     /* an accepted bid that has not come back by then we publish; more than hooks.timeout */
     LOOK_MS = 250,      /* how often that is looked at, at least */
+    READ_MS = 500,      /* the end of the book comes in one go as our line opens */
     UNSEEN_MOST = 256,  /* accepted bids that may be under way */
     NAME_MOST = 4 * 32, /* bytes */
     KEY_LEAST = 16,     /* a bidder's secret */
@@ -68,14 +69,14 @@ struct unseen {
 static struct {
     struct standing now, heard; /* heard: as far as it came back to us, which is as far as the book goes */
     struct unseen unseen[UNSEEN_MOST];
-    long long said_ms; /* when we said last how it stands */
-    char client[64];   /* our own connection, as the server calls it */
-    json_int_t behind; /* the offset up to which the book is to be read; -1: not known yet */
-    bool read;         /* so far: before that nothing is decided */
+    long long said_ms;    /* when we said last how it stands */
+    char client[64];      /* our own connection, as the server calls it */
+    long long greeted_ms; /* when our line opened; 0: it never did */
+    bool read;            /* the end of the book: before that nothing is decided */
     duet_client *line;
     duet_timer *timer;
     long long lot_ms, extend_ms;
-} me = { .now = { .phase = SOLD }, .heard = { .phase = SOLD }, .behind = -1 };
+} me = { .now = { .phase = SOLD }, .heard = { .phase = SOLD } };
 
 static long long now_ms(void)
 {
@@ -284,6 +285,7 @@ static void say_again(void)
 static void act(void)
 {
     long long now = now_ms();
+    me.read = me.read || (me.greeted_ms > 0 && now - me.greeted_ms >= READ_MS);
     if (!me.read || duet_client_conn(me.line) == NULL)
         return;
     if (now < me.now.ends_ms) {
@@ -342,19 +344,18 @@ static void learn(const json_t *said)
         me.now = s;
 }
 
-/* The first message says who we are and how long the book is; then comes its end, then what is new. */
+/* The first message says who we are; then comes the end of the book, then what is new. */
 static void heard(duet_conn *c, const duet_msg *m)
 {
     (void)c;
     json_t *item = json_loadb(m->data, m->len, 0, NULL);
     if (json_object_get(item, "channel") != NULL) {
         snprintf(me.client, sizeof(me.client), "%s", text_of(item, "client"));
-        me.behind = number_of(item, "offset");
+        me.greeted_ms = now_ms();
         me.heard = (struct standing){ .phase = SOLD };
     } else if (json_object_get(item, "data") != NULL) {
         learn(json_object_get(item, "data"));
     }
-    me.read = me.read || (me.behind >= 0 && number_of(item, "offset") >= me.behind);
     json_decref(item);
     reset_timer();
 }

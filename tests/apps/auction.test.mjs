@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { readFileSync, readdirSync } from "node:fs";
 import { describe, test } from "node:test";
 import { join } from "../../web/duet.js";
-import { WebSocket, accessible, backend, cast, fitsAPhone, live, shot, startDemo, staysInPlace, until } from "./tools.mjs";
+import { WebSocket, accessible, backend, cast, fitsAPhone, live, shot, startDemo, staysInPlace,
+         until } from "./tools.mjs";
 
 /* Lots of 6 s, which a late bid prolongs to 2 s from then. */
 process.env.AUCTION_LOT_S = "6";
@@ -55,7 +56,8 @@ function signal(server, name) {
 /* What each heard of the lot, as text: bids by their number, and the end. */
 function story(me, number) {
     const bids = [...me.bids.values()].filter(bid => bid.number === number).sort((a, b) => a.n - b.n);
-    return JSON.stringify([...bids, me.sold.get(number)].map(({ n, amount, paddle, ends }) => [n, amount, paddle, ends]));
+    return JSON.stringify([...bids, me.sold.get(number)]
+        .map(({ n, amount, paddle, ends }) => [n, amount, paddle, ends]));
 }
 
 describe("auction", { timeout: 120000, concurrency: 2 }, () => {
@@ -63,9 +65,10 @@ describe("auction", { timeout: 120000, concurrency: 2 }, () => {
         const all = await cast("/apps/auction/", { window: { viewport: { width: 1200, height: 640 } } });
         t.after(all.close);
         const { ann, ben, fox, network, complaints } = all;
-        await Promise.all([live(ann), live(ben), fox.until(() => document.querySelector("#state").dataset.state === "live")]);
+        await Promise.all([live(ann), live(ben)]);
+        await fox.until(() => document.querySelector("#state").dataset.state === "live");
         /* A whole lot, from its beginning. */
-        const opens = page => page.waitForFunction(() => Number(document.querySelector("#until")?.textContent === "ends in")
+        const opens = page => page.waitForFunction(() => document.querySelector("#until").textContent === "ends in"
             && parseFloat(document.querySelector("#left").textContent) > 5, null, { timeout: 20000 });
         await opens(ann);
         const lot = await ann.locator("#number").textContent();
@@ -102,12 +105,12 @@ describe("auction", { timeout: 120000, concurrency: 2 }, () => {
         assert.equal(new Set(of[1]).size, of[1].length);
         assert.deepEqual(await seen(ben), of);
         await fox.until(() => document.querySelector("#until").textContent === "next lot in");
-        assert.deepEqual(await fox.evaluate(() => [...document.querySelectorAll("#bids li b")].map(price => price.textContent)),
-                         of[1]);
+        assert.deepEqual(await fox.evaluate(() => [...document.querySelectorAll("#bids li b")]
+            .map(price => price.textContent)), of[1]);
         assert.deepEqual(complaints(), []);
+        await staysInPlace(ann);
         await accessible(ann);
         await fitsAPhone(ann);
-        await staysInPlace(ann);
     });
 
     test("judges: too little, too late, twice, in another's name", async t => {
@@ -125,7 +128,8 @@ describe("auction", { timeout: 120000, concurrency: 2 }, () => {
         assert.match(await refusal(a, start + 0.5), /at least/);
         assert.match(await refusal(a, 1e9), /at least/);
         assert.match(await refusal(a, start, { number: a.last.number + 1 }), /hammer/);
-        for (const wrong of [{ k: "sold" }, { name: "" }, { name: "x".repeat(129) }, { key: "short" }, { key: 7 }, { k: null }])
+        for (const wrong of [{ k: "sold" }, { name: "" }, { name: "x".repeat(129) }, { key: "short" }, { key: 7 },
+                             { k: null }])
             assert.match(await refusal(a, start, wrong), /no bid/);
         a.bid(start);
         await until(() => b.last.n === 1, "it is taken");
@@ -161,7 +165,8 @@ describe("auction", { timeout: 120000, concurrency: 2 }, () => {
         const { wsUrl } = await demo(t);
         const all = Array.from({ length: BIDDERS }, (_, i) => bidder(t, wsUrl, `bidder ${i}`));
         await until(() => all.every(me => me.channel.state === "live"), "all are in", 30000);
-        await until(() => all.every(me => me.last?.k === "lot" && me.last.ends > Date.now() + 4000), "a lot is opened", 20000);
+        await until(() => all.every(me => me.last?.k === "lot" && me.last.ends > Date.now() + 4000), "a lot is opened",
+                    20000);
         const { number, ends } = all[0].last;
         const open = me => me.last.number === number && me.last.k !== "sold";
         /* Everybody at once: one is taken. */

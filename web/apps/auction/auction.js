@@ -4,8 +4,8 @@
  *
  *     {k: "lot" | "bid" | "sold", number, n, amount, name, paddle, ends, now, lot: {title, text, picture, start, step}}
  *
- * Each says all about where lot `number` stands after its n-th bid. They may overtake each other and come twice, so each
- * number is taken once, and what is furthest counts. A bid goes the other way, with a secret that stays with him:
+ * Each says all about where lot `number` stands after its n-th bid. They may overtake each other and come twice, so
+ * each number is taken once, and what is furthest counts. A bid goes the other way, with a secret that stays with him:
  *
  *     {k: "bid", id, number, amount, name, key}
  */
@@ -41,7 +41,7 @@ room.on("welcome", async () => {
     ahead = clock ?? ahead;
 });
 room.on("state", state => {
-    /* What was under way as the wire broke may have arrived: then it is published, if only by the auctioneer himself. */
+    /* What was under way as the wire broke may have arrived: then it is published, if only by the auctioneer. */
     if (state === "live" && pending) {
         clearTimeout(pending.timer);
         pending.timer = setTimeout(() => answered("Your bid did not arrive. Bid again if you like."), SILENCE_MS);
@@ -95,7 +95,8 @@ function show() {
     byId("text").textContent = lot.text;
     byId("picture").setAttribute("href", `lots.svg#${encodeURIComponent(lot.picture)}`);
     byId("price").textContent = money(n > 0 ? amount : lot.start);
-    byId("leads").textContent = n === 0 ? "starts at" : `${standing.k === "sold" ? "sold to" : "by"} ${called(standing)}`;
+    const by = standing.k === "sold" ? "sold to" : "by";
+    byId("leads").textContent = n === 0 ? "starts at" : `${by} ${called(standing)}`;
     byId("price").parentElement.classList.toggle("mine", isMine(standing));
     showBids();
     const field = byId("amount");

@@ -7,8 +7,8 @@ const TRIES = 4;
 const MOST_MS = 5000;
 
 /*
- * The time is asked for in a channel of our own, where the publish hook puts it in the place of the question. The answer
- * is taken to be from the middle of its way there and back; the shortest way is the best. Promises ms, or null.
+ * The time is asked for in a channel of our own, where the publish hook puts it in the place of the question. The
+ * answer is taken to be from the middle of its way there and back; the shortest way is the best. Promises ms, or null.
  */
 export function readClock() {
     return new Promise(done => {
