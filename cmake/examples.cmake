@@ -13,6 +13,6 @@ endforeach()
 # Backends of web/apps/ that read JSON do it with Jansson.
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson>=2.14)
-foreach(name auction)
+foreach(name auction event)
   target_link_libraries(example_${name} PRIVATE PkgConfig::JANSSON)
 endforeach()

@@ -27,8 +27,13 @@ enum {
 };
 
 const struct backends_kind backends_of_demo[] = {
-    { "game", "game", true },      { "market", "ticker", true },  { "auction", "auction", true },
-    { "monitor", "agent", false }, { "device", "device", false }, { NULL },
+    { "game", "game", true },
+    { "market", "ticker", true },
+    { "auction", "auction", true },
+    { "monitor", "agent", false },
+    { "device", "device", false },
+    { "event", "event", false },
+    { NULL },
 };
 
 struct backend {

@@ -8,6 +8,7 @@
  *     DUET_URL      where the server is: ws://127.0.0.1:8080
  *     DUET_API      where its API is: http://127.0.0.1:8080
  *     DUET_API_KEY  the API's key, if it has one
+ *     DUET_TOKEN_SECRET  the secret of the demo's tokens (cmd/setup.c), as all that is in this program's environment
  *     DUET_LISTEN   where to listen, for one that does: ws://127.0.0.1:8081
  *
  * All on the loop's thread, but backends_put().

@@ -4,9 +4,11 @@
 #include "cmd/pages.h"
 #include "hub/slurp.h"
 #include <duet/error.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 enum { KEY_MOST = 1024, KEY_LEAST = 16, SAID = CONFIG_WHY + 40 };
@@ -199,9 +201,29 @@ static int check_demo(const struct options *o, const struct config *c, char why[
     return DUET_ERR_INVALID;
 }
 
+#define DEMO_SECRET "DUET_TOKEN_SECRET" /* as packaging/demo.yaml names it */
+
+/* The demo's tokens are signed with a secret of this run, which its backends have from the environment, as you would
+ * give it to yours. One that is there already goes before it. 0 or a negative error. */
+static int make_demo_secret(void)
+{
+    unsigned char bytes[32];
+    char text[2 * sizeof(bytes) + 1];
+    if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
+        return -errno;
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        snprintf(text + 2 * i, 3, "%02x", bytes[i]);
+    return setenv(DEMO_SECRET, text, 0) < 0 ? -errno : 0;
+}
+
 static int read_all(struct setup *s, char why[SETUP_WHY])
 {
-    int rc = read_config(&s->config, &s->given, why);
+    int rc = s->given.demo ? make_demo_secret() : 0;
+    if (rc < 0) {
+        snprintf(why, SETUP_WHY, "%s", duet_strerror(rc));
+        return rc;
+    }
+    rc = read_config(&s->config, &s->given, why);
     if (rc == 0)
         rc = check_demo(&s->given, &s->config, why);
     if (rc == 0)
