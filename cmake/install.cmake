@@ -12,7 +12,7 @@ if(TARGET duet_program)
   install(TARGETS duet_program)
   # What `duet serve --demo` starts (src/cmd/backends.c).
   install(DIRECTORY DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/duet)
-  foreach(name game ticker agent auction device event)
+  foreach(name game ticker agent auction device event notify)
     if(TARGET example_${name})
       install(TARGETS example_${name} DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/duet)
     endif()

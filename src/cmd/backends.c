@@ -27,13 +27,10 @@ enum {
 };
 
 const struct backends_kind backends_of_demo[] = {
-    { "game", "game", true },
-    { "market", "ticker", true },
-    { "auction", "auction", true },
-    { "monitor", "agent", false },
-    { "device", "device", false },
-    { "event", "event", false },
-    { NULL },
+    { "game", "game", true },       { "market", "ticker", true },
+    { "auction", "auction", true }, { "monitor", "agent", false },
+    { "device", "device", false },  { "event", "event", false },
+    { "notify", "notify", true },   { NULL },
 };
 
 struct backend {
