@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Readers of examples/ticker.c, who say at once that they have drawn what came: how old it is when it comes, and whether
- * anything is missing. On the ticker's machine, since both clocks have to be the same.
+ * Readers of examples/ticker.c, who say at once that they have drawn what came: how old it is when it comes, and
+ * whether anything is missing. On the ticker's machine, since both clocks have to be the same.
  *
  *   bench_readers URL [READERS=100] [SECONDS=10]
  */
@@ -68,7 +68,11 @@ static void open_some(void *unused)
     (void)unused;
     for (unsigned i = 0; i < OPENING && known < count; i++, known++) {
         duet_client_config config = {
-            DUET_CLIENT_CONFIG_INIT, .url = url, .on = { .message = on_message }, .arg = &readers[known], .group = group,
+            DUET_CLIENT_CONFIG_INIT,
+            .url = url,
+            .on = { .message = on_message },
+            .arg = &readers[known],
+            .group = group,
         };
         char why[200];
         if (duet_connect(&readers[known].client, loop, &config, why) < 0) {
@@ -124,11 +128,12 @@ int main(int argc, char **argv)
     duet_loop_run(loop);
     for (unsigned i = 0; i < known; i++)
         there += duet_client_conn(readers[i].client) != NULL;
-    printf("%u readers; %.0f changes and %.0f KB a second to each, %llu batches missing, %llu times the newest instead\n",
+    printf("%u readers; %.0f changes and %.0f KB a second to each, %llu batches missing, %llu times the newest instead"
+           "\n",
            there, (double)changes / seconds / count, (double)bytes / 1000 / seconds / count, (unsigned long long)gaps,
            (unsigned long long)images);
-    printf("from tick to reader: half within %u ms, 99 %% within %u ms, 99.9 %% within %u ms\n", within(500), within(990),
-           within(999));
+    printf("from tick to reader: half within %u ms, 99 %% within %u ms, 99.9 %% within %u ms\n", within(500),
+           within(990), within(999));
     for (unsigned i = 0; i < known; i++)
         duet_client_free(readers[i].client);
     duet_timer_free(opener);
