@@ -41,11 +41,18 @@ def said_by(*command):
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT).stdout.strip()
 
 
+def revision():
+    """What was measured, in words: a paper that is being written is no change of it."""
+    name = said_by("git", "describe", "--always")
+    changed = said_by("git", "status", "--porcelain", "--", "src", "include", "examples", "bench", "cmake", "CMakeLists.txt")
+    return f"revision {name} with changes" if name and changed else f"revision {name or 'unknown'}"
+
+
 def where():
     """When and on what it was measured, in a line."""
     model = re.search(r"^model name\s*: (.*)$", pathlib.Path("/proc/cpuinfo").read_text(), re.M)
     system = re.search(r'^PRETTY_NAME="(.*?)"', pathlib.Path("/etc/os-release").read_text(), re.M)
-    return (f"{datetime.date.today().isoformat()}, revision {said_by('git', 'describe', '--always') or 'unknown'}; "
+    return (f"{datetime.date.today().isoformat()}, {revision()}; "
             f"{model.group(1) if model else platform.machine()}, {os.cpu_count()} virtual cores, "
             f"Linux {'.'.join(platform.release().split('.')[:2])}, {system.group(1) if system else 'unknown'}, "
             f"gcc {said_by('gcc', '-dumpfullversion')} -O2")
