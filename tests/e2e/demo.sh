@@ -89,7 +89,7 @@ verdict "backends know where the server is, and where to listen" "$(
 verdict "one that is missing is one line" \
     "$([ "$(grep -c '"event":"backend_missing"' "$work/log")" = 1 ] || cat "$work/log"; logged '"way":"auction"')"
 until_true 10 grep -q 'exit code 4; it is started again in 2000 ms' "$work/log"
-verdict "one that ends is started again, later each time" "$(logged 'exit code 4; it is started again in 2000 ms')"
+verdict "OPS-13: one that ends is started again, later each time" "$(logged 'exit code 4; it is started again in 2000 ms')"
 said=$(curl -s "http://127.0.0.1:$at/apps/apps.json")
 verdict "the pages are told which run" "$(
     grep -qE "\"demo\":true.*\"game\":\{\"port\":$((at + 1))\},\"market\":\{\"port\":$((at + 2))\},\"monitor\":\{\}" <<<"$said" ||
@@ -98,11 +98,11 @@ verdict "the demo's namespaces hold" "$(
     curl -s -d '{"channel":"chat:x","data":1}' "http://127.0.0.1:$at/api/publish" | grep -o '"error".*'
     curl -s "http://127.0.0.1:$at/apps/demo.yaml" | cmp - packaging/demo.yaml)"
 running=("$(began game)" "$(began market)" "$(began monitor)")
-verdict "no backend has a descriptor of the server's" "$(for each in "${running[@]}"; do
+verdict "OPS-13: no backend has a descriptor of the server's" "$(for each in "${running[@]}"; do
     ls -l "/proc/$each/fd" | grep -vE 'total|/dev/null| [12] -> pipe:'
 done)"
 kill -9 "$pid"
-verdict "kill -9 of the server ends its backends" "$(until_true 10 gone "${running[@]}" || echo "${running[@]}")"
+verdict "OPS-13: kill -9 of the server ends its backends" "$(until_true 10 gone "${running[@]}" || echo "${running[@]}")"
 wait "$pid" 2>/dev/null
 
 demo --listen "http://127.0.0.1:$at"
