@@ -79,6 +79,7 @@ describe("event", { timeout: 120000, concurrency: 2 }, () => {
         await Promise.all([titled(ann, "One quest"), titled(ben, "One quest"), foxSees(fox, "title", "One quest")]);
         await host.click("#next");
         await titled(ann, "Quiz");
+        await until(() => hall.hall.poll?.quiz, "the quiz is put");
         assert.equal(hall.hall.poll.right, undefined);
         await ann.check("#options label:nth-child(2) input");
         await ben.check("#options label:nth-child(1) input");
@@ -88,6 +89,7 @@ describe("event", { timeout: 120000, concurrency: 2 }, () => {
         await ann.locator("#verdict", { hasText: "right!" }).waitFor();
         await ben.locator("#verdict", { hasText: "not this time" }).waitFor();
         await host.locator("#best li", { hasText: "Ann" }).waitFor();
+        await until(() => hall.hall.best.length > 0, "the best are told");
         assert.ok(hall.hall.best[0].points > 500 && hall.hall.best[0].points <= 1000 && hall.hall.best.length === 1);
         assert.deepEqual([...complaints(), ...grudges], []);
         for (const page of [ann, host]) {
