@@ -105,7 +105,7 @@ describe("device", { timeout: 120000 }, () => {
         network.down();
         for (const page of [ben, fox])
             await until(async () => await page.evaluate(state) !== "live", "it is seen");
-        assert.match(await ben.evaluate(counts), /^0\//, "who is there is not known");
+        await until(async () => /^0\//.test(await ben.evaluate(counts)), "who is there is not known");
         await order(ben, "led off");
         await until(async () => /^led off: not sent/.test((await ben.evaluate(log))[0]), "it says so");
         await ann.click("#led");
@@ -125,7 +125,7 @@ describe("device", { timeout: 120000 }, () => {
         await until(async () => await ann.evaluate(counts) === "1012/1014", "a thousand more are online", 30000);
         await until(() => ann.evaluate(allSpoke), "each has a reading");
         await ann.fill("#find", "d0999");
-        assert.equal(await ann.locator(".tile:visible").count(), 1);
+        await until(async () => await ann.locator(".tile:visible").count() === 1, "it is found");
         await ann.fill("#find", "");
         await shot(ann, "device");
         thousand.child.kill("SIGKILL");
