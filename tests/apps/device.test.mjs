@@ -124,10 +124,10 @@ describe("device", { timeout: 120000 }, () => {
         const thousand = await startDevice("--count", "1000");
         await until(async () => await ann.evaluate(counts) === "1012/1014", "a thousand more are online", 30000);
         await until(() => ann.evaluate(allSpoke), "each has a reading");
+        await shot(ann, "device");
         await ann.fill("#find", "d0999");
         await until(async () => await ann.locator(".tile:visible").count() === 1, "it is found");
         await ann.fill("#find", "");
-        await shot(ann, "device");
         thousand.child.kill("SIGKILL");
         await until(async () => (await ann.evaluate(counts)) === "12/1014", "they are gone");
         assert.deepEqual(all.complaints(), []);
