@@ -46,6 +46,7 @@ let about = remembered();   /* the conversation's id; empty: none yet */
 let letters = null;
 let asked = "";             /* what the desk was asked, and has not ended */
 let answered = false;
+let known = false;          /* what was said before has come */
 
 function remembered() {
     try {
@@ -98,8 +99,11 @@ function changed() {
 function take(letter) {
     if (typeof letter.text !== "string")
         return;
+    const begins = letter.by !== "desk" && !asked;
     answered = letter.by === "desk" && letter.k !== "ended";
     asked = letter.k === "ended" ? "" : asked || letter.text;
+    if (begins && known)        /* the desk hears of it once there is something to read */
+        ask(asked);
     show({ ...letter, text: letter.text.slice(0, TEXT_MOST), name: String(letter.name ?? "").slice(0, 40) });
     if (letter.by === "desk" && panel.hidden)
         opener.textContent = "Chat with us (new)";
@@ -110,7 +114,6 @@ function converse() {
     remember();
     const channel = join(`support:${about}`, { last: 500, url: SERVER });
     letters = new Letters(channel, take, changed);
-    let known = false;
     channel.on("state", state => {
         if (state === "live" && !known && asked && !answered)
             ask(asked);     /* the page may have been left before the desk heard of it */
@@ -120,8 +123,6 @@ function converse() {
 
 function say(text) {
     letters.say({ k: "said", by: "visitor", text });
-    if (!asked)
-        ask(asked = text);
 }
 
 /* Again until it is kept; the desk takes it as one. */
