@@ -10,7 +10,7 @@ trap 'kill -9 "${pids[@]}" 2>/dev/null; rm -rf "$work"' EXIT
 # A program whose backends are ours; the one of the auction is not there.
 cp "$build/duet" "$work/duet"
 mkdir "$work/examples"
-for name in game ticker agent; do
+for name in game ticker agent event notify; do
     printf '#!/bin/sh\necho "pid $$ at <$DUET_LISTEN> for $DUET_URL and $DUET_API"\nexec sleep 600\n' >"$work/examples/$name"
 done
 printf '#!/bin/sh\nexit 4\n' >"$work/examples/device"

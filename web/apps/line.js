@@ -88,7 +88,9 @@ export class Line {
         this.#become(navigator.onLine ? "connecting" : "offline");
         try {
             const url = await backendURL(this.name);
-            if (!this.#socket && !this.#closed)
+            if (!url)
+                this.#later();
+            else if (!this.#socket && !this.#closed)
                 this.#take(new WebSocket(url));
         } catch {
             this.#later();
