@@ -232,7 +232,7 @@ static void draw_version(unsigned number)
 {
     struct sent *s = &w.sent[number];
     uint64_t *newest = &w.newest[s->channel];
-    uint64_t n = one_in(3) ? *newest - dice_size(dice(), *newest) : ++*newest;
+    uint64_t n = one_in(3) ? *newest - dice_size(dice(), (size_t)*newest) : ++*newest;
     s->version = (struct version){ .n = n ? n : 1, .epoch = (unsigned)dice_below(dice(), w.sources) };
     s->fleeting = w.fleeting && one_in(4);
     sim_count("publications with a version");
