@@ -296,7 +296,7 @@ export const scenarios = {
         const c = await t.as("ann");
         const sub = await t.subscribed(c, channel, { recoverable: true });
         await t.call("relay", "calm", "hold");
-        /* More than all sockets on the way hold together, in one turn: who is closed must soon read it. */
+        /* More than all sockets on the way hold together; who is closed must soon read it. */
         await t.call("flood", channel, 4, 1900000);
         await t.call("relay", "calm", "release");
         await t.until(() => sub.came.length >= 4, "all come");
