@@ -2,6 +2,10 @@
 /* Chromium for the tests: windows that remember every complaint, and keys only. */
 import { chromium } from "playwright-core";
 
+/* Flags for a camera, a microphone and a screen that are not there, without a question. */
+export const FAKE_DEVICES = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
+                             "--auto-select-desktop-capture-source=Entire screen"];
+
 /* `flags` are Chromium's own. */
 export function launch(flags = []) {
     const isRoot = process.getuid?.() === 0;
