@@ -229,7 +229,7 @@ static bool make_plan(struct bench *b, char *why)
     p->publish_url = b->publish ? b->publish : b->url;
     p->connections = otherwise(b->connections, fanout || p->mode == LOAD_IDLE ? 1000 : 100);
     p->publishers = fanout ? otherwise(b->publishers, 1) : 0;
-    p->slow = p->mode == LOAD_SLOW ? otherwise(b->slow, p->connections / 10 + 1) : 0;
+    p->slow = p->mode == LOAD_SLOW ? otherwise(b->slow, (p->connections + 9) / 10) : 0;
     p->processes = otherwise(b->processes, 1);
     p->opening = otherwise(b->opening, OPENING);
     p->in_flight = otherwise(b->in_flight, 1);

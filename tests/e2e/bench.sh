@@ -154,6 +154,8 @@ bench fanout "$channel" --duration 0.5 --connections 10 --in-flight 3 --processe
 claim "as many as are in flight" 0 'r["received"] == r["expected"] >= 10'
 bench slow "$channel" --duration 1 --rate 100 --connections 12 --slow 2 --size 4k
 claim "slow readers do not harm the others" 0 'r["ok"] and r["received"] == r["expected"] == 1000'
+bench slow "$channel" --duration 0.2 --rate 50 --connections 20
+claim "one in ten of them, if it is not said" 0 'r["ok"] and r["received"] == r["expected"] == 180'
 bench "ws://127.0.0.1:$plain/nothing" --connections 3
 claim "a refusal" 1 'e == {"not_opened": 3} and "404" in r["first_error"]'
 bench "ws://127.0.0.1:1/" --connections 3
