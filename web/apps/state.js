@@ -27,13 +27,13 @@ export async function backendURL(name) {
     return port ? `${location.protocol === "https:" ? "wss:" : "ws:"}//${location.hostname}:${port}` : null;
 }
 
-/* Whether an application's backend runs; and if it does not, the page's #missing is shown, and says so. */
+/* Whether the server runs an application's backend; and if it does not, the page's #missing is shown, and says so. */
 export async function needs(name, program) {
     const { demo, backends } = await running();
     const missing = document.getElementById("missing");
     missing.hidden = name in backends;
     missing.textContent = demo ? `Its backend does not run: examples/${program}. The log of duet serve says why.`
-        : `Its backend does not run. Start the server as: duet serve --demo`;
+        : `This server did not start its backend, examples/${program}. Started as duet serve --demo it does.`;
     return name in backends;
 }
 
