@@ -100,7 +100,7 @@ bench-peers:      ## Duet, ws, gorilla, Beast ... in turns, an hour; writes docs
 	@bench/peers/run --rounds $(ROUNDS) $(if $(PEERS),--peers "$(PEERS)") $(if $(LOADS),--loads "$(LOADS)") \
 		$(if $(PEERS)$(LOADS),,--write)
 
-bench-tails:      ## an echo's p99.9 beside long work on the same loop (ROUNDS=5); writes a section of docs/performance.md
+bench-tails:      ## an echo's p99.9 beside long work on the same loop (ROUNDS=7); writes a section of docs/performance.md
 	@tools/deps build
 	@tools/build release
 	@cmake --build --preset release --target bench_host duet_program >/dev/null
