@@ -90,7 +90,7 @@ bench connect "$url" --duration 1 --rate 50 --connections 10 --processes 2
 claim "at a rate" 0 'r["opened"] == r["open_us"]["count"] == 50'
 bench idle "$url" --duration 0.3 --connections 60 --processes 2 --pid "$server"
 claim "connections are held" 0 'r["ok"] and r["opened"] == 60 and r["open_us"]["count"] == 60 and "own_each" in r["server"]'
-timeout 60 "$duet" bench "$url" --poll sleep --duration 0.3 --warm-up 0.1 --plot "$work/plot.svg" >"$work/out" 2>"$work/err"
+timeout 60 "$duet" bench "$url" --poll sleep --duration 1 --warm-up 0.1 --plot "$work/plot.svg" >"$work/out" 2>"$work/err"
 verdict "a table" "$([ $? = 0 ] && grep -qE '^  messages  [0-9,]+ a second' "$work/out" && grep -qE '^  latency .*(us|ms)' "$work/out" && ! grep -q $'\x1b' "$work/out" && [ ! -s "$work/err" ] || cat "$work/out" "$work/err")"
 cat >"$work/picture.py" <<'END'
 import sys, xml.dom.minidom
