@@ -20,7 +20,7 @@ LOADS ?=
 STEPS ?=
 COUNTS ?=
 
-.PHONY: all deps run test coverage conformance interop prove faults fuzz sim mutants store bench bench-peers bench-tails bench-scale soak npm install deb container clean help
+.PHONY: all deps run test coverage conformance interop prove faults fuzz sim mutants store bench bench-peers bench-tails bench-tls bench-scale soak npm install deb container clean help
 
 all:              ## build the release into build/release
 	@tools/deps build
@@ -105,6 +105,12 @@ bench-tails:      ## an echo's p99.9 beside long work on the same loop (ROUNDS=7
 	@tools/build release
 	@cmake --build --preset release --target bench_host duet_program >/dev/null
 	@bench/tails --rounds $(ROUNDS) --write
+
+bench-tls:        ## TLS beside plain and beside OpenSSL alone (ROUNDS=7); writes a section of docs/performance.md
+	@tools/deps build
+	@tools/build release
+	@cmake --build --preset release --target bench_host bench_openssl duet_program >/dev/null
+	@bench/tls --rounds $(ROUNDS) --write
 
 bench-scale:      ## 1,000 to 500,000 connections, some minutes and 6 GB; writes a section of docs/performance.md (COUNTS=1000,10000)
 	@tools/deps build
