@@ -99,6 +99,16 @@ bool backend_expiry(struct json_slice result, uint64_t *at_ms)
     return *at_ms > 0 || seconds == 0;
 }
 
+bool backend_renewal(struct json_slice result, uint64_t now_ms, uint64_t *at_ms, bool *over)
+{
+    struct json_slice expired = backend_member(result, "expired");
+    char kind = expired.text != NULL ? json_kind_of(expired) : 'f';
+    if (!backend_expiry(result, at_ms) || (kind != 't' && kind != 'f'))
+        return false;
+    *over = kind == 't' || (*at_ms > 0 && *at_ms <= now_ms);
+    return true;
+}
+
 /* As much of a string as fits, in whole characters. False: it is none. */
 static bool read_text(struct json_slice object, const char *name, char out[BACKEND_TEXT_MOST + 1])
 {

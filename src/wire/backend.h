@@ -58,6 +58,9 @@ struct json_slice backend_member(struct json_slice result, const char *name);
 bool backend_flag(struct json_slice result, const char *name);
 /* "expire_at", in ms; 0: there is none. False: it is no time, so nobody knows when this ends. */
 bool backend_expiry(struct json_slice result, uint64_t *at_ms);
+/* A result of `refresh` or `sub_refresh`: it goes on until `at_ms`, as above, or is `over`. False: it says neither, as
+ * with an "expired" that is no boolean, so it is no answer. */
+bool backend_renewal(struct json_slice result, uint64_t now_ms, uint64_t *at_ms, bool *over);
 
 /* A result of `connect` or `subscribe` as if a token had said it. HUB_OK, HUB_ERROR_INTERNAL when it cannot be. Either
  * way hub_claims_fini(). */

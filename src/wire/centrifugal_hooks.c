@@ -174,11 +174,12 @@ void centrifugal_ask_refresh(struct centrifugal *c)
 static void refreshed(struct centrifugal *c, const struct backend_answer *answer)
 {
     uint64_t now = hub_now(site_of(c)->hub), at;
+    bool over;
     if (answer->kind == BACKEND_DISCONNECT) {
         centrifugal_disconnect_with(c, answer->code, answer->text);
-    } else if (answer->kind != BACKEND_RESULT || !backend_expiry(answer->result, &at)) {
+    } else if (answer->kind != BACKEND_RESULT || !backend_renewal(answer->result, now, &at, &over)) {
         c->ask_ms = now + AGAIN_MS; /* until its time is over for good */
-    } else if (backend_flag(answer->result, "expired") || (at > 0 && at <= now)) {
+    } else if (over) {
         centrifugal_disconnect(c, HUB_DISCONNECT_EXPIRED);
     } else {
         c->expires_ms = c->ask_ms = at;
@@ -201,14 +202,15 @@ void centrifugal_ask_sub_refresh(struct centrifugal *c, struct subscription *sub
 static void sub_refreshed(struct centrifugal *c, const struct centrifugal_ask *a, const struct backend_answer *answer)
 {
     uint64_t now = hub_now(site_of(c)->hub), at;
+    bool over;
     struct subscription *sub = session_find(c->session, a->body, a->len);
     if (answer->kind == BACKEND_DISCONNECT) {
         centrifugal_disconnect_with(c, answer->code, answer->text);
     } else if (sub == NULL || subscription_tag(sub) != a->about) {
         return; /* it has left meanwhile; if it is back, that is another, which was asked for by itself */
-    } else if (answer->kind != BACKEND_RESULT || !backend_expiry(answer->result, &at)) {
+    } else if (answer->kind != BACKEND_RESULT || !backend_renewal(answer->result, now, &at, &over)) {
         subscription_set_renewal(sub, now + AGAIN_MS);
-    } else if (backend_flag(answer->result, "expired") || (at > 0 && at <= now)) {
+    } else if (over) {
         bool server_side = subscription_server_side(sub);
         session_unsubscribe(c->session, a->body, a->len);
         centrifugal_calls[0].unsubscribed(c->session, a->body, a->len, server_side, HUB_UNSUBSCRIBE_EXPIRED);

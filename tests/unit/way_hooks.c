@@ -637,6 +637,35 @@ static void pass_ms(uint64_t ms)
         wire_turn();
 }
 
+/* What says neither that it goes on nor that it ends. */
+static const char *const no_renewals[] = {
+    NULL,
+    SAID,
+    "[]",
+    "{}",
+    "{\"result\":null}",
+    "{\"result\":[]}",
+    "{\"result\":true}",
+    "{\"disconnect\":{\"code\":200,\"reason\":\"bye\"}}",
+    RESULT("\"expire_at\":\"soon\""),
+    RESULT("\"expire_at\":[]"),
+    RESULT("\"expire_at\":-1"),
+    RESULT("\"expire_at\":-1,\"expired\":true"),
+    RESULT("\"expired\":\"true\""),
+    RESULT("\"expired\":1"),
+    RESULT("\"expired\":{},\"expire_at\":90000"),
+};
+/* Those after which it goes on for ever, and those that end it. */
+static const char *const for_ever[] = { RESULT(""), RESULT("\"expired\":false"), RESULT("\"expire_at\":0"),
+                                        RESULT("\"expire_at\":null,\"expired\":null") };
+static const char *const over_now[] = { RESULT("\"expired\":true"), RESULT("\"expire_at\":2"),
+                                        RESULT("\"expire_at\":90000,\"expired\":true") };
+enum {
+    NO_RENEWALS = sizeof(no_renewals) / sizeof(*no_renewals),
+    FOR_EVER = sizeof(for_ever) / sizeof(*for_ever),
+    OVER_NOW = sizeof(over_now) / sizeof(*over_now)
+};
+
 TEST(hooks, let_a_connection_go_on_as_long_as_the_backend_says)
 {
     static const char question[] = OF("websocket", "ann") "}";
@@ -657,9 +686,8 @@ TEST(hooks, let_a_connection_go_on_as_long_as_the_backend_says)
     pass_ms(10);
     assert_int_equal(held.count, n + 1); /* once, while it is asked */
     /* What is no answer is asked again a second later. */
-    static const char *const bad[] = { NULL, SAID, RESULT("\"expire_at\":\"soon\"") };
-    for (int i = 0; i < 3; i++) {
-        held_answer(n, bad[i]);
+    for (size_t i = 0; i < NO_RENEWALS; i++) {
+        held_answer(n, no_renewals[i]);
         ways.now_ms += 999;
         say(c, "{}");
         pass_ms(10);
@@ -677,24 +705,27 @@ TEST(hooks, let_a_connection_go_on_as_long_as_the_backend_says)
     held.full = false;
     ways.now_ms += 1000;
     say(c, "{}");
-    n = held_expect(HOOK_REFRESH, question);
-    held_answer(n, RESULT("")); /* for ever */
-    ways.now_ms += 1000000;
-    say(c, "{}");
-    ask(c, "{\"id\":9,\"ping\":{}}", "text '{\"id\":9,\"ping\":{}}'\n");
+    held_expect(HOOK_REFRESH, question);
     client_free(c);
-    /* Over: said, by a time that is past, by a disconnect; and for good, when no answer comes. */
-    static const char *const rows[][2] = {
-        { RESULT("\"expired\":true"), "close 3005 'connection expired'\n" },
-        { RESULT("\"expire_at\":2"), "close 3005 'connection expired'\n" },
-        { LEFT, ENDED },
-    };
-    for (int i = 0; i < 3; i++) {
+    for (size_t i = 0; i < FOR_EVER; i++) {
         ways.now_ms = 2000;
         c = connected_until("2");
         client_trace(c, 1);
-        held_answer(held_expect(HOOK_REFRESH, question), rows[i][0]);
-        EXPECT_FRAMES(c, 1, rows[i][1]);
+        n = held_expect(HOOK_REFRESH, question);
+        held_answer(n, for_ever[i]);
+        ways.now_ms += 1000000;
+        say(c, "{}");
+        ask(c, "{\"id\":9,\"ping\":{}}", "text '{\"id\":9,\"ping\":{}}'\n");
+        assert_int_equal(held.count, n + 1);
+        client_free(c);
+    }
+    /* Over: said, by a time that is past, by a disconnect; and for good, when no answer comes. */
+    for (size_t i = 0; i <= OVER_NOW; i++) {
+        ways.now_ms = 2000;
+        c = connected_until("2");
+        client_trace(c, 1);
+        held_answer(held_expect(HOOK_REFRESH, question), i < OVER_NOW ? over_now[i] : LEFT);
+        EXPECT_FRAMES(c, 1, i < OVER_NOW ? "close 3005 'connection expired'\n" : ENDED);
         client_free(c);
     }
     ways.now_ms = 2000;
@@ -738,9 +769,8 @@ TEST(hooks, let_a_subscription_go_on_as_long_as_the_backend_says)
     ways.now_ms = 2000;
     unsigned n = held_expect(HOOK_SUB_REFRESH, ABOUT);
     assert_int_equal(n, before);
-    static const char *const bad[] = { NULL, SAID, RESULT("\"expire_at\":[]") };
-    for (int i = 0; i < 3; i++) {
-        held_answer(n, bad[i]);
+    for (size_t i = 0; i < NO_RENEWALS; i++) {
+        held_answer(n, no_renewals[i]);
         ways.now_ms += 999;
         say(c, "{}");
         pass_ms(10);
@@ -766,10 +796,24 @@ TEST(hooks, let_a_subscription_go_on_as_long_as_the_backend_says)
     EXPECT_FRAMES(c, 1, over);
     client_free(c);
     ways.now_ms = 2000;
-    c = subscribed_until(RESULT("\"expire_at\":2"));
-    held_answer(held_expect(HOOK_SUB_REFRESH, ABOUT), RESULT("\"expired\":true"));
-    EXPECT_FRAMES(c, 1, over);
-    client_free(c);
+    for (size_t i = 0; i < OVER_NOW; i++) {
+        c = subscribed_until(RESULT("\"expire_at\":2"));
+        held_answer(held_expect(HOOK_SUB_REFRESH, ABOUT), over_now[i]);
+        EXPECT_FRAMES(c, 1, over);
+        client_free(c);
+    }
+    for (size_t i = 0; i < FOR_EVER; i++) {
+        ways.now_ms = 2000;
+        c = subscribed_until(RESULT("\"expire_at\":2"));
+        n = held_expect(HOOK_SUB_REFRESH, ABOUT);
+        held_answer(n, for_ever[i]);
+        ways.now_ms += 1000000;
+        say(c, "{}");
+        ask(c, "{\"id\":9,\"ping\":{}}", "text '{\"id\":9,\"ping\":{}}'\n");
+        assert_int_equal(held.count, n + 1);
+        client_free(c);
+    }
+    ways.now_ms = 2000;
     c = subscribed_until(RESULT("\"expire_at\":2"));
     held_answer(held_expect(HOOK_SUB_REFRESH, ABOUT), LEFT);
     EXPECT_FRAMES(c, 1, ENDED);
