@@ -6,7 +6,8 @@
 cd "$(dirname "$0")/../.." || exit 1
 . tests/tap.bash
 duet=$(realpath "${DUET_BUILD:-build/release}/duet")
-example=$PWD/packaging/duet.yaml
+top=$PWD
+example=$top/packaging/duet.yaml
 work=$(mktemp -d)
 pids=()
 trap 'kill -9 "${pids[@]}" 2>/dev/null; rm -rf "$work"' EXIT
@@ -144,6 +145,12 @@ verdict "a variable that is nearly a key is doubted" "$(DUET_THREAD=2 "$duet" se
     DUET_THREAD=2 start --listen http://127.0.0.1:0
     kill "$pid"
     grep -q '"warning".*"config_doubtful".*did you mean DUET_THREADS' $log || cat $log)"
+# Those that tests and examples read, but for what is the configuration's own.
+mapfile -t ours < <(grep -rhoE --include='*.c' --include='*.sh' --include='*.py' --include='*.mjs' --include=run --exclude-dir=node_modules \
+    '(getenv\(["'"'"']|\$\{|export |env\.|environ\[["'"'"'])DUET_[A-Z_]+' "$top/tests" "$top/examples" | grep -oE 'DUET_.*' | sort -u |
+    grep -vxE 'DUET_(LISTEN|API_KEY)')
+verdict "variables of the tests and the examples are doubted by nobody" "$([ ${#ours[@]} -ge 5 ] || echo "only ${ours[*]} were found"
+    for variable in "${ours[@]}"; do env "$variable=1" "$duet" serve --check 2>&1; done | grep -vx 'duet serve: all is well')"
 verdict "variables of other programs are theirs" "$(DUET_BUILD=a DUET_BACKEND=b DUET_API_PORT=tcp://10.0.0.1:80 "$duet" serve --check 2>&1 |
     grep -vx 'duet serve: all is well')"
 

@@ -2,7 +2,7 @@
 /*
  * What a power cut leaves of a store at any moment, and what the store makes of it (STO-1, STO-2). A run is noted write
  * by write and sync by sync; then each of many moments is a disk, in three ways, which is opened and compared with what
- * the run had asked and been told by then. DUET_LONG=1: every moment, and more runs.
+ * the run had asked and been told by then. LONG_TESTS=1: every moment, and more runs.
  */
 #include "stored.h"
 #include "shim.h"
@@ -30,7 +30,7 @@ enum { ISSUED = 0, ACKED = 1, CLEARED = 2, STOPPED = 3, STARTED = 4, MARKS = 5 }
 
 static bool is_long(void)
 {
-    return getenv("DUET_LONG") != NULL;
+    return getenv("LONG_TESTS") != NULL;
 }
 
 static void acked(struct engine_append *a)

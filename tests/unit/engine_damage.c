@@ -2,7 +2,7 @@
 /*
  * A store's file that was damaged while nobody looked: every byte with a bit flipped, every length it may be cut to,
  * parts zeroed, all of it gone (STO-3). What is read is what was written, or the channel has another epoch and the log
- * says so. DUET_LONG=1: all of them; else some.
+ * says so. LONG_TESTS=1: all of them; else some.
  */
 #include "stored.h"
 #include "engine/crc32c.h"
@@ -21,7 +21,7 @@ struct bytes {
 
 static bool is_long(void)
 {
-    return getenv("DUET_LONG") != NULL;
+    return getenv("LONG_TESTS") != NULL;
 }
 
 static struct bytes read_file(const char *path)

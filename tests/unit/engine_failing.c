@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A disk that fails: each call in turn, once or from there on, and for good until there is room again (STO-4).
- * DUET_LONG=1: every call, at every durability; else some of them.
+ * LONG_TESTS=1: every call, at every durability; else some of them.
  */
 #include "stored.h"
 #include "shim.h"
@@ -22,7 +22,7 @@ static struct {
 
 static bool is_long(void)
 {
-    return getenv("DUET_LONG") != NULL;
+    return getenv("LONG_TESTS") != NULL;
 }
 
 static bool is_as_kept(const struct stream *s, int c)

@@ -2,7 +2,7 @@
 /*
  * The keeper of a store in one thread, while each call of the disk, each allocation of SQLite's and each of ours fails
  * in turn, once and from there on: what was answered with 0 is there, then and after the next start; what was not is
- * told, and the next try does it (STO-1, STO-4). DUET_LONG=1: every one of them; else some.
+ * told, and the next try does it (STO-1, STO-4). LONG_TESTS=1: every one of them; else some.
  */
 #include "base/mem.h"
 #include "engine/keeper.h"
@@ -50,7 +50,7 @@ static void each(long (*live)(const struct failure *f, long nth, bool for_ever),
     for (const struct failure *f = failures; f < failures + FAILURES; f++) {
         long count = live(f, LONG_MAX, false);
         assert_true(count > 0);
-        long step = getenv("DUET_LONG") != NULL ? 1 : 1 + count / steps;
+        long step = getenv("LONG_TESTS") != NULL ? 1 : 1 + count / steps;
         for (long nth = 0; nth < count; nth += step) {
             print_message("# %s %ld of %ld\n", f->name, nth, count);
             live(f, nth, false);

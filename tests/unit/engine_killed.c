@@ -2,7 +2,7 @@
 /*
  * A process that is killed (kill -9) at seeded moments while it appends, again and again on one folder (STO-1), in the
  * middle of trimming, too (STO-9). It says on a pipe what was acknowledged; what the folder has then is compared. 50
- * kills, with DUET_LONG=1 1,000.
+ * kills, with LONG_TESTS=1 1,000.
  */
 #include "stored.h"
 #include "shim.h"
@@ -149,7 +149,7 @@ static void kill_often(enum store_durability durability, unsigned kills)
 
 static unsigned kills(unsigned some)
 {
-    return getenv("DUET_LONG") != NULL ? 20 * some : some;
+    return getenv("LONG_TESTS") != NULL ? 20 * some : some;
 }
 
 TEST(killed, sto_1_under_fsync_all_that_was_acknowledged_is_there_once_and_in_order)
