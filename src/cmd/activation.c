@@ -164,12 +164,12 @@ void activation_assume(struct activation *a, const char *url)
     a->names[a->count++] = name;
 }
 
-int activation_admin(struct activation *a, const char **url, char why[ACTIVATION_WHY])
+int activation_one(struct activation *a, const char **url, char why[ACTIVATION_WHY])
 {
     const char *found[ACTIVATION_MOST];
     int count = *url != NULL ? resolve(a, *url, found, why) : 0;
     if (count > 1) {
-        snprintf(why, ACTIVATION_WHY, "\"%.60s\": %d sockets have this name, and operators need one", *url, count);
+        snprintf(why, ACTIVATION_WHY, "\"%.60s\": %d sockets have this name, and one is needed here", *url, count);
         return DUET_ERR_INVALID;
     }
     if (count == 1)

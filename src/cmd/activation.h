@@ -38,9 +38,9 @@ void activation_fini(struct activation *a); /* zeroed memory is fine; the socket
  * configuration is sound before systemd starts with it. The URL is borrowed. */
 void activation_assume(struct activation *a, const char *url);
 
-/* The one socket that `*url` names is put there as the server takes it; NULL and other URLs stay. Before
- * activation_listen(). 0 or a negative error with a line in `why`. */
-int activation_admin(struct activation *a, const char **url, char why[ACTIVATION_WHY]);
+/* The one socket that `*url` names is put there as the server takes it: for operators, and for the API. NULL and other
+ * URLs stay. Before activation_listen(). 0 or a negative error with a line in `why`. */
+int activation_one(struct activation *a, const char **url, char why[ACTIVATION_WHY]);
 /* Makes `urls` of these, borrowed, and of the sockets. 0 or a negative error with a line in `why`. */
 int activation_listen(struct activation *a, const char *const *given, char why[ACTIVATION_WHY]);
 /* What a URL was before one of these two changed it: itself, mostly. NULL: nobody wrote it. */

@@ -94,6 +94,8 @@ static void assume_sockets(struct site *site)
         activation_assume(&site->sockets, o->listen[i]);
     if (o->admin != NULL)
         activation_assume(&site->sockets, o->admin);
+    if (o->api != NULL)
+        activation_assume(&site->sockets, o->api);
 }
 
 /* What was passed to listen on, and whom to tell; before there are threads, since both are in the environment. */
@@ -105,7 +107,9 @@ static int make_sockets(struct site *site)
     if (rc == 0 && o->check)
         assume_sockets(site);
     if (rc == 0)
-        rc = activation_admin(&site->sockets, &o->admin, why);
+        rc = activation_one(&site->sockets, &o->admin, why);
+    if (rc == 0)
+        rc = activation_one(&site->sockets, &o->api, why);
     if (rc == 0)
         rc = activation_listen(&site->sockets, o->listen, why);
     if (rc < 0)

@@ -128,7 +128,7 @@ well() {
     verdict "--check $* takes $(tr '\n' ' ' <b.yaml)" "$([ $rc = 0 ] && [ "$(cat out)" = "b.yaml: all is well" ] && [ ! -s err ] || cat out err
         ls -R | diff before - )"
 }
-well 'listen: [fd:web, fd+tls:safe, http://127.0.0.1:0]\ntls: [{cert: cert.pem, key: key.pem}]\nadmin: {listen: fd:admin}\n'
+well 'listen: [fd:web, fd+tls:safe, http://127.0.0.1:0]\ntls: [{cert: cert.pem, key: key.pem}]\nadmin: {listen: fd:admin}\napi: {listen: "fd+tls:api", key_file: secret}\n'
 well 'listen: https://127.0.0.1:0\n' --tls-cert cert.pem --tls-key key.pem
 well 'store: {engine: sqlite, data: fresh}\n'
 well "listen: [http://0.0.0.0:1, 'http://[::]:1', unix:$PWD/new.sock, https://localhost:2]\\ntls: [{cert: cert.pem, key: key.pem}]\\n"

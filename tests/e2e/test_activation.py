@@ -112,8 +112,29 @@ def taken_over(folder):
                          health(f"{folder}/s", socket.AF_UNIX))
     verdict("and all of them serve", answers == (b"HTTP/1.1 200 OK",) * 3, answers)
     server.ends()
+    api = listening()
+    server = Server([tcp, local, api], "--listen", "fd:web", "--admin-listen", "fd:admin", "--api-listen", "fd:api",
+                    "--api-key-file", key_file(folder), names="web:admin:api")
+    server.listens()
+    answers = {at: published(at) for at in (tcp.getsockname()[1], api.getsockname()[1])}
+    verdict("the API has one of its own", list(answers.values()) == [b"405", b"200"], answers, server.log())
+    server.ends()
+    api.close()
     tcp.close()
     local.close()
+
+
+def key_file(folder):
+    with open(f"{folder}/api-key", "w") as file:
+        file.write("0123456789abcdef")
+    return file.name
+
+
+def published(port):
+    """The status that the API answers there."""
+    return subprocess.run(["curl", "-s", "--max-time", "10", "-o", os.devnull, "-w", "%{http_code}",
+                           "-H", "X-API-Key: 0123456789abcdef", "-d", "{}", f"http://127.0.0.1:{port}/api/info"],
+                          capture_output=True).stdout
 
 
 def secure(folder):
@@ -130,7 +151,7 @@ def secure(folder):
     tcp.close()
 
 
-def refused():
+def refused(folder):
     tcp, datagrams = listening(), listening(kind=socket.SOCK_DGRAM)
 
     def refuses(claim, pattern, sockets, *arguments, **more):
@@ -149,6 +170,11 @@ def refused():
     refuses("a name that is not there is refused", "fd:web.*no socket of that name.*other", [tcp], "--listen", "fd:web",
             names="other")
     refuses("a name where nothing was passed is refused", "fd:web.*no socket was passed", [], "--listen", "fd:web")
+    refuses("so it is for the API, by its option",
+            '^duet serve: --api-listen: "fd:api": no socket of that name was passed, but: other; FileDescriptorName= ',
+            [tcp], "--api-listen", "fd:api", "--api-key-file", key_file(folder), names="other")
+    refuses("and one socket for two servers", "--api-listen: descriptor 3 .a. is named twice", [tcp], "--admin-listen",
+            "fd:a", "--api-listen", "fd:a", "--api-key-file", key_file(folder), names="a")
     refuses("a socket that nobody serves is refused", r"descriptor 4 \(b\).*nothing listens", [tcp, tcp], "--listen",
             "fd:a", names="a:b")
     tcp.close()
@@ -267,7 +293,7 @@ def by_systemd():
 with tempfile.TemporaryDirectory() as folder:
     taken_over(folder)
     secure(folder)
-    refused()
+    refused(folder)
     told(folder)
     restarts()
     by_systemd()

@@ -146,27 +146,34 @@ TEST(activation, without_sockets_a_name_is_refused_and_all_else_stays)
     activation_fini(&a);
 }
 
-TEST(activation, operators_have_one_socket)
+TEST(activation, operators_and_the_api_have_one_socket_each)
 {
     open_up_to(5);
     const char *url = "fd:admin";
     assert_int_equal(take("3", "web:web:admin"), 0);
-    assert_int_equal(activation_admin(&a, &url, why), 0);
+    assert_int_equal(activation_one(&a, &url, why), 0);
     assert_string_equal(url, "fd:5");
     assert_string_equal(listens(GIVEN("fd:web")), "fd:3 fd:4");
     activation_fini(&a);
+    const char *api = "fd:admin";
+    url = api;
+    assert_int_equal(take("3", "web:web:admin"), 0);
+    assert_int_equal(activation_one(&a, &url, why), 0);
+    assert_int_equal(activation_one(&a, &api, why), DUET_ERR_INVALID);
+    assert_non_null(strstr(why, "named twice"));
+    activation_fini(&a);
     url = "fd:web";
     assert_int_equal(take("3", "web:web:admin"), 0);
-    assert_int_equal(activation_admin(&a, &url, why), DUET_ERR_INVALID);
+    assert_int_equal(activation_one(&a, &url, why), DUET_ERR_INVALID);
     assert_non_null(strstr(why, "2 sockets have this name"));
     activation_fini(&a);
     url = "fd:x";
-    assert_int_equal(activation_admin(&a, &url, why), DUET_ERR_INVALID);
+    assert_int_equal(activation_one(&a, &url, why), DUET_ERR_INVALID);
     url = "http://a";
-    assert_int_equal(activation_admin(&a, &url, why), 0);
+    assert_int_equal(activation_one(&a, &url, why), 0);
     assert_string_equal(url, "http://a");
     url = NULL;
-    assert_int_equal(activation_admin(&a, &url, why), 0);
+    assert_int_equal(activation_one(&a, &url, why), 0);
     assert_null(url);
     activation_fini(&a);
     close_from(3);
@@ -182,7 +189,7 @@ TEST(activation, for_a_look_each_name_is_taken_for_a_socket)
     activation_assume(&a, "fd:web");
     activation_assume(&a, "fd:");
     assert_int_equal(a.count, 2);
-    assert_int_equal(activation_admin(&a, &url, why), 0);
+    assert_int_equal(activation_one(&a, &url, why), 0);
     assert_string_equal(url, "fd:4");
     assert_ptr_equal(activation_said(&a, url), given[3]);
     assert_string_equal(listens(GIVEN(given[0], given[1])), "fd+tls:3 http://a");
