@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmd/options.h"
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 static const struct cmdline_option table[] = {
@@ -82,6 +83,45 @@ void options_fini(struct options *o)
 const char *options_whose(const struct options *o, const char *text)
 {
     return cmdline_whose(&line, &(struct cmdline_target){ .own = (void *)(uintptr_t)o }, text);
+}
+
+/* Words of the configuration. */
+
+static void say(struct options_words *out, const char *key, const char *by, const char *text)
+{
+    if (text != NULL)
+        out->words[out->count++] = (struct config_word){ .key = key, .by = by, .text = text };
+}
+
+static void say_list(struct options_words *out, const char *key, const char *by, const char *const *list)
+{
+    if (list[0] != NULL)
+        out->words[out->count++] = (struct config_word){ .key = key, .by = by, .list = list };
+}
+
+void options_words(const struct options *o, struct options_words *out)
+{
+    static const char *const logs[] = { NULL, "json", "human" };
+    static const char *const deflates[] = { NULL, "true", "false" };
+    static const char *const durabilities[] = { NULL, "fsync", "batch", "memory" };
+    *out = (struct options_words){ .count = 0 };
+    snprintf(out->threads, sizeof(out->threads), "%ld", o->threads);
+    say_list(out, "listen", "--listen", o->listen);
+    say_list(out, "origins", "--origin", o->origins);
+    say_list(out, "trusted_proxies", "--trusted-proxy", o->proxies);
+    say(out, "root", "--root", o->root);
+    say(out, "threads", "--threads", o->threads > 0 ? out->threads : NULL);
+    say(out, "proxy_protocol", "--proxy-protocol", o->proxy_protocol ? "true" : NULL);
+    say(out, "admin.listen", "--admin-listen", o->admin);
+    say(out, "api.listen", "--api-listen", o->api);
+    say(out, "api.key_file", "--api-key-file", o->api_key_file);
+    if (o->api_key_file != NULL) /* of the two ways to have a key, this one */
+        out->words[out->count++] = (struct config_word){ .key = "api.key_env", .by = "--api-key-file" };
+    say(out, "store.engine", "--data", o->data ? "sqlite" : NULL);
+    say(out, "store.data", "--data", o->data);
+    say(out, "store.durability", "--durability", durabilities[o->durability]);
+    say(out, "deflate", "--deflate", deflates[o->deflate]);
+    say(out, "log", "--log", logs[o->log]);
 }
 
 void options_help(void)

@@ -60,7 +60,7 @@ static int make_engine(struct site *site, struct hub_config *config)
         return 0;
     struct store_config store = {
         .dir = o->data,
-        .durability = (enum store_durability)(o->durability - OPTIONS_FSYNC),
+        .durability = (enum store_durability)site->setup.config.store.durability,
         .log = site_log,
         .arg = site,
     };
@@ -140,6 +140,13 @@ static int make_console(struct site *site)
     return rc < 0 ? site_complain(duet_strerror(rc)) : 0;
 }
 
+static int check_store(const struct site *site)
+{
+    const char *folder = site->options.data;
+    char why[STORE_WHY] = "";
+    return folder != NULL && store_check(folder, why) < 0 ? site_complain_at(site, folder, why) : 0;
+}
+
 /* Signals. */
 
 static void say_reloaded(void *arg, bool good, const char *event, const char *detail)
@@ -147,10 +154,31 @@ static void say_reloaded(void *arg, bool good, const char *event, const char *de
     site_say(arg, good ? DUET_LOG_INFO : DUET_LOG_ERROR, event, detail);
 }
 
+static void refuse_reload(void *arg, const char *what)
+{
+    say_reloaded(arg, false, "config_reload_failed", what);
+}
+
+/* All of it is judged before any of it is in force. */
+static void reload_config(struct site *site)
+{
+    char why[SETUP_WHY] = "";
+    struct site next = { .why = why };
+    bool good = setup_begin(&next.setup, &site->given, refuse_reload, site, why) == 0;
+    next.options = next.setup.options;
+    good = good && servers_check_next(&next, site) == 0 && check_store(&next) == 0;
+    if (!good)
+        refuse_reload(site, why);
+    else if (setup_take_over(&site->setup, &next.setup, site->wires.hub, say_reloaded, site) == 0)
+        say_reloaded(site, true, "config_reloaded",
+                     site->given.config ? site->given.config : "there is no file; the environment");
+    setup_fini(&next.setup);
+}
+
 static void reload(struct site *site)
 {
     char why[WHY] = "";
-    setup_reload(&site->setup, site->wires.hub, say_reloaded, site);
+    reload_config(site);
     if (site->tls == NULL)
         return;
     if (duet_tls_reload(site->tls, why) < 0)
@@ -217,8 +245,8 @@ static int make_loop(struct site *site, const sigset_t *set)
 /* Before anything that has something to tell. */
 static int make_journal(struct site *site)
 {
-    bool human =
-        site->options.log == OPTIONS_LOG_HUMAN || (site->options.log == OPTIONS_LOG_BY_TTY && isatty(STDERR_FILENO));
+    bool human = site->setup.config.log == CONFIG_LOG_HUMAN ||
+                 (site->setup.config.log == CONFIG_LOG_AUTO && isatty(STDERR_FILENO));
     int rc = journal_new(&site->journal, STDERR_FILENO, human ? DUET_LOG_HUMAN : DUET_LOG_JSON);
     return rc < 0 ? site_complain(duet_strerror(rc)) : 0;
 }
@@ -333,13 +361,7 @@ static void clean_up(struct site *site)
     journal_free(site->journal);
     activation_fini(&site->sockets);
     setup_fini(&site->setup);
-}
-
-static int check_store(struct site *site)
-{
-    const char *folder = site->options.data;
-    char why[STORE_WHY] = "";
-    return folder != NULL && store_check(folder, why) < 0 ? site_complain_at(site, folder, why) : 0;
+    options_fini(&site->given);
 }
 
 /* The rest of --check. */
@@ -379,15 +401,33 @@ static int make_all(struct site *site, const sigset_t *set)
     return rc == 0 ? make_console(site) : rc;
 }
 
+static void tell_door(void *arg, const char *what)
+{
+    (void)arg;
+    site_complain(what);
+}
+
+/* What is to be done; without a look at more than the line where that wants help. */
+static int begin(struct site *site, int argc, char **argv)
+{
+    char why[SETUP_WHY] = "";
+    int rc = options_parse(&site->given, argc, argv, why);
+    if (rc == 0 && !site->given.help)
+        rc = setup_begin(&site->setup, &site->given, tell_door, NULL, why);
+    site->options = site->setup.options;
+    if (rc < 0)
+        site_complain(why);
+    return rc < 0 ? 2 : 0;
+}
+
 int serve_main(int argc, char **argv)
 {
     struct site site = { .signal_fd = -1, .ended_fd = -1 };
     sigset_t set;
-    int rc = setup_begin(&site.setup, argc, argv);
-    site.options = site.setup.options;
-    if (rc == 0 && site.options.help)
+    int rc = begin(&site, argc, argv);
+    if (rc == 0 && site.given.help)
         options_help();
-    else if (rc == 0 && site.options.check) {
+    else if (rc == 0 && site.given.check) {
         rc = servers_check(&site);
         if (rc == 0)
             rc = check_more(&site);

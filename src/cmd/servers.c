@@ -47,14 +47,14 @@ static int tls_failed(const struct site *site, const char *said)
         if (rc < 0)
             return site_complain_at(site, strstr(why, o->certs[i]) == NULL ? o->keys[i] : o->certs[i], why);
     }
-    return site_complain(said);
+    return site_complain_at(site, NULL, said);
 }
 
 static int make_tls(struct site *site)
 {
     const struct options *o = &site->options;
     char why[WHY] = "";
-    if (o->pairs == 0)
+    if (o->pairs == 0 || site->tls != NULL)
         return 0;
     int rc = duet_tls_new(&site->tls, o->certs, o->keys, o->pairs, why);
     return rc < 0 ? tls_failed(site, why[0] ? why : duet_strerror(rc)) : 0;
@@ -127,7 +127,7 @@ static duet_server_config main_config(struct site *site)
         DUET_SERVER_CONFIG_INIT,
         .listen = site_urls(site)[0],
         .listen_also = site_urls(site) + 1,
-        .threads = (unsigned)o->threads,
+        .threads = site->setup.config.threads,
         .on = wire_handler,
         .arg = site,
         .data_size = WIRE_DATA,
@@ -140,14 +140,14 @@ static duet_server_config main_config(struct site *site)
         .origins = o->origins,
         .require_origin = site->setup.config.require_origin,
         .trusted_proxies = o->proxies,
-        .proxy_protocol = o->proxy_protocol,
+        .proxy_protocol = site->setup.config.proxy_protocol,
         .routes = site->routes,
         .root = o->root,
         .tls = site->tls,
         .log = site_log,
         .trace = demo_frame,
         .trace_head = demo_head,
-        .deflate.on = o->deflate != OPTIONS_DEFLATE_OFF,
+        .deflate.on = site->setup.config.deflate,
         .drain_ms = (unsigned)site->setup.config.drain_ms,
     };
     config.on.open = opened;
@@ -193,25 +193,12 @@ static int check_apart(struct site *site, const char *url, const char *const *ot
     return rc;
 }
 
-/* Who has the API's key is a program, which names no origin. */
-static int check_api(struct site *site)
-{
-    const struct config *c = &site->setup.config;
-    if (!c->require_origin || site->setup.api_key == NULL || site->options.api != NULL)
-        return 0;
-    site_complain_at(site, &c->require_origin,
-                     "require_origin keeps those out who come with the API's key: api needs a listen of its own");
-    return 2;
-}
-
 /* What can be known of the servers before they are there. */
 static int check_servers(struct site *site)
 {
     const struct options *o = &site->options;
     const char *const admin[] = { o->admin, NULL }, *const *urls = site_urls(site);
     int rc = check_server(site, main_config(site));
-    if (rc == 0)
-        rc = check_api(site);
     if (rc == 0)
         rc = check_apart(site, o->admin, urls);
     if (rc == 0)
@@ -257,4 +244,27 @@ int servers_check(struct site *site)
     if (rc == 0)
         rc = make_tls(site);
     return rc == 0 ? check_servers(site) : rc;
+}
+
+static bool same_list(const char *const *a, const char *const *b, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(a[i], b[i]) != 0)
+            return false;
+    return true;
+}
+
+int servers_check_next(struct site *next, const struct site *now)
+{
+    const struct options *a = &next->options, *b = &now->options;
+    bool same =
+        a->pairs == b->pairs && same_list(a->certs, b->certs, a->pairs) && same_list(a->keys, b->keys, a->pairs);
+    next->options.check = true;
+    next->tls = same ? now->tls : NULL;
+    int rc = servers_check(next);
+    if (!same)
+        duet_tls_free(next->tls);
+    next->tls = NULL;
+    activation_fini(&next->sockets);
+    return rc;
 }

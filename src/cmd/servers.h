@@ -12,6 +12,10 @@ struct site;
  * Before there are threads, since what was passed is in the environment. */
 int servers_check(struct site *site);
 
+/* Judges one whose setup was read again while this one runs, as --check does. Certificates that are the same are left
+ * to duet_tls_reload(). */
+int servers_check_next(struct site *next, const struct site *now);
+
 int servers_make(struct site *site);       /* that of the site, which has a hub */
 int servers_make_aside(struct site *site); /* the others, on the site's loop */
 

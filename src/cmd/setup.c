@@ -5,6 +5,7 @@
 #include "hub/slurp.h"
 #include <duet/error.h>
 #include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,19 +14,11 @@
 
 enum { KEY_MOST = 1024, KEY_LEAST = 16, SAID = CONFIG_WHY + 40 };
 
-static int complain(int code, const char *what)
-{
-    fprintf(stderr, "duet serve: %s\n", what);
-    return code;
-}
+/* The configuration as options. Lists of one are lists of the other with another constness. */
 
-/* Options above the configuration. Lists of one are lists of the other with another constness. */
-
-static const char **list_of(const char **given, char **configured)
+static const char **list_of(char **configured)
 {
     static const char *none[] = { NULL };
-    if (given[0] != NULL)
-        return given;
     return configured ? (const char **)configured : none;
 }
 
@@ -50,21 +43,13 @@ static int put_together(struct setup *s)
 {
     const struct config *c = &s->config;
     struct options *o = &s->options;
-    *o = s->given;
-    o->listen = list_of(o->listen, c->listen);
-    o->origins = list_of(o->origins, c->origins);
-    o->proxies = list_of(o->proxies, c->trusted_proxies);
-    o->root = o->root ? o->root : c->root;
-    o->admin = o->admin ? o->admin : c->admin.listen;
-    o->api = o->api ? o->api : c->api.listen;
-    o->threads = o->threads ? o->threads : (long)c->threads;
-    o->log = o->log != OPTIONS_LOG_BY_TTY ? o->log : (int)c->log;
-    if (o->deflate == OPTIONS_DEFLATE_NOT_SAID)
-        o->deflate = c->deflate ? OPTIONS_DEFLATE_ON : OPTIONS_DEFLATE_OFF;
-    o->proxy_protocol |= c->proxy_protocol;
-    o->data = o->data ? o->data : c->store.data;
-    if (o->durability == OPTIONS_DURABILITY_NOT_SAID)
-        o->durability = OPTIONS_FSYNC + (int)c->store.durability;
+    o->listen = list_of(c->listen);
+    o->origins = list_of(c->origins);
+    o->proxies = list_of(c->trusted_proxies);
+    o->root = c->root;
+    o->admin = c->admin.listen;
+    o->api = c->api.listen;
+    o->data = c->store.data;
     return o->pairs > 0 ? 0 : pair_up(s);
 }
 
@@ -72,38 +57,35 @@ static int put_together(struct setup *s)
 
 static const char demo_name[] = "demo.yaml"; /* the file, where none was named */
 
-static void where(const struct options *given, const struct config *c, const void *of, char out[CONFIG_WHERE])
+void setup_where(const struct setup *s, const void *of, char out[CONFIG_WHERE])
 {
-    const char *option = options_whose(given, of);
+    const char *option = options_whose(s->given, of); /* of certificates, which the configuration does not get */
     if (option != NULL)
         snprintf(out, CONFIG_WHERE, "%s: ", option);
     else
-        config_where(c, given->config ? given->config : demo_name, of, out);
-}
-
-void setup_where(const struct setup *s, const void *of, char out[CONFIG_WHERE])
-{
-    where(&s->given, &s->config, of, out);
+        config_where(&s->config, s->given->config ? s->given->config : demo_name, of, out);
 }
 
 /* Puts that in front of what is wrong with the text. */
-static int wrong_at(const struct options *given, const struct config *c, const char *text, int rc, char why[SETUP_WHY])
+static int wrong_at(const struct setup *s, const char *text, int rc, char why[SETUP_WHY])
 {
     char place[CONFIG_WHERE], said[SETUP_WHY];
-    where(given, c, text, place);
+    setup_where(s, text, place);
     snprintf(said, sizeof(said), "%s", why);
     snprintf(why, SETUP_WHY, "%s%.150s", place, said);
     return rc;
 }
 
-static int set_doors(struct hub_doors *doors, const struct options *given, const struct config *c, char why[SETUP_WHY])
+/* Of what `s` says. */
+static int set_doors(struct hub_doors *doors, const struct setup *s, char why[SETUP_WHY])
 {
+    const struct config *c = &s->config;
     struct keyfile from = config_keys(c);
     int rc = hub_doors_set(doors, c, why);
     if (rc == DUET_ERR_STATE)
-        return wrong_at(given, c, c->tokens.algorithms[0], rc, why);
+        return wrong_at(s, c->tokens.algorithms[0], rc, why);
     return rc == 0 ? 0
-                   : wrong_at(given, c,
+                   : wrong_at(s,
                               from.secret_file  ? from.secret_file
                               : from.secret_env ? from.secret_env
                               : from.pem_file   ? from.pem_file
@@ -152,45 +134,30 @@ static int read_secret(char **out, const char *file, const char *variable, char 
     return rc;
 }
 
-/* The first of it, or another one later. */
-static int api_secret(char **out, const struct options *given, const struct config *c, char why[SETUP_WHY])
-{
-    const char *file = given->api_key_file ? given->api_key_file : c->api.key_file;
-    const char *variable = given->api_key_file ? NULL : c->api.key_env;
-    int rc = read_secret(out, file, variable, why);
-    return rc < 0 ? wrong_at(given, c, variable ? variable : file, rc, why) : 0;
-}
-
-static int admin_secret(char **out, const struct options *given, const struct config *c, char why[SETUP_WHY])
-{
-    const char *variable = c->admin.token_env;
-    int rc = read_secret(out, c->admin.token_file, variable, why);
-    return rc < 0 ? wrong_at(given, c, variable ? variable : c->admin.token_file, rc, why) : 0;
-}
-
-typedef int secret_reader(char **out, const struct options *given, const struct config *c, char why[SETUP_WHY]);
-
-static int first_secret(struct setup *s, _Atomic(char *) *out, secret_reader *read, char why[SETUP_WHY])
+static int take_key(struct setup *s, _Atomic(char *) *out, const char *file, const char *variable, char why[SETUP_WHY])
 {
     char *text = NULL;
-    int rc = read(&text, &s->given, &s->config, why);
+    int rc = read_secret(&text, file, variable, why);
     atomic_store(out, text);
-    return rc;
+    return rc < 0 ? wrong_at(s, variable ? variable : file, rc, why) : 0;
 }
 
 /* The file that was named, or the demo's, which is in the program. */
 static int read_config(struct config *c, const struct options *given, char why[SETUP_WHY])
 {
     const struct web_file *demo = given->demo ? pages_file(PAGES_DEMO_CONFIG) : NULL;
+    struct options_words said;
+    struct config_above above = { environ, said.words };
+    options_words(given, &said);
     if (demo == NULL)
-        return config_read(c, given->config, environ, why);
-    return config_parse(c, demo_name, (const char *)demo->data, demo->len, environ, why);
+        return config_read(c, given->config, &above, why);
+    return config_parse(c, demo_name, (const char *)demo->data, demo->len, &above, why);
 }
 
 /* The demo is its pages, which are open to everybody. */
 static int check_demo(const struct options *o, const struct config *c, char why[SETUP_WHY])
 {
-    const char *other = o->config ? "--config" : o->production ? "--production" : o->root || c->root ? "--root" : NULL;
+    const char *other = o->config ? "--config" : o->production ? "--production" : c->root ? "--root" : NULL;
     if (!o->demo || (other == NULL && c->pages))
         return 0;
     if (other == NULL)
@@ -218,18 +185,19 @@ static int make_demo_secret(void)
 
 static int read_all(struct setup *s, char why[SETUP_WHY])
 {
-    int rc = s->given.demo ? make_demo_secret() : 0;
+    const struct config *c = &s->config;
+    int rc = s->given->demo ? make_demo_secret() : 0;
     if (rc < 0) {
         snprintf(why, SETUP_WHY, "%s", duet_strerror(rc));
         return rc;
     }
-    rc = read_config(&s->config, &s->given, why);
+    rc = read_config(&s->config, s->given, why);
     if (rc == 0)
-        rc = check_demo(&s->given, &s->config, why);
+        rc = check_demo(s->given, c, why);
     if (rc == 0)
-        rc = first_secret(s, &s->api_key, api_secret, why);
+        rc = take_key(s, &s->api_key, c->api.key_file, c->api.key_env, why);
     if (rc == 0)
-        rc = first_secret(s, &s->admin_token, admin_secret, why);
+        rc = take_key(s, &s->admin_token, c->admin.token_file, c->admin.token_env, why);
     if (rc < 0)
         return rc;
     rc = put_together(s);
@@ -237,32 +205,19 @@ static int read_all(struct setup *s, char why[SETUP_WHY])
         rc = hub_doors_new(&s->doors);
     if (rc < 0)
         snprintf(why, SETUP_WHY, "%s", duet_strerror(rc));
-    return rc == 0 ? set_doors(s->doors, &s->given, &s->config, why) : rc;
+    return rc == 0 ? set_doors(s->doors, s, why) : rc;
 }
 
-static void tell_door(void *arg, const char *what)
+int setup_begin(struct setup *s, const struct options *given, setup_tell *tell, void *arg, char why[SETUP_WHY])
 {
-    (void)arg;
-    complain(0, what);
-}
-
-int setup_begin(struct setup *s, int argc, char **argv)
-{
-    char why[SETUP_WHY] = "";
-    *s = (struct setup){ 0 };
-    if (options_parse(&s->given, argc, argv, why) < 0)
-        return complain(2, why);
-    s->options = s->given;
-    if (s->given.help)
-        return 0;
-    if (read_all(s, why) < 0)
-        return complain(2, why);
-    unsigned open = s->given.production ? setup_open_doors(s, tell_door, NULL) : 0;
+    *s = (struct setup){ .given = given, .options = *given };
+    int rc = read_all(s, why);
+    unsigned open = rc == 0 && given->production ? setup_open_doors(s, tell, arg) : 0;
     if (open == 0)
-        return 0;
-    snprintf(why, sizeof(why), "--production: %u %s open to everybody, as said above; without --production it starts",
+        return rc;
+    snprintf(why, SETUP_WHY, "--production: %u %s open to everybody, as said above; without --production it starts",
              open, open == 1 ? "door is" : "doors are");
-    return complain(2, why);
+    return DUET_ERR_INVALID;
 }
 
 static void wipe(char *secret)
@@ -284,7 +239,6 @@ void setup_fini(struct setup *s)
     }
     mem_free(s->certs);
     mem_free(s->keys);
-    options_fini(&s->given);
 }
 
 /* Who may not come in may do nothing. */
@@ -301,7 +255,7 @@ struct hub_config setup_hub(const struct setup *s)
     return (struct hub_config){
         .namespaces = s->config.namespaces,
         .count = s->config.namespaces_count,
-        .any_namespace = s->given.config == NULL,
+        .any_namespace = s->given->config == NULL,
         .limits = s->config.limits,
     };
 }
@@ -336,7 +290,7 @@ bool setup_has_hooks(const struct setup *s)
 
 struct porter {
     const struct setup *s;
-    void (*tell)(void *arg, const char *what);
+    setup_tell *tell;
     void *arg;
     unsigned open;
 };
@@ -349,7 +303,7 @@ static void check(struct porter *p, bool open, const void *field, const char *sp
     if (!open)
         return;
     p->open++;
-    config_where(&p->s->config, p->s->given.config ? p->s->given.config : demo_name, field, place);
+    setup_where(p->s, field, place);
     snprintf(said, sizeof(said), "%s%s%s%s; %s", place, space, space[0] ? ": " : "", what, remedy);
     p->tell(p->arg, said);
 }
@@ -381,7 +335,7 @@ static bool any_origin(const char *const *origins)
     return false;
 }
 
-unsigned setup_open_doors(const struct setup *s, void (*tell)(void *arg, const char *what), void *arg)
+unsigned setup_open_doors(const struct setup *s, setup_tell *tell, void *arg)
 {
     const struct config *c = &s->config;
     struct porter p = { .s = s, .tell = tell, .arg = arg };
@@ -408,19 +362,18 @@ unsigned setup_open_doors(const struct setup *s, void (*tell)(void *arg, const c
 /* Reading it again. */
 
 struct reload {
-    void (*say)(void *arg, bool good, const char *event, const char *detail);
+    setup_say *say;
     void *arg;
-    struct config *fresh;
 };
 
 static void tell_difference(void *arg, const char *key, bool live)
 {
-    struct reload *r = arg;
+    const struct reload *r = arg;
     r->say(r->arg, true, live ? "config_changed" : "config_needs_restart", key);
 }
 
 /* Whether a namespace begins or ends to keep a history, which a running hub does not do. */
-static void tell_history(const struct config *old, const struct config *fresh, struct reload *r)
+static void tell_history(const struct config *old, const struct config *fresh, const struct reload *r)
 {
     for (size_t i = 0; i < old->namespaces_count; i++)
         for (size_t k = 0; k < fresh->namespaces_count; k++) {
@@ -436,61 +389,48 @@ static void tell_history(const struct config *old, const struct config *fresh, s
 }
 
 /* A secret that may be another by now; the old one stays for who is just looking at it. */
-static int renew_secret(struct setup *s, _Atomic(char *) *secret, const char *what, secret_reader *read,
-                        struct reload *r, char why[SETUP_WHY])
+static int renew_secret(struct setup *s, _Atomic(char *) *secret, _Atomic(char *) *fresh, const char *what,
+                        const struct reload *r)
 {
-    char *fresh = NULL;
-    int rc = read(&fresh, &s->given, r->fresh, why);
-    const char *now = atomic_load(secret);
-    if (rc < 0 || fresh == NULL || now == NULL || strcmp(fresh, now) == 0) {
-        slurp_wipe(fresh, fresh ? strlen(fresh) : 0);
-        return rc;
-    }
+    const char *now = atomic_load(secret), *then = atomic_load(fresh);
+    if (now == NULL || then == NULL || strcmp(then, now) == 0)
+        return 0;
     struct secret *old = mem_alloc(sizeof(*old));
-    if (old == NULL) {
-        slurp_wipe(fresh, strlen(fresh));
-        snprintf(why, SETUP_WHY, "out of memory");
+    if (old == NULL)
         return DUET_ERR_NOMEM;
-    }
-    *old = (struct secret){ .next = s->old_secrets, .text = atomic_exchange(secret, fresh) };
+    *old = (struct secret){ .next = s->old_secrets, .text = atomic_exchange(secret, atomic_exchange(fresh, NULL)) };
     s->old_secrets = old;
     r->say(r->arg, true, "config_changed", what);
     return 0;
 }
 
-static int take_over(struct setup *s, struct hub *hub, struct reload *r, char why[SETUP_WHY])
+static int take_over(struct setup *s, struct setup *fresh, struct hub *hub, const struct reload *r, char why[SETUP_WHY])
 {
-    struct config *fresh = r->fresh;
-    int rc = renew_secret(s, &s->api_key, "the API's key", api_secret, r, why);
-    if (rc == 0)
-        rc = renew_secret(s, &s->admin_token, "the operators' token", admin_secret, r, why);
-    if (rc == 0)
-        rc = set_doors(s->doors, &s->given, fresh, why);
+    int rc = set_doors(s->doors, fresh, why); /* the only one that fails for more than memory */
     if (rc < 0)
         return rc;
-    for (size_t i = 0; !s->config.clients.anonymous && i < fresh->namespaces_count; i++)
-        shut_out(&fresh->namespaces[i]);
-    rc = hub_reload(hub, fresh->namespaces, fresh->namespaces_count);
+    rc = renew_secret(s, &s->api_key, &fresh->api_key, "the API's key", r);
+    if (rc == 0)
+        rc = renew_secret(s, &s->admin_token, &fresh->admin_token, "the operators' token", r);
+    for (size_t i = 0; !s->config.clients.anonymous && i < fresh->config.namespaces_count; i++)
+        shut_out(&fresh->config.namespaces[i]);
+    if (rc == 0)
+        rc = hub_reload(hub, fresh->config.namespaces, fresh->config.namespaces_count);
     if (rc < 0)
         snprintf(why, SETUP_WHY, "%s", duet_strerror(rc));
     return rc;
 }
 
-void setup_reload(struct setup *s, struct hub *hub,
-                  void (*say)(void *arg, bool good, const char *event, const char *detail), void *arg)
+int setup_take_over(struct setup *s, struct setup *fresh, struct hub *hub, setup_say *say, void *arg)
 {
-    struct config fresh;
-    struct reload r = { say, arg, &fresh };
+    const struct reload r = { say, arg };
     char why[SETUP_WHY];
-    int rc = read_config(&fresh, &s->given, why);
-    if (rc == 0)
-        rc = take_over(s, hub, &r, why);
+    int rc = take_over(s, fresh, hub, &r, why);
     if (rc < 0) {
         say(arg, false, "config_reload_failed", why);
-    } else {
-        config_compare(&s->config, &fresh, tell_difference, &r);
-        tell_history(&s->config, &fresh, &r);
-        say(arg, true, "config_reloaded", s->given.config ? s->given.config : "there is no file; the environment");
+        return rc;
     }
-    config_fini(&fresh);
+    config_compare(&s->config, &fresh->config, tell_difference, (void *)(uintptr_t)&r);
+    tell_history(&s->config, &fresh->config, &r);
+    return 0;
 }

@@ -16,13 +16,14 @@
 enum { SETUP_WHY = CONFIG_WHY };
 
 struct setup {
-    struct options options; /* what holds; strings are the arguments' or the configuration's */
-    struct config config;   /* what the file and the environment say; the options above go before it */
+    struct config config;        /* what the file, the environment and the command line say */
+    struct options options;      /* the same where it is a text or a list of texts, which are the configuration's; flags
+                                    and certificates are the command line's */
+    const struct options *given; /* the command line alone, borrowed */
     struct hub_doors *doors;
     _Atomic(char *) api_key;     /* NULL: there is none. Any thread may look; it may be another one later */
     _Atomic(char *) admin_token; /* likewise */
     /* Its own. */
-    struct options given; /* the command line alone */
     const char **certs, **keys;
     struct secret {
         struct secret *next;
@@ -30,9 +31,12 @@ struct setup {
     } * old_secrets;
 };
 
-/* Reads it all. 0; or the exit code, and then all is said. 0 with `options.help`: nothing else is there. Either way
- * setup_fini(). */
-int setup_begin(struct setup *s, int argc, char **argv);
+typedef void setup_tell(void *arg, const char *what);
+typedef void setup_say(void *arg, bool good, const char *event, const char *detail);
+
+/* Reads it all. 0; or a negative error with a line in `why`, before which each door that --production finds open was
+ * told of. Either way setup_fini(). */
+int setup_begin(struct setup *s, const struct options *given, setup_tell *tell, void *arg, char why[SETUP_WHY]);
 void setup_fini(struct setup *s);
 
 /* Where it was said, what this text of `options` or this field of `config` is, in front of what is said of it:
@@ -47,11 +51,10 @@ struct hooks_config setup_hooks(const struct setup *s);
 bool setup_has_hooks(const struct setup *s);
 
 /* Tells of each door that is open to everybody, and what closes it. How many there are. */
-unsigned setup_open_doors(const struct setup *s, void (*tell)(void *arg, const char *what), void *arg);
+unsigned setup_open_doors(const struct setup *s, setup_tell *tell, void *arg);
 
-/* Reads the file again, and takes over what a running server can. Tells what it did, as events of the log: what is
- * wrong with the file, and then nothing has changed; or what is in force now and what waits for a restart (OPS-2). */
-void setup_reload(struct setup *s, struct hub *hub,
-                  void (*say)(void *arg, bool good, const char *event, const char *detail), void *arg);
+/* Takes over what a running server can of what was read again into `fresh`, which the caller frees. Says what is in
+ * force now and what waits for a restart, as events of the log; or why nothing is (OPS-2), and returns the error. */
+int setup_take_over(struct setup *s, struct setup *fresh, struct hub *hub, setup_say *say, void *arg);
 
 #endif

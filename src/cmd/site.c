@@ -37,7 +37,10 @@ int site_complain_at(const struct site *site, const void *of, const char *what)
 {
     char place[CONFIG_WHERE];
     setup_where(&site->setup, of, place);
-    fprintf(stderr, "duet serve: %s%s\n", place, what);
+    if (site->why != NULL)
+        snprintf(site->why, SETUP_WHY, "%s%.150s", place, what);
+    else
+        fprintf(stderr, "duet serve: %s%s\n", place, what);
     return 1;
 }
 

@@ -21,8 +21,10 @@ struct ticks;
 /* The duet_server_arg() of all its servers. Set before they run. */
 struct site {
     struct wire_site wires; /* first */
-    struct setup setup;
-    struct options options; /* what holds of them, the setup's */
+    struct options given;   /* the command line */
+    struct setup setup;     /* of that, and of the configuration */
+    struct options options; /* the setup's, with the sockets that were passed for their names */
+    char *why;              /* SETUP_WHY bytes, where site_complain_at() puts its line; NULL: it prints it */
     struct activation sockets;
     struct notify manager;
     struct journal *journal;
@@ -49,7 +51,7 @@ const char *const *site_urls(const struct site *site);
 
 /* Prints a line; 1, the exit code. */
 int site_complain(const char *what);
-/* The same of a text of the options or a field of the configuration, with where it was said. */
+/* The same of a text of the options or a field of the configuration, with where it was said; or keeps it in `why`. */
 int site_complain_at(const struct site *site, const void *of, const char *what);
 
 /* The log. Any thread. */

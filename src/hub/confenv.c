@@ -3,8 +3,7 @@
 #include "base/mem.h"
 #include "base/near.h"
 #include "hub/confkeys.h"
-#include "hub/conflines.h"
-#include "hub/confvalue.h"
+#include "hub/conftake.h"
 #include <ctype.h>
 #include <duet/error.h>
 #include <stdio.h>
@@ -38,47 +37,17 @@ struct taker {
     char *why;
 };
 
-static int no_memory(struct taker *t)
-{
-    snprintf(t->why, CONFIG_WHY, "out of memory");
-    return DUET_ERR_NOMEM;
-}
-
-static int note(struct taker *t, const void *what, const char *name)
-{
-    return conflines_note(t->c, what, 0, name) ? 0 : no_memory(t);
-}
-
-static int take_list(struct taker *t, const struct confkey *key, void *base, const char *name, const char *value)
-{
-    int rc = confvalue_clear(key, base, t->why);
-    for (const char *at = value; rc == 0 && *at != 0; at += *at == ',') {
-        size_t n = strcspn(at, ",");
-        rc = confvalue_add(key, base, at, n, t->why);
-        if (rc == 0)
-            rc = note(t, confvalue_text(key, base), name);
-        at += n;
-    }
-    return rc;
-}
-
 static int take(struct taker *t, const struct confkey *key, void *base, const char *name, const char *value)
 {
-    char said[CONFIG_WHY];
-    int rc;
-    if (key->kind == CONF_LIST || key->kind == CONF_WORDS) {
-        rc = take_list(t, key, base, name, value);
-    } else {
-        rc = confvalue_take(key, base, value, strlen(value), t->why);
-        if (rc == 0)
-            rc = note(t, confvalue_text(key, base), name);
+    struct conftake by = { t->c, name, t->why };
+    if (key->kind != CONF_LIST && key->kind != CONF_WORDS)
+        return conftake_set(&by, key, base, value);
+    int rc = conftake_clear(&by, key, base);
+    for (const char *at = value; rc == 0 && *at != 0; at += *at == ',') {
+        size_t n = strcspn(at, ",");
+        rc = conftake_add(&by, key, base, at, n);
+        at += n;
     }
-    if (rc == 0)
-        rc = note(t, (char *)base + key->at, name);
-    if (rc != DUET_ERR_INVALID)
-        return rc;
-    snprintf(said, sizeof(said), "%s", t->why);
-    snprintf(t->why, CONFIG_WHY, "%.100s: %.180s", name, said);
     return rc;
 }
 
@@ -169,7 +138,10 @@ static int doubt(struct taker *t, const struct search *s)
         return 0;
     snprintf(text, sizeof(text), "%.100s is no variable of the configuration; did you mean %s?", s->name, s->nearest);
     t->c->doubt = mem_strdup(text);
-    return t->c->doubt ? 0 : no_memory(t);
+    if (t->c->doubt != NULL)
+        return 0;
+    snprintf(t->why, CONFIG_WHY, "out of memory");
+    return DUET_ERR_NOMEM;
 }
 
 static int judge(struct taker *t, const char *name)

@@ -10,6 +10,7 @@
 #include "hub/confkeys.h"
 #include "hub/conflines.h"
 #include "hub/confrules.h"
+#include "hub/conftake.h"
 #include "hub/confvalue.h"
 #include "hub/slurp.h"
 #include <duet/error.h>
@@ -330,38 +331,40 @@ static int put_together(struct reader *r)
 }
 
 /* `c` has what holds where nothing is said. */
-static int read_over(struct config *c, const char *file, const char *text, size_t len, char *const *env,
+static int read_over(struct config *c, const char *file, const char *text, size_t len, const struct config_above *above,
                      char why[CONFIG_WHY])
 {
     struct reader r = { .c = c, .file = file, .why = why };
     int rc = len > 0 ? read_text(&r, text, len) : 0;
-    if (rc == 0 && env != NULL)
-        rc = confenv_read(c, env, why);
+    if (rc == 0 && above != NULL && above->env != NULL)
+        rc = confenv_read(c, above->env, why);
+    for (const struct config_word *w = above ? above->words : NULL; rc == 0 && w != NULL && w->key != NULL; w++)
+        rc = conftake_word(c, w, why);
     return rc == 0 ? put_together(&r) : rc;
 }
 
-int config_parse(struct config *c, const char *file, const char *text, size_t len, char *const *env,
+int config_parse(struct config *c, const char *file, const char *text, size_t len, const struct config_above *above,
                  char why[CONFIG_WHY])
 {
     config_init(c);
-    return read_over(c, file, text, len, env, why);
+    return read_over(c, file, text, len, above, why);
 }
 
-int config_read(struct config *c, const char *file, char *const *env, char why[CONFIG_WHY])
+int config_read(struct config *c, const char *file, const struct config_above *above, char why[CONFIG_WHY])
 {
     char *text;
     size_t len;
     config_init(c);
     if (file == NULL) {
         config_open(&c->channels);
-        return read_over(c, "", "", 0, env, why);
+        return read_over(c, "", "", 0, above, why);
     }
     int rc = slurp(&text, &len, file, CONFIG_MOST);
     if (rc < 0) {
         snprintf(why, CONFIG_WHY, "%.200s: %.90s", file, duet_strerror(rc));
         return rc;
     }
-    rc = read_over(c, file, text, len, env, why);
+    rc = read_over(c, file, text, len, above, why);
     mem_free(text);
     return rc;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What an operator may say of the whole server: one YAML file, the environment above it, and the command line above
- * both (which is the program's).
+ * both (whose options are the program's).
  *
  * A table (hub/confkeys.h) says what there is; the reader, the example and what is said of errors all come from it.
  * Unknown keys, wrong types and what cannot go together are refused with file, line and what is expected. Secrets are
@@ -80,18 +80,32 @@ struct config {
 void config_init(struct config *c);
 void config_fini(struct config *c);
 
-/* Fills `c` by config_init(), this text, and the environment, and looks whether all goes together. 0; or a negative
- * error, and then a line of what is wrong in `why`: "FILE:LINE: KEY: what is expected". `file` is for that line alone.
- * `env` is as `environ`; NULL: there is no environment. A variable of it that begins like a section (DUET_TOKENS_) has
- * to be a key. */
-int config_parse(struct config *c, const char *file, const char *text, size_t len, char *const *env,
-                 char why[CONFIG_WHY]);
-/* The same of a file; NULL: config_open(), the defaults and the environment. */
-int config_read(struct config *c, const char *file, char *const *env, char why[CONFIG_WHY]);
+/* What the command line says of one key, all of it borrowed. */
+struct config_word {
+    const char *key;         /* "proxy_protocol", "store.data": of the whole, or in a section */
+    const char *by;          /* "--data" */
+    const char *text;        /* as the file would have it */
+    const char *const *list; /* the texts of a list, which ends with NULL. Neither: what is below says nothing of it */
+};
 
-/* The line on which this field of `c`, or this text in one, was said; 0: it was not, or by the environment. */
+/* What goes before the file. */
+struct config_above {
+    char *const *env;                /* as `environ`; NULL: there is no environment */
+    const struct config_word *words; /* before that, too; ends with a NULL key. NULL: there are none */
+};
+
+/* Fills `c` by config_init(), this text, and what is above it, and looks whether all of it goes together. 0; or a
+ * negative error, and then a line of what is wrong in `why`: "FILE:LINE: KEY: what is expected". `file` is for that
+ * line alone. NULL `above`: nothing is. A variable that begins like a section (DUET_TOKENS_) has to be a key. */
+int config_parse(struct config *c, const char *file, const char *text, size_t len, const struct config_above *above,
+                 char why[CONFIG_WHY]);
+/* The same of a file; NULL: config_open(), the defaults and what is above. */
+int config_read(struct config *c, const char *file, const struct config_above *above, char why[CONFIG_WHY]);
+
+/* The line on which this field of `c`, or this text in one, was said; 0: it was not, or above the file. */
 unsigned config_line(const struct config *c, const void *what);
-/* Where it was said, in front of what is said of it: "FILE:LINE: " or "DUET_LISTEN: ". False: nowhere, and "". */
+/* Where it was said, in front of what is said of it: "FILE:LINE: ", "DUET_LISTEN: " or "--listen: ". False: nowhere,
+ * and "". */
 bool config_where(const struct config *c, const char *file, const void *what, char out[CONFIG_WHERE]);
 
 /* Where the keys of tokens are. */

@@ -100,7 +100,7 @@ static void check_site(struct judge *j)
     }
     rule(j, c->listen != NULL && c->listen[0] == NULL, &c->listen, "listen needs an address");
     rule(j, c->proxy_protocol && (c->trusted_proxies == NULL || c->trusted_proxies[0] == NULL), &c->proxy_protocol,
-         "proxy_protocol needs trusted_proxies: who else may say where a connection comes from?");
+         "proxy_protocol needs trusted_proxies (--trusted-proxy): who else may say where a connection comes from?");
 }
 
 static void check_tokens(struct judge *j)
@@ -135,7 +135,11 @@ static void check_doors(struct judge *j)
     rule(j, c->api.key_file && c->api.key_env, &c->api.key_env, "of key_file and key_env only one says the key");
     rule(j, c->admin.token_file && c->admin.token_env, &c->admin.token_env,
          "of token_file and token_env only one says the token");
-    rule(j, c->api.listen && !has_key, &c->api.listen, "api needs key_file or key_env: who may publish?");
+    rule(j, c->api.listen && !has_key, &c->api.listen,
+         "api needs key_file (--api-key-file) or key_env: who may publish?");
+    /* Who has the key is a program, which names no origin. */
+    rule(j, c->require_origin && has_key && !c->api.listen, &c->require_origin,
+         "require_origin keeps those out who come with the API's key: api needs a listen (--api-listen) of its own");
     rule(j,
          !c->clients.anonymous &&
              keyfile_count(&(struct keyfile){ c->tokens.secret_file, c->tokens.secret_env, c->tokens.public_key_file,
@@ -143,7 +147,7 @@ static void check_doors(struct judge *j)
              c->hooks.connect == NULL,
          &c->clients.anonymous, "without anonymous clients there have to be tokens, or hooks.connect");
     rule(j, c->store.engine == CONFIG_SQLITE && c->store.data == NULL, &c->store.engine,
-         "engine sqlite needs data: the folder where it is kept");
+         "engine sqlite needs data (--data): the folder where it is kept");
     rule(j, c->store.engine != CONFIG_SQLITE && c->store.data != NULL, &c->store.data,
          "data is of engine sqlite; engine memory keeps nothing there");
 }

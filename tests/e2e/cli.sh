@@ -99,7 +99,7 @@ fails 2 'cannot listen on' serve --listen http://127.0.0.1:65536
 fails 2 'cannot listen on' serve --admin-listen nonsense --listen http://127.0.0.1:0
 fails 2 'is no origin.*https://example.com' serve --origin example.com
 fails 2 'is no network.*10.0.0.0/8' serve --trusted-proxy 10.0.0.0/33
-fails 2 'needs trusted proxies' serve --proxy-protocol
+fails 2 '--proxy-protocol: proxy_protocol needs trusted_proxies \(--trusted-proxy\)' serve --proxy-protocol
 fails 1 '--tls-cert FILE --tls-key FILE' serve --listen https://127.0.0.1:0
 fails 1 '/nonexistent/cert.pem.*No such file' serve --tls-cert /nonexistent/cert.pem --tls-key key.pem
 fails 1 '/nonexistent.*No such file.*folder' serve --root /nonexistent

@@ -116,6 +116,17 @@ both '--api-key-file: none: No such file' 'api: {key_file: secret}\n' --api-key-
 DUET_ORIGINS='https://a.example,b' both 'DUET_ORIGINS: "b" is no origin' 'origins: https://c.example\n'
 DUET_TOKENS_ISUER=me both 'DUET_TOKENS_ISUER: there is no such variable; did you mean DUET_TOKENS_ISSUER\?' ''
 DUET_API_KEY=secret both 'DUET_API_KEY: nothing says that a secret is there; DUET_API_KEY_ENV=DUET_API_KEY does' ''
+# What cannot go together is seen wherever each half was said.
+both 'b.yaml:2: proxy_protocol needs trusted_proxies \(--trusted-proxy\)' 'threads: 1\nproxy_protocol: true\n'
+both '--proxy-protocol: proxy_protocol needs trusted_proxies' 'threads: 1\n' --proxy-protocol
+DUET_PROXY_PROTOCOL=true both 'DUET_PROXY_PROTOCOL: proxy_protocol needs trusted_proxies' ''
+DUET_TRUSTED_PROXIES='' both 'b.yaml:2: proxy_protocol needs trusted_proxies' 'trusted_proxies: unix\nproxy_protocol: true\n'
+both 'b.yaml:2: api needs key_file \(--api-key-file\) or key_env' 'api:\n  listen: http://127.0.0.1:0\n'
+both '--api-listen: api needs key_file' '' --api-listen http://127.0.0.1:0
+both 'b.yaml:1: engine sqlite needs data \(--data\)' 'store: {engine: sqlite}\n'
+DUET_STORE_ENGINE=sqlite both 'DUET_STORE_ENGINE: engine sqlite needs data' ''
+both 'b.yaml:1: require_origin keeps those out who come with the API.s key: api needs a listen' 'require_origin: true\n' --api-key-file secret
+both '--api-key-file: short: a secret of 16' 'api: {key_env: DUET_NO_SUCH}\n' --api-key-file short
 both 'b.yaml:1: "fd:web": no socket was passed|descriptor 3 \(web\) is named twice' 'listen: [fd:web, fd:web]\n'
 
 # well TEXT ARGUMENT...: --check finds nothing, and leaves nothing behind.
@@ -129,6 +140,15 @@ well() {
         ls -R | diff before - )"
 }
 well 'listen: [fd:web, fd+tls:safe, http://127.0.0.1:0]\ntls: [{cert: cert.pem, key: key.pem}]\nadmin: {listen: fd:admin}\napi: {listen: "fd+tls:api", key_file: secret}\n'
+well 'proxy_protocol: true\n' --trusted-proxy unix
+well 'trusted_proxies: unix\n' --proxy-protocol
+DUET_PROXY_PROTOCOL=true well '' --trusted-proxy unix
+well 'api: {listen: http://127.0.0.1:0}\n' --api-key-file secret
+DUET_API_KEY_FILE=secret well '' --api-listen http://127.0.0.1:0
+well 'store: {engine: sqlite}\n' --data fresh
+DUET_STORE_ENGINE=memory well 'store: {engine: memory}\n' --data fresh
+well 'listen: []\n' --listen http://127.0.0.1:0
+well 'require_origin: true\napi: {key_file: secret}\n' --api-listen http://127.0.0.1:0
 well 'listen: https://127.0.0.1:0\n' --tls-cert cert.pem --tls-key key.pem
 well 'store: {engine: sqlite, data: fresh}\n'
 well "listen: [http://0.0.0.0:1, 'http://[::]:1', unix:$PWD/new.sock, https://localhost:2]\\ntls: [{cert: cert.pem, key: key.pem}]\\n"
@@ -309,6 +329,42 @@ verdict "and says what it does not" "$(for what in 'namespaces.shut.message_max'
     grep -q "\"config_changed\".*the API's key" $log || echo "the key is not told")"
 kill "$pid"
 
+# A file that --check would refuse is not taken over in parts.
+cat >wrong.yaml <<END
+listen: http://127.0.0.1:0
+api: { key_file: secret }
+admin: { token_file: secret }
+pages: false
+channels: { allow_subscribe_for_client: true }
+END
+cp wrong.yaml first.yaml
+start --config wrong.yaml --production
+# refuses PATTERN TEXT: SIGHUP with this in front of the file, which opens its channels, too.
+refuses() {
+    local pattern=$1 before
+    before=$(grep -c '"config_reload_failed"' $log)
+    { printf '%b' "$2"; sed "${3:-}; s/for_client: true/&, history_size: 9, history_ttl: 1m/" first.yaml; } >wrong.yaml
+    kill -HUP "$pid"
+    until_true 10 eval '[ "$(grep -c "\"config_reload_failed\"" $log)" -gt '"$before"' ]'
+    verdict "SIGHUP says ${pattern//\\/}, and changes nothing (OPS-2)" "$(grep '"config_reload_failed"' $log | tail -1 |
+        grep -qE "\"detail\":\"$pattern" || tail -3 $log; grep -E 'config_(changed|needs_restart|reloaded)' $log; answers 200 /health)"
+}
+refuses 'wrong.yaml:1: cannot listen on ."ftp://b."' 'listen: ftp://b\n' '/^listen/d'
+refuses 'wrong.yaml:2: this machine has no address 192.0.2.1' 'threads: 1\nlisten: http://192.0.2.1:8080\n' '/^listen/d'
+refuses 'wrong.yaml:1: ."example.com." is no origin' 'origins: example.com\n'
+refuses 'wrong.yaml:1: ."10.1.0.0/8." is no network' 'trusted_proxies: 10.1.0.0/8\n'
+refuses 'wrong.yaml:2: cannot listen on ."nonsense."' 'threads: 1\nadmin: { token_file: secret, listen: nonsense }\n' '/^admin/d'
+refuses 'wrong.yaml:1: cannot serve files from ."file."' 'root: file\n'
+refuses 'wrong.yaml:1: none.pem: no certificate could be read' 'tls: [{ cert: none.pem, key: key.pem }]\n'
+refuses 'wrong.yaml:1: proxy_protocol needs trusted_proxies' 'proxy_protocol: true\n'
+refuses 'wrong.yaml:1: file: is no folder' 'store: { engine: sqlite, data: file }\n'
+refuses '--production: 1 door is open' '' 's/for_client: true/&, allow_subscribe_for_anonymous: true/'
+verdict "the door is named" "$(grep -q '"config_reload_failed".*wrong.yaml:5: channels: anybody may subscribe' $log || cat $log)"
+sed 's/for_client: true/&, history_size: 9, history_ttl: 1m/' first.yaml >wrong.yaml
+again
+verdict "what is right again is taken over" "$(grep -q '"config_changed".*channels.history_size' $log || cat $log)"
+kill "$pid"
+
 # Operators (HUB-18).
 echo 'admin: { token_file: secret }' >ops.yaml
 start --listen http://127.0.0.1:0 --config ops.yaml
@@ -381,7 +437,7 @@ sed -i '/^admin:/d' good.yaml
 verdict "/admin without a token is an open door, too" "$("$duet" serve --config good.yaml --production 2>&1 |
     grep -q '^duet serve: admin: every program on this machine reads the metrics and may publish by /admin' || echo it is not)"
 verdict "metrics that anybody reads are an open door" "$("$duet" serve --config good.yaml --production --admin-listen http://127.0.0.1:0 2>&1 |
-    grep -q '^duet serve: admin: everybody who reaches its address reads the metrics, and may publish by /admin; admin.token_file' || echo it is not)"
+    grep -q '^duet serve: --admin-listen: admin: everybody who reaches its address reads the metrics, and may publish by /admin; admin.token_file' || echo it is not)"
 echo 'admin: { token_file: secret }' >>good.yaml
 start --config good.yaml --production
 verdict "with all doors closed it starts, and brings duet.js along" "$(answers 200 /health; answers 200 /duet.js; answers 401 '/events?channel=a')"

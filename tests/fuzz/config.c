@@ -23,7 +23,7 @@ static void by_variable(const uint8_t *data, size_t size)
     memcpy(text, "DUET_", 5);
     memcpy(text + 5, data, size);
     text[size + 5] = 0;
-    int rc = config_parse(&c, "", "", 0, env, why);
+    int rc = config_parse(&c, "", "", 0, &(struct config_above){ env, NULL }, why);
     CHECK(rc == 0 || (rc == DUET_ERR_INVALID && why[0] != 0 && strlen(why) < CONFIG_WHY));
     config_fini(&c);
     free(text);

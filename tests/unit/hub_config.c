@@ -206,7 +206,7 @@ TEST(config, tells_what_does_not_go_together)
     bad("tls:\n  - key: a\n", "2: a key needs its cert: FILE");
     bad("listen: []\n", "1: listen needs an address");
     bad("proxy_protocol: true\n",
-        "1: proxy_protocol needs trusted_proxies: who else may say where a connection comes from?");
+        "1: proxy_protocol needs trusted_proxies (--trusted-proxy): who else may say where a connection comes from?");
     bad("tokens:\n  secret_file: a\n  jwks_file: b\n",
         "3: of secret_file, secret_env, public_key_file and jwks_file only one says what tokens are signed with");
     bad("tokens:\n  audience: a\n", "2: tokens need a key: secret_file, secret_env, public_key_file or jwks_file");
@@ -217,7 +217,7 @@ TEST(config, tells_what_does_not_go_together)
     bad("tokens:\n  secret_env: A\n  algorithms: []\n", "3: algorithms needs one, or is left out");
     bad("api:\n  key_file: a\n  key_env: b\n", "3: of key_file and key_env only one says the key");
     bad("admin:\n  token_file: a\n  token_env: b\n", "3: of token_file and token_env only one says the token");
-    bad("api:\n  listen: http://a\n", "2: api needs key_file or key_env: who may publish?");
+    bad("api:\n  listen: http://a\n", "2: api needs key_file (--api-key-file) or key_env: who may publish?");
     bad("clients:\n  anonymous: false\n", "2: without anonymous clients there have to be tokens, or hooks.connect");
     bad("hooks:\n  refresh: http://a\n", "2: refresh is of connections that hooks.connect let in: it needs that");
     bad("hooks:\n  sub_refresh: http://a\n",
@@ -237,7 +237,7 @@ TEST(config, tells_what_does_not_go_together)
         bad(text, "2: headers: Host, Connection, Content-Type and their like are the request's own; name others");
     }
     bad("hooks:\n  headers: ['A: b']\n", "2: headers: names of fields are expected, such as [Cookie]");
-    bad("store:\n  engine: sqlite\n", "2: engine sqlite needs data: the folder where it is kept");
+    bad("store:\n  engine: sqlite\n", "2: engine sqlite needs data (--data): the folder where it is kept");
     bad("store:\n  data: /a\n", "2: data is of engine sqlite; engine memory keeps nothing there");
     /* And what does. */
     good("channels:\n  " HISTORY "allow_recovery: true\n  force_recovery_mode: cache\n  delta_publish: true\n"
@@ -401,6 +401,7 @@ static char *const environment[] = {
     "DUET_THREADS=3",       "PATH=/bin", "DUET_LISTEN=http://a,http://b", "DUET_TOKENS_ISSUER=me",
     "DUET_CLIENTS_PING=7s", NULL
 };
+static const struct config_above above = { environment, NULL };
 
 TEST(config, shows_what_holds_in_a_channel)
 {
@@ -435,7 +436,7 @@ TEST(config, shows_what_holds_in_a_channel)
 TEST(config, of_the_environment_goes_before_the_file)
 {
     static const char text[] = "threads: 2\nlisten: http://c\ndeflate: false\ntokens: {secret_env: A}\n";
-    assert_int_equal(config_parse(&config, "f", text, strlen(text), environment, why), 0);
+    assert_int_equal(config_parse(&config, "f", text, strlen(text), &above, why), 0);
     assert_int_equal(config.threads, 3);
     assert_string_equal(config.listen[0], "http://a");
     assert_string_equal(config.listen[1], "http://b");
@@ -446,12 +447,105 @@ TEST(config, of_the_environment_goes_before_the_file)
     config_fini(&config);
 }
 
+static const char *const two[] = { "http://d", "http://e", NULL };
+static const struct config_word words[] = {
+    { .key = "listen", .by = "--listen", .list = two },
+    { .key = "threads", .by = "--threads", .text = "5" },
+    { .key = "api.key_file", .by = "--api-key-file", .text = "k" },
+    { .key = "api.key_env", .by = "--api-key-file" },
+    { .key = "store.engine", .by = "--data", .text = "sqlite" },
+    { .key = "store.data", .by = "--data", .text = "d" },
+    { NULL },
+};
+
+TEST(config, of_the_command_line_goes_before_both)
+{
+    static const char text[] = "threads: 2\nlisten: http://c\napi: {listen: http://f, key_env: A}\n"
+                               "store: {engine: sqlite, data: e}\ntokens: {secret_env: A}\n";
+    static const struct config_above all = { environment, words };
+    char place[CONFIG_WHERE];
+    assert_int_equal(config_parse(&config, "f", text, strlen(text), &all, why), 0);
+    assert_int_equal(config.threads, 5);
+    assert_string_equal(config.listen[0], "http://d");
+    assert_string_equal(config.listen[1], "http://e");
+    assert_null(config.listen[2]);
+    assert_string_equal(config.api.key_file, "k");
+    assert_null(config.api.key_env);
+    assert_int_equal(config.store.engine, CONFIG_SQLITE);
+    assert_string_equal(config.store.data, "d");
+    assert_string_equal(config.tokens.issuer, "me"); /* the environment's, of which it says nothing */
+    static const struct {
+        const void *what;
+        const char *place;
+    } rows[] = {
+        { &config.listen, "--listen: " },     { &config.threads, "--threads: " },
+        { &config.store.engine, "--data: " }, { &config.tokens.issuer, "DUET_TOKENS_ISSUER: " },
+        { &config.api.listen, "f:3: " },
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        assert_true(config_where(&config, "f", rows[i].what, place));
+        assert_string_equal(place, rows[i].place);
+    }
+    const char *texts[] = { config.listen[0], config.listen[1], config.store.data, config.api.key_file };
+    static const char *const places[] = { "--listen: ", "--listen: ", "--data: ", "--api-key-file: " };
+    for (int i = 0; i < 4; i++) {
+        assert_true(config_where(&config, "f", texts[i], place));
+        assert_string_equal(place, places[i]);
+    }
+    config_fini(&config);
+}
+
+/* What is said of one word of the command line, of this file. */
+static const char *said_of_word(const char *text, const struct config_word *word)
+{
+    const struct config_word one[] = { *word, { NULL } };
+    int rc = config_parse(&config, "f", text, strlen(text), &(struct config_above){ NULL, one }, why);
+    config_fini(&config);
+    return rc < 0 ? why : "";
+}
+
+TEST(config, of_the_command_line_is_told_by_the_option)
+{
+    static const char *const empty[] = { "", NULL }, *const any[] = { "unix", NULL };
+    static const struct {
+        const char *text;
+        struct config_word word;
+        const char *said;
+    } rows[] = {
+        { "", { .key = "threads", .by = "--n", .text = "0" }, "--n: a number from 1 to 256 is expected" },
+        { "",
+          { .key = "listen", .by = "--listen", .list = empty },
+          "--listen: a list of texts, such as [a, b] is expected" },
+        { "", { .key = "listen", .by = "--listen" }, "--listen: listen needs an address" },
+        { "",
+          { .key = "proxy_protocol", .by = "--proxy-protocol", .text = "true" },
+          "--proxy-protocol: proxy_protocol needs trusted_proxies (--trusted-proxy): who else may say where a "
+          "connection comes from?" },
+        { "proxy_protocol: true", { .key = "trusted_proxies", .by = "--trusted-proxy", .list = any }, "" },
+        { "proxy_protocol: true\ntrusted_proxies: unix",
+          { .key = "trusted_proxies", .by = "--none" },
+          "f:1: proxy_protocol needs trusted_proxies (--trusted-proxy): who else may say where a connection "
+          "comes from?" },
+        { "",
+          { .key = "api.listen", .by = "--api-listen", .text = "http://a" },
+          "--api-listen: api needs key_file (--api-key-file) or key_env: who may publish?" },
+        { "api: {listen: http://a}", { .key = "api.key_file", .by = "--api-key-file", .text = "k" }, "" },
+        { "store: {engine: sqlite}", { .key = "store.data", .by = "--data", .text = "d" }, "" },
+        { "require_origin: true",
+          { .key = "api.key_file", .by = "--api-key-file", .text = "k" },
+          "f:1: require_origin keeps those out who come with the API's key: api needs a listen (--api-listen) of its "
+          "own" },
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+        assert_string_equal(said_of_word(rows[i].text, &rows[i].word), rows[i].said);
+}
+
 /* What is said of one variable beside others; "": nothing. */
 static const char *said_of(const char *text, char *variable)
 {
     static char line[CONFIG_WHY];
     char *env[] = { "HOME=/", variable, "DUET_ARGS=x", NULL };
-    int rc = config_parse(&config, "f", text, strlen(text), env, why);
+    int rc = config_parse(&config, "f", text, strlen(text), &(struct config_above){ env, NULL }, why);
     snprintf(line, sizeof(line), "%s", rc < 0 ? why : config.doubt ? config.doubt : "");
     if (rc < 0)
         assert_int_equal(rc, DUET_ERR_INVALID);
@@ -470,7 +564,9 @@ TEST(config, of_the_environment_is_told_by_the_variable)
         { "", "DUET_CHANNELS_HISTORY_SIZE=9",
           "DUET_CHANNELS_HISTORY_SIZE: history_size needs history_ttl, such as 10m" },
         { "root: /a\nproxy_protocol: false\n", "DUET_PROXY_PROTOCOL=true",
-          "DUET_PROXY_PROTOCOL: proxy_protocol needs trusted_proxies: who else may say where a connection comes "
+          "DUET_PROXY_PROTOCOL: proxy_protocol needs trusted_proxies (--trusted-proxy): who else may say where a "
+          "connection "
+          "comes "
           "from?" },
         { "", "DUET_ROOT=", "DUET_ROOT: a text is expected" },
         /* Who misspelt a key of a section would go without. */
@@ -525,7 +621,7 @@ TEST(config, knows_where_each_text_was_said)
     static const char text[] = "listen:\n  - http://a\n  - http://b\norigins: x\nroot: /a\ntls:\n- cert: a\n  key: b\n"
                                "- {cert: c,\n   key: d}\napi: {key_env: A}\n";
     char *env[] = { "DUET_ORIGINS=y,z", "DUET_ADMIN_LISTEN=http://c", NULL };
-    assert_int_equal(config_parse(&config, "f", text, strlen(text), env, why), 0);
+    assert_int_equal(config_parse(&config, "f", text, strlen(text), &(struct config_above){ env, NULL }, why), 0);
     assert_string_equal(place_of(config.listen[0]), "f:2: ");
     assert_string_equal(place_of(config.listen[1]), "f:3: ");
     assert_string_equal(place_of(&config.listen), "f:2: ");
@@ -605,7 +701,7 @@ TEST(config, lives_without_memory)
                                "namespaces: [{name: ab}, {name: cd, channel_regex: b}]\ntokens: {secret_env: A}\n";
     for (unsigned long n = 0;; n++) {
         mem_fail(n, false);
-        int rc = config_parse(&config, "f", text, strlen(text), environment, why);
+        int rc = config_parse(&config, "f", text, strlen(text), &(struct config_above){ environment, words }, why);
         bool enough = mem_fail_end() <= n;
         config_fini(&config);
         assert_int_equal(rc, enough ? 0 : DUET_ERR_NOMEM);
