@@ -34,6 +34,7 @@ struct options_words {
     size_t count;
 };
 void options_words(const struct options *o, struct options_words *out);
+
 void options_help(void); /* to standard output */
 
 #endif

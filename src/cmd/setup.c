@@ -5,7 +5,6 @@
 #include "hub/slurp.h"
 #include <duet/error.h>
 #include <errno.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -228,6 +227,8 @@ static void wipe(char *secret)
 void setup_fini(struct setup *s)
 {
     config_fini(&s->config);
+    if (s->reread)
+        config_fini(&s->latest);
     hub_doors_free(s->doors);
     wipe(s->api_key);
     wipe(s->admin_token);
@@ -364,12 +365,14 @@ unsigned setup_open_doors(const struct setup *s, setup_tell *tell, void *arg)
 struct reload {
     setup_say *say;
     void *arg;
+    bool live; /* which of the keys are told of */
 };
 
 static void tell_difference(void *arg, const char *key, bool live)
 {
     const struct reload *r = arg;
-    r->say(r->arg, true, live ? "config_changed" : "config_needs_restart", key);
+    if (live == r->live)
+        r->say(r->arg, true, live ? "config_changed" : "config_needs_restart", key);
 }
 
 /* Whether a namespace begins or ends to keep a history, which a running hub does not do. */
@@ -423,14 +426,21 @@ static int take_over(struct setup *s, struct setup *fresh, struct hub *hub, cons
 
 int setup_take_over(struct setup *s, struct setup *fresh, struct hub *hub, setup_say *say, void *arg)
 {
-    const struct reload r = { say, arg };
+    struct reload r = { .say = say, .arg = arg };
     char why[SETUP_WHY];
     int rc = take_over(s, fresh, hub, &r, why);
     if (rc < 0) {
         say(arg, false, "config_reload_failed", why);
         return rc;
     }
-    config_compare(&s->config, &fresh->config, tell_difference, (void *)(uintptr_t)&r);
     tell_history(&s->config, &fresh->config, &r);
+    config_compare(&s->config, &fresh->config, tell_difference, &r);
+    r.live = true;
+    config_compare(s->reread ? &s->latest : &s->config, &fresh->config, tell_difference, &r);
+    if (s->reread)
+        config_fini(&s->latest);
+    s->latest = fresh->config;
+    s->reread = true;
+    fresh->config = (struct config){ .listen = NULL };
     return 0;
 }

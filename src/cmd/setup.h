@@ -24,6 +24,8 @@ struct setup {
     _Atomic(char *) api_key;     /* NULL: there is none. Any thread may look; it may be another one later */
     _Atomic(char *) admin_token; /* likewise */
     /* Its own. */
+    bool reread;
+    struct config latest; /* once it was read again: what a running server has taken over is of that */
     const char **certs, **keys;
     struct secret {
         struct secret *next;

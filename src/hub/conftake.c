@@ -29,6 +29,7 @@ static int told(const struct conftake *t, int rc)
 int conftake_clear(const struct conftake *t, const struct confkey *key, void *base)
 {
     int rc = 0;
+    assert(key->kind == CONF_TEXT || key->kind == CONF_LIST || key->kind == CONF_WORDS);
     if (key->kind == CONF_TEXT)
         confvalue_free(key, base);
     else

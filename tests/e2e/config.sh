@@ -363,6 +363,15 @@ verdict "the door is named" "$(grep -q '"config_reload_failed".*wrong.yaml:5: ch
 sed 's/for_client: true/&, history_size: 9, history_ttl: 1m/' first.yaml >wrong.yaml
 again
 verdict "what is right again is taken over" "$(grep -q '"config_changed".*channels.history_size' $log || cat $log)"
+# changes COUNT: lines of the log of what holds now.
+changes() {
+    [ "$(grep -c '"config_changed"' $log)" = "$1" ] || grep '"config_' $log
+}
+again
+verdict "what did not change since is not told again" "$(changes 2)"
+cp first.yaml wrong.yaml
+again
+verdict "what is as it was at first is a change, too" "$(changes 4)"
 kill "$pid"
 
 # Operators (HUB-18).
