@@ -23,13 +23,33 @@ target_link_libraries(duet_hub PUBLIC duet_flags duet_static PkgConfig::SQLITE P
 add_executable(duet_embed tools/embed.c)
 target_link_libraries(duet_embed PRIVATE duet_warnings)
 
+# What pages take of npm becomes one file, where tools/deps has put it; without, the page that needs it says so. The list
+# is looked at with each build, so that what comes later is built in.
+set(bundle_source ${PROJECT_SOURCE_DIR}/tools/bundle)
+set(bundle ${PROJECT_BINARY_DIR}/yjs.js)
+find_program(NODE_PROGRAM NAMES node nodejs)
+file(GLOB bundle_modules CONFIGURE_DEPENDS ${bundle_source}/node_modules/.installed)
+if(NODE_PROGRAM AND bundle_modules)
+  add_custom_command(
+    OUTPUT ${bundle}
+    COMMAND ${NODE_PROGRAM} ${bundle_source}/node_modules/esbuild/bin/esbuild ${bundle_source}/yjs.js --bundle --minify
+            --format=esm --target=es2022 --legal-comments=none --log-level=warning --outfile=${bundle}
+    DEPENDS ${bundle_source}/yjs.js ${bundle_modules}
+    COMMENT "Bundling what pages take of npm")
+  set(web_bundle /apps/doc/yjs.js=${bundle})
+  foreach(package IN ITEMS yjs y-protocols lib0)
+    list(APPEND web_bundle /apps/doc/license-${package}.txt=${bundle_source}/node_modules/${package}/LICENSE)
+  endforeach()
+  set(web_bundle_file ${bundle})
+endif()
+
 # With the configuration of --demo among them: the pages show what they run on.
 set(web_source ${PROJECT_BINARY_DIR}/web.c)
 set(demo_config ${PROJECT_SOURCE_DIR}/packaging/demo.yaml)
 add_custom_command(
   OUTPUT ${web_source}
-  COMMAND duet_embed ${PROJECT_SOURCE_DIR}/web ${web_source} /apps/demo.yaml=${demo_config}
-  DEPENDS duet_embed ${web_pages} ${demo_config}
+  COMMAND duet_embed ${PROJECT_SOURCE_DIR}/web ${web_source} /apps/demo.yaml=${demo_config} ${web_bundle}
+  DEPENDS duet_embed ${web_pages} ${demo_config} ${web_bundle_file}
   COMMENT "Embedding web/")
 
 # Lines typed at a terminal are edited by libedit, which is the program's alone: libduet knows no terminal.
