@@ -57,12 +57,13 @@ export class Board {
     #view;
     #origin;
     #tool;
+    #hand = null;           /* what was taken for this stroke */
     #points = null;         /* of the stroke that is drawn */
     #place = null;          /* of the pen that keys move */
     #rubbed;                /* where the rubber was last */
     #frame = 0;
 
-    /* tool() says what is in the hand: the number of a colour, "rubber", or null: nothing. */
+    /* tool(), asked as a stroke begins, says what is in the hand: the number of a colour, "rubber", or null: nothing. */
     constructor(strokes, view, origin, tool) {
         [this.#strokes, this.#view, this.#origin, this.#tool] = [strokes, view, origin, tool];
         const { canvas } = view;
@@ -107,8 +108,8 @@ export class Board {
     }
 
     #put([x, y]) {
-        const tool = this.#tool();
         this.#lift();
+        const tool = this.#hand = this.#tool();
         if (tool === "rubber")
             this.#rub(x, y);
         else if (tool !== null)
@@ -119,14 +120,14 @@ export class Board {
     }
 
     #goOn([x, y]) {
-        if (this.#tool() === "rubber")
+        if (this.#hand === "rubber")
             this.#rub(x, y, this.#rubbed);
         else if (this.#points && this.#points.length < 2 * POINTS_MOST)
             this.#change(() => this.#points.push([x, y]));
     }
 
     #lift() {
-        this.#points = null;
+        this.#points = this.#hand = null;
     }
 
     /* All that lies on the way from where the rubber was last. */
@@ -151,9 +152,9 @@ export class Board {
         if (arrow) {
             const step = event.shiftKey ? 5 * STEP : STEP;
             this.#place = within(this.#place[0] + step * arrow[0], this.#place[1] + step * arrow[1]);
-            if (this.#points)
+            if (this.#hand !== null)
                 this.#goOn(this.#place);
-        } else if (event.key === " " && !this.#points) {
+        } else if (event.key === " " && this.#hand === null) {
             this.#put(this.#place);
         } else {
             this.#lift();
@@ -169,7 +170,7 @@ export class Board {
         pen.strokeStyle = colours.soft;
         pen.lineWidth = 2;
         pen.beginPath();
-        pen.arc(x, y, this.#points ? 4 : 9, 0, 7);
+        pen.arc(x, y, this.#hand !== null ? 4 : 9, 0, 7);
         pen.stroke();
     }
 }

@@ -6,6 +6,7 @@ import { remember, remembered } from "/apps/state.js";
 import { byId, make, showState } from "/wire.js";
 
 const NAME_LENGTH = 40;
+const PAUSE_MS = 800;
 const ORIGIN = "page";      /* what is changed here, to Yjs */
 const me = { name: remembered("duet-name") || `Guest ${Math.floor(Math.random() * 900) + 100}` };
 
@@ -33,7 +34,9 @@ function open(name, { Shared, Editor, Board, People, UndoManager }) {
     const text = shared.doc.getText("text");
     const strokes = shared.doc.getArray("strokes");
     const people = new People(name, shared.doc, { ...me, tint: shared.doc.clientID % 6 }, showPeople);
-    const undo = new UndoManager([text, strokes], { trackedOrigins: new Set([ORIGIN]) });
+    /* One step back is a stroke, however long it takes, or what was typed without a pause. */
+    const undo = new UndoManager([text, strokes], { trackedOrigins: new Set([ORIGIN]), captureTimeout: Number.MAX_SAFE_INTEGER });
+    let typedAt = 0;
     const editor = new Editor(text, byId("text"), byId("mirror"), ORIGIN, moveCursor);
     let board = null;
     board = new Board(strokes, prepare(byId("board"), () => board?.redraw()), ORIGIN, tool);
@@ -66,10 +69,13 @@ function open(name, { Shared, Editor, Board, People, UndoManager }) {
     /* What is in the hand; nothing, where there is no room for more. */
     function tool() {
         const { value } = document.querySelector("[name=tool]:checked");
-        if (value === "rubber")
-            return value;
+        beginStep();
+        return value === "rubber" ? value : shared.isFull ? null : Number(value);
+    }
+
+    function beginStep() {
         undo.stopCapturing();
-        return shared.isFull ? null : Number(value);
+        typedAt = 0;
     }
 
     function showUndo() {
@@ -81,7 +87,15 @@ function open(name, { Shared, Editor, Board, People, UndoManager }) {
         undo.on(event, showUndo);
     byId("undo").onclick = () => undo.undo();
     byId("redo").onclick = () => undo.redo();
-    byId("clear").onclick = () => board.clear();
+    byId("clear").onclick = () => {
+        beginStep();
+        board.clear();
+    };
+    byId("text").addEventListener("beforeinput", () => {
+        if (Date.now() - typedAt > PAUSE_MS)
+            undo.stopCapturing();
+        typedAt = Date.now();
+    });
     byId("accept").onclick = () => shared.acceptLoss();
     const undoByKeys = event => {
         const key = (event.ctrlKey || event.metaKey) && !event.altKey && event.key.toLowerCase();

@@ -69,7 +69,7 @@ export class Shared {
     acceptLoss() {
         this.#covered = this.#newest;
         this.#look();
-        this.#compact();
+        this.#putTogether();
     }
 
     close() {
@@ -91,7 +91,7 @@ export class Shared {
         hear("state", state => {
             if (state === "live")
                 this.#arrive(last);
-            this.#tell.state(state);
+            this.#tell.state(this.channel.state);
         });
     }
 
@@ -115,12 +115,14 @@ export class Shared {
     }
 
     #arrive(last) {
-        this.isLoaded = true;
         this.#look();
-        if (!this.isWhole && last < MOST)
+        if (!this.isWhole && last < MOST) {
             this.#again();
-        else
-            this.#compactLater();
+            return;
+        }
+        this.isLoaded = true;
+        this.#tell.changed();
+        this.#compactLater();
     }
 
     #take({ bytes, offset, who, missed }) {
@@ -208,8 +210,11 @@ export class Shared {
     }
 
     #compact() {
-        if (!this.#isDue)
-            return;
+        if (this.#isDue)
+            this.#putTogether();
+    }
+
+    #putTogether() {
         this.#asked = this.channel.client;
         this.channel.send(frame(SNAPSHOT, encoder => {
             writeVarUint(encoder, this.#covered);
