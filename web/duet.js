@@ -28,9 +28,10 @@ class Channel {
     #timer = 0;
     #attempt = 0;
     #ended = false;
+    #welcomed = false;          /* by this connection's server */
     #waiting = [];
     #listeners = { message: [], state: [], lost: [], error: [], welcome: [], end: [] };
-    #wake = () => this.#soon(0);
+    #wake = () => this.#socket ? this.#stays() : this.#soon(0);
     #sleep = () => this.#become("offline");
 
     constructor(channel, options) {
@@ -138,6 +139,7 @@ class Channel {
 
     #open(socket) {
         this.#socket = socket;
+        this.#welcomed = false;
         socket.binaryType = "arraybuffer";
         socket.onmessage = event => {
             if (socket === this.#socket)
@@ -176,6 +178,7 @@ class Channel {
     #welcome(item) {
         const returns = this.position !== null;
         this.#attempt = 0;
+        this.#welcomed = true;
         this.client = item.client;
         this.position = item.epoch ? `${item.epoch}:${item.offset}` : null;
         if (item.recovered === false)
@@ -201,6 +204,12 @@ class Channel {
         if (this.state === "catching up")
             this.#settle();
         this.#tell("message", message);
+    }
+
+    /* The browser's network is back, and this connection did not notice that it was gone. */
+    #stays() {
+        if (this.open && this.state === "offline")
+            this.#become(this.#welcomed ? "live" : "connecting");
     }
 
     /* What was missed comes in one go, and then no more. */

@@ -145,6 +145,28 @@ describe("duet.js", TIMEOUT, () => {
         }
     });
 
+    test("goes on where the browser says that its network was gone and the connection stands", async t => {
+        const network = new EventTarget();
+        for (const what of ["addEventListener", "removeEventListener"])
+            globalThis[what] = network[what].bind(network);
+        t.after(() => {
+            delete globalThis.addEventListener;
+            delete globalThis.removeEventListener;
+        });
+        const say = what => network.dispatchEvent(new Event(what));
+        const room = enter(fresh("network"), { last: 5, first: 60000, most: 60000 }, relay);
+        room.on("state", state => state === "catching up" && setTimeout(say, 1, "online"));
+        await live(room);
+        say("offline");
+        assert.equal(room.state, "offline");
+        say("online");
+        assert.equal(room.state, "live");
+        relay.cut();
+        await until(() => room.state === "connecting", "it waits a minute");
+        say("online");
+        await live(room);
+    });
+
     test("asks for a token each time, and goes on when there is none", async () => {
         const name = fresh("token");
         let times = 0;
