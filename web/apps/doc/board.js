@@ -3,6 +3,7 @@
  * A drawing board: an array of Yjs, of strokes, each a map with its colour and an array of numbers, x and y by turns, on a
  * sheet of 1000 by 600. A stroke grows while it is drawn, so the others see the hand move.
  */
+import { prepare } from "/apps/canvas.js";
 import { SharedArray, SharedMap } from "./yjs.js";
 
 const WIDTH = 1000;
@@ -60,14 +61,13 @@ export class Board {
     #hand = null;           /* what was taken for this stroke */
     #points = null;         /* of the stroke that is drawn */
     #place = null;          /* of the pen that keys move */
-    #rubbed;                /* where the rubber was last */
     #frame = 0;
 
     /* tool(), asked as a stroke begins, says what is in the hand: the number of a colour, "rubber", or null: nothing. */
-    constructor(strokes, view, origin, tool) {
-        [this.#strokes, this.#view, this.#origin, this.#tool] = [strokes, view, origin, tool];
-        const { canvas } = view;
-        strokes.observeDeep(() => this.redraw());
+    constructor(strokes, canvas, origin, tool) {
+        [this.#strokes, this.#origin, this.#tool] = [strokes, origin, tool];
+        this.#view = prepare(canvas, () => this.#redraw());
+        strokes.observeDeep(() => this.#redraw());
         canvas.onpointerdown = event => {
             canvas.setPointerCapture(event.pointerId);
             this.#place = null;
@@ -82,12 +82,11 @@ export class Board {
         canvas.onblur = () => {
             this.#lift();
             this.#place = null;
-            this.redraw();
+            this.#redraw();
         };
-        this.redraw();
     }
 
-    redraw() {
+    #redraw() {
         this.#frame ||= requestAnimationFrame(() => {
             this.#frame = 0;
             paint(this.#strokes, this.#view);
@@ -121,7 +120,7 @@ export class Board {
 
     #goOn([x, y]) {
         if (this.#hand === "rubber")
-            this.#rub(x, y, this.#rubbed);
+            this.#rub(x, y);
         else if (this.#points && this.#points.length < 2 * POINTS_MOST)
             this.#change(() => this.#points.push([x, y]));
     }
@@ -130,16 +129,10 @@ export class Board {
         this.#points = this.#hand = null;
     }
 
-    /* All that lies on the way from where the rubber was last. */
-    #rub(x, y, [fromX, fromY] = [x, y]) {
-        const steps = Math.ceil(Math.hypot(x - fromX, y - fromY) / NEAR) || 1;
-        for (let i = 1; i <= steps; i++) {
-            const at = [fromX + (x - fromX) * i / steps, fromY + (y - fromY) * i / steps];
-            const found = this.#strokes.toArray().findLastIndex(stroke => isNear(pointsOf(stroke), ...at));
-            if (found >= 0)
-                this.#change(() => this.#strokes.delete(found));
-        }
-        this.#rubbed = [x, y];
+    #rub(x, y) {
+        const found = this.#strokes.toArray().findLastIndex(stroke => isNear(pointsOf(stroke), x, y));
+        if (found >= 0)
+            this.#change(() => this.#strokes.delete(found));
     }
 
     /* Arrows move the pen, space puts it down and lifts it. */
@@ -159,7 +152,7 @@ export class Board {
         } else {
             this.#lift();
         }
-        this.redraw();
+        this.#redraw();
     }
 
     #drawPen() {

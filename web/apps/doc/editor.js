@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A textarea that shows a text of Yjs. What is typed is found by comparing with what was shown, and told as the shortest
- * change; what others write moves the cursor and the selection along with the words they stand at. Behind the textarea
- * lies a mirror with the same letters, in which the others' cursors stand; it also gives both their height.
- *
- * While letters are composed (by an input method) the textarea is left alone: what others write meanwhile comes into it
- * afterwards, and what was composed goes to where it then belongs.
+ * change. What others write is shown a little later, and while letters are composed (by an input method) not before they
+ * are; so what is typed goes to where it belongs by then, and the cursor and the selection move along with the words they
+ * stand at. Behind the textarea lies a mirror with the same letters, in which the others' cursors stand; it also gives
+ * both their height.
  */
 import { createAbsolutePositionFromRelativePosition, createRelativePositionFromJSON,
          createRelativePositionFromTypeIndex } from "./yjs.js";
@@ -55,13 +54,16 @@ export function difference(before, after, caret) {
     return { at, gone: before.length - tail - at, come: after.slice(at, after.length - tail) };
 }
 
+const LATER_MS = 16;
+
 export class Editor {
     #text;
     #area;
     #mirror;
     #origin;
     #shown = "";
-    #late = [];             /* what others changed while something is composed */
+    #late = [];             /* what others changed since it was shown */
+    #timer = 0;
     #isComposing = false;
     #cursors = [];
 
@@ -83,7 +85,7 @@ export class Editor {
         this.#show(0, 0);
     }
 
-    /* [{ name, tint, position }]: of the others. */
+    /* [{ name, tint, cursor }]: of the others. */
     set cursors(list) {
         this.#cursors = list;
         this.#draw();
@@ -105,19 +107,23 @@ export class Editor {
             if (come)
                 this.#text.insert(from, come);
         }, this.#origin);
-        const { selectionStart, selectionEnd } = this.#area;
-        const isLate = this.#late.splice(0).length > 0;
-        this.#show(...isLate ? [from + come.length, from + come.length] : [selectionStart, selectionEnd]);
+        this.#show(from + come.length, from + come.length);
     }
 
     #take({ delta, transaction }) {
-        if (this.#isComposing)
-            this.#late.push(delta);
-        else if (transaction.origin !== this.#origin)
-            this.#show(moved(this.#area.selectionStart, delta), moved(this.#area.selectionEnd, delta));
+        if (transaction.origin === this.#origin)
+            return;
+        this.#late.push(delta);
+        this.#timer ||= setTimeout(() => {
+            this.#timer = 0;
+            if (!this.#isComposing)
+                this.#show(this.#now(this.#area.selectionStart), this.#now(this.#area.selectionEnd));
+        }, LATER_MS);
     }
 
+    /* The cursor goes there, if it is not what is shown already. */
     #show(start, end) {
+        this.#late = [];
         this.#shown = lettersOf(this.#text);
         if (this.#area.value !== this.#shown) {
             const { selectionDirection } = this.#area;
@@ -128,8 +134,7 @@ export class Editor {
     }
 
     #draw() {
-        const { doc } = this.#text;
-        const carets = this.#cursors.map(({ position, ...who }) => ({ ...who, at: placeOf(position, this.#text, doc) }))
+        const carets = this.#cursors.map(({ cursor, ...who }) => ({ ...who, at: placeOf(cursor, this.#text) }))
             .filter(({ at }) => at !== null).sort((a, b) => a.at - b.at);
         const parts = [];
         let from = 0;
@@ -142,9 +147,9 @@ export class Editor {
 }
 
 /* What a member says may be anything. */
-function placeOf(position, text, doc) {
+function placeOf(cursor, text) {
     try {
-        const found = createAbsolutePositionFromRelativePosition(createRelativePositionFromJSON(position), doc);
+        const found = createAbsolutePositionFromRelativePosition(createRelativePositionFromJSON(cursor), text.doc);
         return found?.type === text ? found.index : null;
     } catch {
         return null;

@@ -8,19 +8,16 @@ import { tidyName } from "/apps/here.js";
 import { Awareness, applyAwarenessUpdate, encodeAwarenessUpdate, removeAwarenessStates } from "./yjs.js";
 
 const GATHER_MS = 60;
-export const TINTS = 6;
+const TINTS = 6;
 
 export class People {
     #awareness;
-    #me;
     #timer = 0;
-    #leave = () => this.#go();
-    #back = ({ persisted }) => persisted && this.change({});
 
-    /* `me` is { name, tint }; changed() is called when somebody came, went, moved or is called otherwise. */
-    constructor(name, doc, me, changed) {
+    /* changed() is called when somebody came, went, moved or is called otherwise. */
+    constructor(name, doc, myName, changed) {
         this.#awareness = new Awareness(doc);
-        this.#me = { ...me, cursor: null };
+        this.me = { name: myName, tint: doc.clientID % TINTS, cursor: null };
         this.change({});
         this.channel = join(`here:doc.${name}`);
         this.channel.on("welcome", () => this.change({}));
@@ -31,9 +28,11 @@ export class People {
             else if (added.length > 0)
                 this.change({});        /* who comes has not heard of us */
         });
-        this.#awareness.on("change", changed);
-        addEventListener("pagehide", this.#leave);
-        addEventListener("pageshow", this.#back);
+        this.#awareness.on("change", () => {
+            this.#differ();
+            changed();
+        });
+        addEventListener("pagehide", () => this.#leave());
     }
 
     /* [{ id, isMe, name, tint, cursor }] */
@@ -45,19 +44,20 @@ export class People {
     }
 
     change(more) {
-        Object.assign(this.#me, more);
-        this.#awareness.setLocalState({ ...this.#me });
+        Object.assign(this.me, more);
+        this.#awareness.setLocalState({ ...this.me });
     }
 
-    close() {
-        this.#go();
-        removeEventListener("pagehide", this.#leave);
-        removeEventListener("pageshow", this.#back);
-        this.channel.close();
-        this.#awareness.destroy();
+    /* Of two in one colour the one with the larger number takes another, while there are any. */
+    #differ() {
+        const { clientID } = this.#awareness;
+        const taken = this.list.filter(({ id }) => id < clientID).map(({ tint }) => tint);
+        const free = [...Array(TINTS).keys()].find(tint => !taken.includes(tint));
+        if (taken.includes(this.me.tint) && free !== undefined)
+            this.change({ tint: free });
     }
 
-    #go() {
+    #leave() {
         removeAwarenessStates(this.#awareness, [this.#awareness.clientID], "gone");
         this.#say();
     }

@@ -24,7 +24,7 @@ const COMPACT_EACH = 200;
 const FEW = 256;            /* the newest, in which a snapshot is found as a rule */
 const MOST = 1000;          /* all that a channel keeps */
 const GATHER_MS = 80;       /* what changes within it is one edit */
-const LATER_MS = 1500;      /* who did not write the last edit waits so long, more or less, for whoever did */
+const LATER_MS = 1000;      /* who did not write the last edit waits so long, more or less, for whoever did */
 const AGAIN_MS = 2000;
 const PASSES = new Set([100, 111]);     /* codes of what may go well a moment later */
 const FULL = 400000;        /* bytes; what a publication may have is 1 MiB */
@@ -38,13 +38,12 @@ export class Shared {
     #outbox = new Map();    /* number: an edit that has not come back */
     #number = 0;            /* of the last edit */
     #sent = 0;              /* the last that this connection has sent */
-    #sender = "";           /* this connection */
     #epoch = "";
     #covered = 0;           /* all up to this offset is in the document */
     #first = 0;             /* the oldest offset that this channel brings */
     #newest = 0;
     #base = 0;              /* up to where the newest snapshot reaches */
-    #asked = "";            /* the connection that published a snapshot which has not come back */
+    #isAsked = false;       /* this connection published a snapshot that has not come back */
     #timers = {};
 
     /* The listeners: state(state), changed() when isLoaded, isWhole or waits may be others, refused(message). */
@@ -109,6 +108,8 @@ export class Shared {
             this.#changes = [encodeStateAsUpdate(this.doc)];
         }
         this.#epoch = epoch;
+        this.#sent = 0;
+        this.#isAsked = false;
         if (this.#first === 0)
             [this.#first, this.#newest] = [offset + 1, offset];     /* it says what stands before all that comes */
         this.#sendAll();
@@ -122,7 +123,7 @@ export class Shared {
         }
         this.isLoaded = true;
         this.#tell.changed();
-        this.#compactLater();
+        this.#compactWithin(LATER_MS);
     }
 
     #take({ bytes, offset, who, missed }) {
@@ -133,15 +134,12 @@ export class Shared {
         if (item.kind === SNAPSHOT && item.epoch === this.#epoch && item.offset < offset) {
             this.#base = Math.max(this.#base, item.offset);
             this.#covered = Math.max(this.#covered, item.offset);
-            this.#asked = "";
+            this.#isAsked = false;
         } else if (item.author === this.doc.clientID) {
             this.#outbox.delete(item.number);
         }
         this.#look();
-        if (!missed && who?.client === this.channel.client)
-            this.#compact();
-        else
-            this.#compactLater();
+        this.#compactWithin(!missed && who?.client === this.channel.client ? 0 : LATER_MS);
     }
 
     #look() {
@@ -174,8 +172,6 @@ export class Shared {
                 writeVarUint(encoder, this.#number);
             }, mergeUpdates(this.#changes.splice(0))));
         }
-        if (this.#sender !== this.channel.client)
-            [this.#sender, this.#sent] = [this.channel.client, 0];
         for (const [number, edit] of this.#outbox)
             if (number > this.#sent) {
                 this.#sent = number;
@@ -188,7 +184,7 @@ export class Shared {
             this.#tell.refused(error.message);
             return;
         }
-        this.#asked = "";
+        this.#isAsked = false;
         this.#sent = 0;
         clearTimeout(this.#timers.again);
         this.#timers.again = setTimeout(() => this.#sendAll(), AGAIN_MS);
@@ -197,25 +193,20 @@ export class Shared {
     /* Putting together. */
 
     get #isDue() {
-        return this.isWhole && this.#newest - this.#base >= COMPACT_EACH && this.channel.open
-            && this.#asked !== this.channel.client;
+        return this.isWhole && this.#newest - this.#base >= COMPACT_EACH && this.channel.open && !this.#isAsked;
     }
 
-    #compactLater() {
+    #compactWithin(ms) {
         if (this.#isDue)
             this.#timers.compact ??= setTimeout(() => {
                 this.#timers.compact = undefined;
-                this.#compact();
-            }, LATER_MS * (0.2 + Math.random()));
-    }
-
-    #compact() {
-        if (this.#isDue)
-            this.#putTogether();
+                if (this.#isDue)
+                    this.#putTogether();
+            }, ms * (0.5 + Math.random()));
     }
 
     #putTogether() {
-        this.#asked = this.channel.client;
+        this.#isAsked = true;
         this.channel.send(frame(SNAPSHOT, encoder => {
             writeVarUint(encoder, this.#covered);
             writeVarString(encoder, this.#epoch);
