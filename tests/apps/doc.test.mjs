@@ -206,9 +206,15 @@ describe("doc", { timeout: 180000 }, () => {
     });
 
     test("what is written on both sides of a cut comes together: nothing lost, nothing twice", async () => {
+        const opened = all.ben.waitForEvent("websocket", socket => socket.url().includes("doc%3Acut"));
         const { ann, ben, fox, network } = await go("cut");
         await type(ann, 0, "beginning. end.");
         await allShow(all, "beginning. end.");
+        const sent = (await opened).waitForEvent("framesent");
+        network.silence(true, false);
+        await type(ben, 0, "sent and gone. ");
+        await sent;
+        network.speak();
         network.down();
         await ben.locator("#state[data-state=connecting]").waitFor();
         await fox.until(() => document.querySelector("#state").dataset.state === "connecting");
@@ -226,9 +232,9 @@ describe("doc", { timeout: 180000 }, () => {
         await fox.until(() => document.querySelector("#saved").textContent === "All is on the server.");
         const { doc } = await stream("cut");
         const text = doc.getText("text").toString();
-        for (const part of ["ben. beginning. ann end.", " ben at the end.", " fox."])
+        for (const part of ["ben. sent and gone. beginning. ann end.", " ben at the end.", " fox."])
             assert.equal(text.split(part).length, 2, `${part} is once in ${text}`);
-        assert.equal(text.length, "ben. beginning. ann end. ben at the end. fox.".length);
+        assert.equal(text.length, "ben. sent and gone. beginning. ann end. ben at the end. fox.".length);
         assert.equal(doc.getArray("strokes").length, 1);
         await allShow(all, text);
         await until(async () => await inkOf(ann) > 100 && await inkOf(ann) === await inkOf(ben), "ann has the stroke");
