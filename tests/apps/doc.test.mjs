@@ -203,6 +203,9 @@ describe("doc", { timeout: 180000 }, () => {
         assert.equal(await ben.evaluate(() => document.querySelector("#text").selectionEnd), 13);
         await Promise.all([saved(ann), saved(ben)]);
         assert.deepEqual(all.complaints(), []);
+        const late = await open("trio");        /* who is there says so before its next beat, which is every 15 s */
+        await late.page.waitForFunction(() => document.querySelectorAll("#people li").length === 4, null, { timeout: 5000 });
+        await late.close();
     });
 
     test("what is written on both sides of a cut comes together: nothing lost, nothing twice", async () => {
@@ -262,8 +265,10 @@ describe("doc", { timeout: 180000 }, () => {
         await ben.check("[name=tool][value='2']");
         await ben.focus("#board");
         await ben.keyboard.press("Space");
-        for (let i = 0; i < 6; i++)
+        for (let i = 0; i < 6; i++) {
             await ben.keyboard.press("Shift+ArrowRight");
+            await ben.waitForTimeout(i === 2 ? 900 : 0);        /* a pause, and yet one step back */
+        }
         await ben.keyboard.press("Space");
         await fox.evaluate(() => {
             const board = document.querySelector("#board");
