@@ -363,26 +363,6 @@ describe("doc", { timeout: 180000 }, () => {
         assert.deepEqual(wrong, [[], [0, 1, 3, 3, 4, 6]]);
     });
 
-    test("twelve hundred edits, of which a channel keeps the newest thousand: who comes late has all of them", async () => {
-        const window = await open("long");
-        const author = new Author("long");
-        let wanted = "";
-        for (const letter of "ab") {
-            await author.publish(letter.repeat(600));
-            wanted += letter.repeat(600);
-            await window.page.waitForFunction(length => document.querySelector("#text").value.length === length, wanted.length);
-            await compacted("long", (await stream("long")).offset - 200);
-        }
-        const late = await open("long");
-        assert.equal(await textOf(late.page), wanted);
-        assert.equal(await late.page.isVisible("#lost"), false);
-        await type(late.page, 0, "late ");
-        await window.page.waitForFunction(text => document.querySelector("#text").value === text, `late ${wanted}`);
-        const { snapshots, epoch } = await stream("long");
-        assert.ok(snapshots.every(snapshot => snapshot.reaches < snapshot.offset && snapshot.epoch === epoch));
-        await Promise.all([window.close(), late.close()]);
-    });
-
     test("who writes the two hundredth edit puts them together, and nobody else", async () => {
         const pages = await pair("turn");
         const { ann, ben } = pages;
@@ -448,7 +428,7 @@ describe("doc", { timeout: 180000 }, () => {
         await Promise.all([window.close(), late.close()]);
     });
 
-    test("who was away for more than is kept has all of it, and what was written meanwhile is there for all", async () => {
+    test("who was away for more than is kept has all of it, and so has who comes late; what he wrote is there for all", async () => {
         const pages = await pair("away");
         const { ann, ben, network } = pages;
         const author = new Author("away");
@@ -463,9 +443,17 @@ describe("doc", { timeout: 180000 }, () => {
         }
         network.up();
         await wake(ben);
-        await allShow(pages, `of ben, who is away${"a".repeat(100)}${"b".repeat(600)}${"c".repeat(600)}`);
+        const wanted = `of ben, who is away${"a".repeat(100)}${"b".repeat(600)}${"c".repeat(600)}`;
+        await allShow(pages, wanted);
         await Promise.all([saved(ann), saved(ben)]);
-        assert.equal(await ben.isVisible("#lost"), false);
+        const late = await open("away");
+        for (const page of [ben, late.page]) {
+            assert.equal(await textOf(page), wanted);
+            assert.equal(await page.isVisible("#lost"), false);
+        }
+        const { snapshots, epoch } = await stream("away");
+        assert.ok(snapshots.every(snapshot => snapshot.reaches < snapshot.offset && snapshot.epoch === epoch));
+        await late.close();
     });
 
     test("a restart of a server with --data changes nothing; one that forgot gets the document from who has it", async () => {
