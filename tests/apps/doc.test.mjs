@@ -5,8 +5,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { tabTo } from "../e2e/tools/browser.mjs";
-import { accessible, cast, fitsAPhone, get, live, openWindow, shot, startDemo, staysInPlace, until,
+import { startDuet } from "../e2e/tools/duet.mjs";
+import { accessible, cast, fitsAPhone, get, live, openWindow, shot, staysInPlace, until,
          WebSocket } from "./tools.mjs";
 
 let all;
@@ -457,8 +459,10 @@ describe("doc", { timeout: 180000 }, () => {
     });
 
     test("a restart of a server with --data changes nothing; one that forgot gets the document from who has it", async () => {
+        process.env.DUET_TOKEN_SECRET = "nobody here needs a token of this secret";
+        const config = ["--config", fileURLToPath(new URL("../../packaging/demo.yaml", import.meta.url))];
         const folder = mkdtempSync(join(tmpdir(), "duet-doc-"));
-        let own = await startDemo({ args: ["--data", folder] });
+        let own = await startDuet({ args: [...config, "--data", folder] });
         const window = await open("kept", own);
         const { page } = window;
         try {
@@ -469,7 +473,7 @@ describe("doc", { timeout: 180000 }, () => {
                 await own.stop();
                 await page.locator("#state[data-state=connecting]").waitFor();
                 await type(page, null, more);
-                own = await startDemo({ args, port: own.port });
+                own = await startDuet({ args: [...config, ...args], port: own.port });
                 await wake(page);
                 await live(page);
                 await saved(page);
@@ -503,7 +507,7 @@ describe("doc", { timeout: 180000 }, () => {
         await type(ann, null, "19.00  Doors, and the foyer plays\n19.30  Wind octet: Mozart, K. 375\n20.15  Interval\n");
         await ben.waitForFunction(() => document.querySelector("#text").value.endsWith("Interval\n"));
         await type(ben, null, "20.40  Both orchestras together\n");
-        await saved(ben);
+        await fox.until(() => document.querySelector("#text").value.endsWith("together\n"));
         await foxType(fox, null, "\nWho brings the stands? I can take twelve.");
         for (const page of [ann, ben])
             await page.waitForFunction(() => document.querySelector("#text").value.endsWith("twelve."));
