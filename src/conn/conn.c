@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "conn/conn.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include <assert.h>
 #include <errno.h>
@@ -319,11 +320,18 @@ static void conn_due(struct tick *t)
     conn_rest(c);
 }
 
+/* The peer's time to read, or to end, begins now. The loop's time is that of the turn's beginning, and what the turn
+ * has done since may have been long: it is not the peer's to wait for. */
+static void wait_begins(duet_conn *c)
+{
+    conn_busy(c)->since_ms = clock_ms();
+}
+
 /* All is written: what comes in now is thrown away until the peer has read our end, or else it would be reset away. */
 static void linger(duet_conn *c)
 {
     c->state = CONN_LINGERING;
-    conn_busy(c)->since_ms = conn_host(c)->loop->now_ms;
+    wait_begins(c);
     if (!awaits_end(c))
         c->stream.as->ops->shutdown(&c->stream);
     tell(c);
@@ -349,7 +357,7 @@ void conn_finish(duet_conn *c, int error)
     }
     c->state = CONN_FINISHING;
     c->proto.ended = error;
-    conn_busy(c)->since_ms = conn_host(c)->loop->now_ms;
+    wait_begins(c);
     stash_free(c);
     conn_schedule(c);
     conn_wrote(c);
@@ -399,7 +407,7 @@ static size_t total(const struct iovec *iov, int count)
 static void still_waits(duet_conn *c)
 {
     if (c->state != CONN_LINGERING)
-        conn_busy(c)->since_ms = conn_host(c)->loop->now_ms;
+        wait_begins(c);
     conn_busy(c)->out_waits = true;
 }
 

@@ -220,13 +220,21 @@ static uint64_t next_deadline(const duet_conn *c)
     return duet_proto_deadline(&c->proto);
 }
 
+/* The wait for its pong begins now, and not with the turn, which may have been long. */
+static void pinged(duet_conn *c)
+{
+    conn_busy(c)->ping_us = clock_us();
+    c->proto.busy->since_ms = conn_busy(c)->ping_us / 1000;
+}
+
 static void at_deadline(duet_conn *c)
 {
     unsigned pings = c->proto.pings;
     bool closing = c->proto.state == CLOSING;
-    int rc = duet_proto_tick(&c->proto, conn_host(c)->loop->now_ms);
+    /* So does the wait for its Close. What is unread may be life: for that the turn's beginning counts. */
+    int rc = duet_proto_tick(&c->proto, closing ? clock_ms() : conn_host(c)->loop->now_ms);
     if (c->proto.pings != pings && c->proto.busy != NULL)
-        conn_busy(c)->ping_us = clock_us();
+        pinged(c);
     if (rc == DUET_ERR_TIMEOUT && (closing || conn_out_waits(c))) {
         /* The wait is over, also for what is still queued (MEM-4). */
         c->reason = closing ? DUET_REASON_close_timeout : DUET_REASON_pong_timeout;
@@ -487,7 +495,7 @@ int duet_ping(duet_conn *c)
     rc = duet_proto_send(&c->proto, DUET_PING, &payload, sizeof(payload));
     if (rc < 0)
         return rc;
-    conn_busy(c)->ping_us = clock_us();
+    pinged(c);
     conn_schedule(c);
     conn_wrote(c);
     return 0;
