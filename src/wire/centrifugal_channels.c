@@ -9,11 +9,13 @@
 /* A subscription that is not answered yet; from the server's side, without a name, one that is not there yet. */
 struct centrifugal_wish {
     struct centrifugal_wish *next;
-    uint64_t serial, expires_ms;
+    uint64_t serial;
+    uint64_t expires_ms;          /* 0: never */
     struct centrifugal_own *own;  /* NULL: it gets what all get */
     char *data;                   /* JSON that the backend has for it; NULL or empty: none */
     uint32_t id;                  /* of the command */
     bool positioned, recoverable; /* that may be told */
+    bool renewed;                 /* by the backend: the client is not told when it expires */
     bool asked;                   /* the backend is: its command is counted with that question */
     uint8_t len;
     char channel[];
@@ -170,7 +172,7 @@ static void subscribed(struct session *s, uint64_t serial, const struct session_
     } else {
         centrifugal_reply(c, &b, space, sizeof(space), w->id, CENTRIFUGAL_SUBSCRIBE);
         centrifugal_put_subscribed(&b, r, w->positioned, w->recoverable);
-        put_ttl(c, &b, w->expires_ms);
+        put_ttl(c, &b, w->renewed ? 0 : w->expires_ms);
         put_data(w, &b);
         if (w->own != NULL)
             centrifugal_own_begin(c, w->own, serial, &b, r);
@@ -179,6 +181,8 @@ static void subscribed(struct session *s, uint64_t serial, const struct session_
         w->own = NULL;
         buf_puts(&b, "}}");
         centrifugal_send(c, &b);
+        if (w->expires_ms > 0)
+            centrifugal_schedule(c); /* not before: its channel may have been loaded first */
     }
     wish_free(w);
 }
@@ -233,11 +237,10 @@ static void put_in(struct centrifugal *c, const struct hub_options *o, const str
     if (r->epoch.len <= STREAM_EPOCH)
         memcpy(what.from.epoch, r->epoch.text ? r->epoch.text : "", r->epoch.len);
     else
-        what.from.offset = UINT64_MAX;                /* an epoch that none of ours can be */
-    w->expires_ms = renewed ? 0 : claims->expires_ms; /* told to who has to renew it */
+        what.from.offset = UINT64_MAX; /* an epoch that none of ours can be */
+    w->expires_ms = claims->expires_ms;
+    w->renewed = renewed;
     session_subscribe(c->session, &what);
-    if (claims->expires_ms > 0)
-        centrifugal_schedule(c);
 }
 
 /* JSON as a string; NULL where there is none. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Tokens by the Centrifugal protocol: who comes in with one, what it opens, and what happens when it ends. */
 #include "doors.h"
+#include "held_engine.h"
 #include "talk.h"
 
 #define AS(who, exp)    "{\"sub\":\"" who "\",\"exp\":" #exp "}"
@@ -405,4 +406,30 @@ TEST(token, allows_what_the_namespace_does_or_it_does_itself)
         }
         end();
     }
+}
+
+/* Its time is set when it is there, which may be long after it was asked for. */
+TEST(token, of_a_channel_that_has_to_be_loaded_ends_its_subscription_likewise)
+{
+    struct hub_options o = options();
+    struct held *store = held_new();
+    ways_serve(&o, 1, &store->engine);
+    doors_open(false);
+    ways.site.expired_ms = 0;
+    struct client *c = enter(AS("ann", 100));
+    say(c, with(SUBSCRIBE("$c"), UNTIL(2)));
+    wire_settle();
+    client_read(c);
+    assert_int_equal(c->len, 0);
+    ways.now_ms = 1990;
+    assert_true(held_release(store, 0));
+    EXPECT_FRAMES(c, 1, "text '{\"id\":2,\"subscribe\":{\"expires\":true,\"ttl\":1}}'\n");
+    ways.now_ms = 2000;
+    EXPECT_FRAMES(c, 1,
+                  "text '{\"push\":{\"channel\":\"$c\",\"unsubscribe\":{\"code\":2501,"
+                  "\"reason\":\"subscription expired\"}}}'\n");
+    client_free(c);
+    ways_stop();
+    held_free(store);
+    doors_shut();
 }
