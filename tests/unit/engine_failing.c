@@ -163,16 +163,18 @@ TEST(failing, sto_4_errors_of_anything_and_of_memory)
     each_call(STORE_BATCH, (1u << SHIM_OPS) - 1, SQLITE_IOERR_NOMEM);
 }
 
-/* A sync that failed has lost its pages, which one reads as if they were there, and the next sync says that all is
- * well. Then the power goes: whatever was acknowledged before or after is on the disk. */
-static void lose_and_cut(long nth, uint64_t *dice)
+/*
+ * A sync that failed has lost its pages, which one reads as if they were there, and the next sync says that all is
+ * well. Then the power goes: whatever was acknowledged before or after is on the disk. `more`: so do the next ones,
+ * such as those of closing the file. */
+static void lose_and_cut(long nth, bool more, uint64_t *dice)
 {
     struct shim_disk disk;
-    int patience = 1000;
+    int patience = more ? 3 : 1000;
     start_anew();
     make_folder();
     shim_take_notes(true);
-    shim_fail(SYNCS, nth, false, SQLITE_IOERR_FSYNC);
+    shim_fail(SYNCS, nth, more, SQLITE_IOERR_FSYNC);
     struct engine *e = open_at_last((struct store_config){ .retry_ms = 1 });
     for (int i = 0; i < CHANNELS * OFFSETS; i++)
         insist(e, i % CHANNELS, &patience);
@@ -194,8 +196,10 @@ TEST(failing, sto_4_a_failed_sync_is_never_taken_for_one_that_worked)
 {
     uint64_t dice = 4;
     long calls = scenario(STORE_FSYNC, SYNCS, -1, false, 0);
-    for (long n = 0; n < calls; n++)
-        lose_and_cut(n, &dice);
+    for (long n = 0; n < calls; n++) {
+        lose_and_cut(n, false, &dice);
+        lose_and_cut(n, true, &dice);
+    }
 }
 
 /* Tells what it thinks of itself. */
