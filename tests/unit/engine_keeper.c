@@ -4,6 +4,7 @@
  * in turn, once and from there on: what was answered with 0 is there, then and after the next start; what was not is
  * told, and the next try does it (STO-1, STO-4). LONG_TESTS=1: every one of them; else some.
  */
+#include "base/clock.h"
 #include "base/mem.h"
 #include "engine/keeper.h"
 #include "shim.h"
@@ -609,6 +610,36 @@ TEST(keeper, sto_4_a_log_that_cannot_be_written_into_the_file_is_kept_and_tried_
     assert_int_equal(load.stream.count, COUNT);
     assert_string_equal(load.stream.epoch, epoch_a);
     stream_fini(&load.stream);
+    keeper_close(&k);
+    remove_folder(folder);
+}
+
+/* What `batch` may lose is of the last 10 ms: its sync is due that long after the first commit that waits for it,
+ * whatever is committed meanwhile. */
+TEST(keeper, sto_1_of_batch_is_due_on_disk_10_ms_after_it_was_begun)
+{
+    struct store_config config = { .dir = folder, .log = hear, .durability = STORE_BATCH, .retain_ms = 3600000 };
+    char why[STORE_WHY] = "";
+    make_folder();
+    assert_int_equal(keeper_open(&k, &config, why), 0);
+    uint64_t begun = clock_ms(), due = UINT64_MAX;
+    for (uint64_t o = 1; o <= 3; o++) {
+        struct asked *q = ask_append("a", epoch_a, o, "x");
+        keeper_commit(&k, &q->append, NULL);
+        assert_int_equal(end_append(q), 0);
+        if (o == 1)
+            due = keeper_deadline(&k);
+        assert_int_equal(keeper_deadline(&k), due);
+        while (clock_ms() < begun + o) /* the next one is begun later */
+            sched_yield();
+    }
+    assert_true(due >= begun + 10 && due <= clock_ms() + 10);
+    shim_fail(1 << SHIM_SYNC, -1, false, 0); /* counts them */
+    while (clock_ms() < due)
+        sched_yield();
+    keeper_tick(&k);
+    assert_int_equal(shim_fail_end(), 1);
+    assert_true(keeper_deadline(&k) > due + 10); /* nothing waits any more */
     keeper_close(&k);
     remove_folder(folder);
 }
