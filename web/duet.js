@@ -16,8 +16,9 @@ const PROTOCOL = "duet.v1";
 const FATAL = code => code === 1008 || code === 1003 || (code >= 3500 && code < 4000) || code >= 4500;
 
 /* The options: url ("wss://host", default the page's), last (the newest so many first), since ("EPOCH:OFFSET"), listen
- * (false: only to speak, and hear nothing of the channel), token (a string, or a function that gives or promises one),
- * first and most (ms of waits between tries: 500, 15000), and WebSocket (another than the global one). */
+ * (false: only to speak, and hear nothing of the channel), presence (true: to be told who comes and goes), token (a
+ * string, or a function that gives or promises one), first and most (ms of waits between tries: 500, 15000), and
+ * WebSocket (another than the global one). */
 export function join(channel, options = {}) {
     return new Channel(channel, options);
 }
@@ -30,7 +31,7 @@ class Channel {
     #ended = false;
     #welcomed = false;          /* by this connection's server */
     #waiting = [];
-    #listeners = { message: [], state: [], lost: [], error: [], welcome: [], end: [] };
+    #listeners = { message: [], joined: [], left: [], state: [], lost: [], error: [], welcome: [], end: [] };
     #wake = () => this.#socket ? this.#stays() : this.#soon(0);
     #sleep = () => this.#become("offline");
 
@@ -45,9 +46,9 @@ class Channel {
         this.#soon(0);
     }
 
-    /* "message" {data or text or bytes, offset, time, who, missed}; "state" with the new one; "lost": not all that was
-     * missed is kept; "error" {code, message} of what was sent; "welcome" with the server's first words; "end" {code,
-     * reason}: it does not come back. Returns the channel. */
+    /* "message" {data or text or bytes, offset, time, who, missed}; "joined" and "left", with `presence`: {user, client},
+     * as `who` is; "state" with the new one; "lost": not all that was missed is kept; "error" {code, message} of what was
+     * sent; "welcome" with the server's first words; "end" {code, reason}: it does not come back. Returns the channel. */
     on(what, listener) {
         this.#listeners[what].push(listener);
         return this;
@@ -114,10 +115,13 @@ class Channel {
     }
 
     #address() {
-        const base = this.#options.url ?? location.origin.replace(/^http/, "ws");
-        const query = this.position ? `?since=${encodeURIComponent(this.position)}`
-            : this.#options.listen === false ? "?listen=no" : this.#options.last ? `?last=${this.#options.last}` : "";
-        return `${base}/channel/${encodeURIComponent(this.channel)}${query}`;
+        const { url, last, listen, presence } = this.#options;
+        const query = [
+            this.position ? `since=${encodeURIComponent(this.position)}`
+                : listen === false ? "listen=no" : last ? `last=${last}` : "",
+            presence ? "presence=yes" : "",
+        ].filter(Boolean).join("&");
+        return `${url ?? location.origin.replace(/^http/, "ws")}/channel/${encodeURIComponent(this.channel)}?${query}`;
     }
 
     async #connect() {
@@ -169,6 +173,8 @@ class Channel {
     #take(item) {
         if (item.channel !== undefined)
             this.#welcome(item);
+        else if (item.joined ?? item.left)
+            this.#tell(item.joined ? "joined" : "left", item.joined ?? item.left);
         else if (item.error)
             this.#tell("error", item.error);
         else

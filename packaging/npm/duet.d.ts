@@ -11,6 +11,8 @@ export interface Options {
     since?: string | null;
     /** false: only to speak. Nothing of the channel is heard, and it need not be allowed to. */
     listen?: boolean;
+    /** true: who comes and goes is told, where the channel does that (`join_leave`). */
+    presence?: boolean;
     /** A connection token, or who gives one whenever it connects. */
     token?: string | (() => string | Promise<string>);
     /** The first wait before it comes back, in ms, which doubles: 500. */
@@ -19,6 +21,12 @@ export interface Options {
     most?: number;
     /** Another WebSocket than the global one. */
     WebSocket?: new (url: string, protocols: string[]) => WebSocket;
+}
+
+export interface Who {
+    user: string;
+    client: string;
+    conn_info?: unknown;
 }
 
 export interface Message {
@@ -30,7 +38,7 @@ export interface Message {
     offset?: number;
     /** When the server took it, in ms since 1970. */
     time: number;
-    who?: { user: string; client: string; conn_info?: unknown };
+    who?: Who;
     /** It was said before this connection was up to date. */
     missed: boolean;
 }
@@ -51,6 +59,7 @@ export declare class Channel {
     readonly state: State;
     readonly open: boolean;
     on(what: "message", listener: (message: Message) => void): this;
+    on(what: "joined" | "left", listener: (who: Who) => void): this;
     on(what: "state", listener: (state: State) => void): this;
     /** Not all that was missed is kept any more. */
     on(what: "lost", listener: (welcome: Welcome) => void): this;

@@ -18,6 +18,7 @@ enum { PAGE_BYTES = 32 * 1024 }; /* of what was missed, queued at once: much les
 struct wish {
     bool envelope, recover, greeted, waits; /* waits: for the queue to drain */
     bool speaks_only;                       /* it is never subscribed */
+    bool presence;                          /* it is told who comes and goes */
     struct stream_position since;
     uint32_t last;
     struct guest *guest; /* until the session has it, as its owner */
@@ -105,7 +106,20 @@ static duet_shared *show_envelope(const char *channel, size_t len, const char *e
     return wire_shared(&b);
 }
 
-const struct hub_form envelope_form = { .publication = show_envelope };
+static duet_shared *show_presence(const char *channel, size_t len, bool joined, const char *info, size_t info_len)
+{
+    char space[256];
+    struct buf b;
+    (void)channel;
+    (void)len;
+    buf_init(&b, space, sizeof(space));
+    buf_puts(&b, joined ? "{\"joined\":" : "{\"left\":");
+    buf_put(&b, info, info_len);
+    buf_puts(&b, "}");
+    return wire_shared(&b);
+}
+
+const struct hub_form envelope_form = { .publication = show_envelope, .presence = show_presence };
 
 /* Subscribing. */
 
@@ -255,6 +269,7 @@ static void subscribe(struct plain *p)
                                       .from = p->wish->since,
                                       .last = p->wish->last,
                                       .page_bytes = PAGE_BYTES,
+                                      .join_leave = p->wish->presence,
                                       .done = subscribed,
                                   });
 }
@@ -496,9 +511,21 @@ static const duet_handler handler = { .open = opened, .message = message, .drain
 
 /* The request. */
 
+/* Yes or no; as it was, where that is not said. False: it is another word. */
+static bool read_flag(const duet_request *r, const char *name, bool *flag)
+{
+    char text[8]; /* what is longer is cut */
+    long len = duet_request_param(r, name, text, sizeof(text));
+    bool yes = len == 3 && memcmp(text, "yes", 3) == 0;
+    if (len >= 0)
+        *flag = yes;
+    return len < 0 || yes || (len == 2 && memcmp(text, "no", 2) == 0);
+}
+
 static struct wire_refusal read_wish(const duet_request *r, struct wish *w)
 {
     char text[64];
+    bool listens = true;
     const char *id = duet_request_header(r, "last-event-id");
     long len = duet_request_param(r, "since", text, sizeof(text));
     w->envelope = duet_request_offers(r, PLAIN_ENVELOPE);
@@ -511,10 +538,11 @@ static struct wire_refusal read_wish(const duet_request *r, struct wish *w)
         return (struct wire_refusal){ 400, "last is a number: of the newest messages that come first" };
     unsigned long last = len > 0 ? strtoul(text, NULL, 10) : 0;
     w->last = last > UINT32_MAX ? UINT32_MAX : (uint32_t)last;
-    len = duet_request_param(r, "listen", text, sizeof(text));
-    w->speaks_only = len == 2 && memcmp(text, "no", 2) == 0;
-    if (len >= 0 && !w->speaks_only && (len != 3 || memcmp(text, "yes", 3) != 0))
+    if (!read_flag(r, "listen", &listens))
         return (struct wire_refusal){ 400, "listen is yes, or no for who only speaks" };
+    w->speaks_only = !listens;
+    if (!read_flag(r, "presence", &w->presence))
+        return (struct wire_refusal){ 400, "presence is no, or yes to be told who comes and goes" };
     return (struct wire_refusal){ 0, NULL };
 }
 

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import WebSocket from "ws";
+import { join as member } from "../../web/duet.js";
 import { startBackend } from "./tools/backend.mjs";
 import { connected as connectedTo, disconnectAll, fresh, subscribed } from "./tools/centrifuge.mjs";
 import { startDuet, until } from "./tools/duet.mjs";
@@ -101,6 +102,9 @@ describe("HUB-7: who is there when a process is killed", TIMEOUT, () => {
         const server = await start(OPEN);
         const channel = fresh("room");
         const programs = [];
+        const [page, joined, left] = [member(channel, { url: server.wsUrl, WebSocket, presence: true }), [], []];
+        page.on("joined", ({ client }) => joined.push(client)).on("left", ({ client }) => left.push(client));
+        await until(() => joined.includes(page.client), "the page joins itself");
         const watcher = await connectedTo("websocket", {}, server);
         const seen = await subscribed(watcher, channel, { joinLeave: true });
         const own = await present(server, channel);
@@ -128,8 +132,12 @@ describe("HUB-7: who is there when a process is killed", TIMEOUT, () => {
             await until(() => names(seen, "leave").length > 2, "the last one leaves");
             assert.deepEqual(names(seen, "leave"), [first, second, third]);
             assert.deepEqual(names(seen, "join").slice(1), [first, second, third]);
+            await until(() => left.length > 2, "the page hears of it, too");
+            assert.deepEqual(left, [first, second, third]);
+            assert.deepEqual(joined.slice(2), [first, second, third]);
         } finally {
             programs.forEach(program => program.kill("SIGKILL"));
+            page.close();
             disconnectAll();
             await server.stop();
         }

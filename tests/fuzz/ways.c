@@ -26,7 +26,8 @@ enum { OUT_MOST = 1 << 20, CHANNELS = 4, FRAME_MOST = 2000 };
 enum { BARE, ENVELOPE, CENTRIFUGAL, LISTENER, STREAM, EVENTS, SSE, WAYS };
 static const char *const requests[WAYS] = {
     [BARE] = "GET /channel/a?last=3 HTTP/1.1\r\n" UPGRADE "\r\n",
-    [ENVELOPE] = "GET /channel/a?since=aaaaaaaa:1 HTTP/1.1\r\n" UPGRADE "Sec-WebSocket-Protocol: duet.v1\r\n\r\n",
+    [ENVELOPE] =
+        "GET /channel/a?since=aaaaaaaa:1&presence=yes HTTP/1.1\r\n" UPGRADE "Sec-WebSocket-Protocol: duet.v1\r\n\r\n",
     [CENTRIFUGAL] = "GET /connection/websocket HTTP/1.1\r\n" UPGRADE "\r\n",
     [LISTENER] = "GET /connection/uni_websocket HTTP/1.1\r\n" UPGRADE "\r\n",
     [STREAM] =

@@ -164,9 +164,15 @@ static void play(const struct line *script, bool on_disk)
 /* Scripts. */
 
 static const struct line talk[] = {
-    ENTER(0, "c?last=5", ""),          ENTER(1, "c?last=5", ENVELOPE), FRAME(0, "\x81\x82", "hi"),
-    FRAME(1, "\x81\x87", "{\"x\":1}"), FRAME(0, "\x82\x81", "\1"),     { 0, "", 0 },
-    ENTER(0, "c?since=x:1", ""),       FRAME(1, "\x88\x80", ""),       { 0, NULL, 0 },
+    ENTER(0, "c?last=5", ""),
+    ENTER(1, "c?last=5&presence=yes", ENVELOPE),
+    FRAME(0, "\x81\x82", "hi"),
+    FRAME(1, "\x81\x87", "{\"x\":1}"),
+    FRAME(0, "\x82\x81", "\1"),
+    { 0, "", 0 },
+    ENTER(0, "c?since=x:1", ""),
+    FRAME(1, "\x88\x80", ""),
+    { 0, NULL, 0 },
 };
 
 static const struct line follow[] = {

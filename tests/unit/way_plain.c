@@ -4,7 +4,8 @@
 #include <errno.h>
 
 #define ENVELOPE "Sec-WebSocket-Protocol: duet.v1\r\n"
-#define WHO      "\"who\":{\"user\":\"\",\"client\":\"00000000-0000-4000-8000-000000000000\"}"
+#define ANYBODY  "\"user\":\"\",\"client\":\"00000000-0000-4000-8000-000000000000\""
+#define WHO      "\"who\":{" ANYBODY "}"
 #define HELLO    "text '{\"channel\":\"c\",\"client\":\"00000000-0000-4000-8000-000000000000\",\"epoch\":\"aaaaaaaa\","
 
 static void begin(void)
@@ -161,7 +162,9 @@ TEST(plain, what_is_no_position_is_refused_with_words)
                                        "c?listen=",
                                        "c?listen=n",
                                        "c?listen=now",
-                                       "c?listen=yet" };
+                                       "c?listen=yet",
+                                       "c?presence=",
+                                       "c?presence=yesterday" };
     begin();
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct client *a = client_new();
@@ -239,6 +242,43 @@ TEST(plain, who_only_speaks_hears_nothing_but_what_is_wrong)
     client_frame(a, 0x81, "x", 1);
     EXPECT_FRAMES(a, 1, "text '{\"error\":{\"code\":103,\"message\":\"permission denied\"}}'\n");
     client_free(a);
+    ways_stop();
+}
+
+TEST(plain, tells_who_asks_who_comes_and_goes)
+{
+    struct hub_options all[2] = { ways_open(), ways_open() };
+    strcpy(all[1].name, "quiet");
+    all[0].join_leave = true;
+    ways_serve(all, 2, NULL);
+    struct client *asks = ways_open_channel("c?presence=yes", ENVELOPE);
+    EXPECT_FRAMES(asks, 2, HELLO "\"offset\":0}'\ntext '{\"joined\":{" ANYBODY "}}'\n"); /* itself */
+    struct client *bare = ways_open_channel("c?presence=yes", NULL), *no = ways_open_channel("c?presence=no", ENVELOPE);
+    asks->trace_len = 0;
+    EXPECT_FRAMES(asks, 2, "text '{\"joined\":{" ANYBODY "}}'\ntext '{\"joined\":{" ANYBODY "}}'\n");
+    asks->trace_len = 0;
+    client_free(ways_open_channel("c", NULL));
+    EXPECT_FRAMES(asks, 2, "text '{\"joined\":{" ANYBODY "}}'\ntext '{\"left\":{" ANYBODY "}}'\n");
+    asks->trace_len = 0;
+    ways_publish("c", "x");
+    EXPECT_FRAMES(asks, 1, "text '{\"offset\":1,\"time\":1000,\"text\":\"x\"}'\n");
+    EXPECT_FRAMES(no, 2, HELLO "\"offset\":0}'\ntext '{\"offset\":1,\"time\":1000,\"text\":\"x\"}'\n");
+    EXPECT_FRAMES(bare, 1, "text 'x'\n");
+    client_free(bare);
+    client_free(no);
+    client_free(asks);
+    ways_stop();
+}
+
+TEST(plain, tells_nobody_where_the_namespace_does_not)
+{
+    begin();
+    struct client *asks = ways_open_channel("c?presence=yes", ENVELOPE), *other = ways_open_channel("c", NULL);
+    client_frame(other, 0x81, "x", 1);
+    EXPECT_FRAMES(other, 1, "text 'x'\n");
+    EXPECT_FRAMES(asks, 2, HELLO "\"offset\":0}'\ntext '{\"offset\":1,\"time\":1000," WHO ",\"text\":\"x\"}'\n");
+    client_free(other);
+    client_free(asks);
     ways_stop();
 }
 
