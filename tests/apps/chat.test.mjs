@@ -85,10 +85,14 @@ describe("chat", { timeout: 180000 }, () => {
         await ann.locator("#say").pressSequentially("Hello <b>Ben</b>");
         await ben.locator("#typing", { hasText: "Ann is typing" }).waitFor();
         await fox.until(() => document.querySelector("#typing").textContent === "Ann is typing…");
+        await ben.evaluate(() => {      /* where no time passes, it goes because ann says so */
+            const at = Date.now();
+            Date.now = () => at;
+        });
         await ann.press("#say", "Enter");
         await until(async () => await ben.textContent("#typing") === "", "the typing note goes");
         await allShow(all, ["Hello <b>Ben</b>"]);
-        assert.equal(await ben.locator("#log b b").count(), 0);
+        assert.equal(await ben.locator("#log .text b").count(), 0);
         await foxSay(fox, "Hello from the other browser");
         await say(ben, "Helo Ann");
         await allShow(all, ["Hello <b>Ben</b>", "Hello from the other browser", "Helo Ann"]);
@@ -189,10 +193,11 @@ describe("chat", { timeout: 180000 }, () => {
         peer.on("message", (data, isBinary) => came.push(isBinary ? data : data.toString()));
         await new Promise(done => peer.once("open", done));
         for (const words of ["plain <i>words</i>", Buffer.from([1, 2, 3]), '{"k":"said","id":7}',
-                             '{"k":"said","id":"a","by":"x","text":"first"}', '{"k":"said","id":"a","by":"x","text":"again"}',
-                             '{"k":"edit","id":"b","by":"y","of":"a","text":"of somebody else"}', "[]", "null"])
+                             '{"k":"said","id":"a","by":"x","name":"<i>X</i>","text":"first"}',
+                             '{"k":"said","id":"a","by":"x","text":"again"}', '{"k":"edit","id":"b","by":"y","of":"a","text":"of somebody else"}', "[]", "null"])
             peer.send(words);
         await allShow(all, ["plain <i>words</i>", "3 bytes of binary data", '{"k":"said","id":7}', "first", "[]", "null"]);
+        assert.equal(await ann.locator(".line", { hasText: "first" }).locator(".who").textContent(), "<i>X</i>");
         await say(ann, "to all");
         await until(() => came.some(m => typeof m === "string" && m.includes('"to all"')), "the program hears it");
         peer.close();
@@ -208,6 +213,12 @@ describe("chat", { timeout: 180000 }, () => {
         await say(ann, "only for the east");
         await ann.locator("#log .line:not(.pending)", { hasText: "only for the east" }).waitFor();
         assert.deepEqual(await texts(ben), []);
+        const guest = await openWindow(all.browser, `${all.demo.url}/apps/chat/?room=east`);
+        await until(async () => await ann.textContent("#count") === "3", "a guest has come");
+        const devtools = await guest.page.context().newCDPSession(guest.page);
+        devtools.send("Page.crash").catch(() => {});
+        await until(async () => await ann.textContent("#count") === "2", "its window has died, and it is gone");
+        await guest.close();
         await ben.goBack();
         await ben.locator("#log .text", { hasText: "only for the east" }).waitFor();
     });

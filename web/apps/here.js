@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Who is at a place, and what holds there for a moment: a channel of the namespace `here`, of which nothing is kept.
+ * Members say themselves who they are, to whoever comes; that somebody has gone says the server, who has lost the
+ * connection.
  *
  *     const place = here("chat.lobby", { id, name: "Ann" });
  *     place.on("people", people => ...);                   // Map of id: { id, name, ...what they say of themselves }
@@ -13,8 +15,7 @@
  */
 import { join } from "/duet.js";
 
-const HELLO_MS = 20000;
-const GONE_MS = 150000;  /* a background tab's timers may run only once a minute */
+const ANSWER_MS = 200;  /* many who come at once, as after a restart of the server, have one answer */
 const PEOPLE_MOST = 500;
 const NAME_LENGTH = 32;
 
@@ -33,16 +34,14 @@ class Here {
     constructor(place, me, options) {
         this.me = me;
         this.people = new Map();
-        this.channel = join(`here:${place}`, options);
+        this.channel = join(`here:${place}`, { presence: true, ...options });
         this.channel.on("welcome", () => this.#hello(true));
-        this.channel.on("message", message => this.#hear(message.data));
+        this.channel.on("message", ({ data, who }) => this.#hear(data, who?.client));
+        this.channel.on("left", ({ client }) => this.#lose(client));
         this.channel.on("state", state => {
             if (state === "connecting" || state === "offline")
                 this.#clear();
         });
-        this.#timer = setInterval(() => this.#beat(), HELLO_MS);
-        this.leave = () => this.tell("left");
-        globalThis.addEventListener?.("pagehide", this.leave);
     }
 
     on(kind, listener) {
@@ -62,9 +61,7 @@ class Here {
     }
 
     close() {
-        this.tell("left");
-        clearInterval(this.#timer);
-        globalThis.removeEventListener?.("pagehide", this.leave);
+        clearTimeout(this.#timer);
         this.channel.close();
         this.people.clear();
     }
@@ -83,34 +80,31 @@ class Here {
         this.#say("people", this.people);
     }
 
-    #beat() {
-        const long = Date.now() - GONE_MS;
-        for (const [id, person] of this.people)
-            if (person.heard < long)
-                this.people.delete(id);
-        this.#hello(false);
-        this.#say("people", this.people);
+    #answer() {
+        this.#timer ||= setTimeout(() => {
+            this.#timer = 0;
+            this.#hello(false);
+        }, ANSWER_MS * Math.random());
     }
 
-    #hear(message) {
+    /* `client` is the connection that says it; without one, it was said by a backend. */
+    #hear(message, client) {
         if (typeof message?.id !== "string" || !message.id || message.id.length > 64 || typeof message.k !== "string")
             return;
         const before = this.people.get(message.id);
-        if (message.k === "hello")
-            this.#greet(message, before);
-        else if (message.k === "left" && before && message.id !== this.me.id)
-            this.#lose(before);
-        else if (message.k !== "left")
+        if (message.k === "hello" && client)
+            this.#greet(message, before, client);
+        else if (message.k !== "hello")
             this.#say(message.k, message, before ?? { id: message.id, name: "" });
     }
 
-    #greet({ k, ask, ...said }, before) {
+    #greet({ k, ask, ...said }, before, client) {
         if (!before && this.people.size >= PEOPLE_MOST)
             return;
-        const person = { ...said, name: tidyName(said.name ?? "") || "nameless", heard: Date.now() };
+        const person = { ...said, name: tidyName(said.name ?? "") || "nameless", client };
         this.people.set(person.id, person);
         if (ask === true && person.id !== this.me.id)
-            this.#hello(false);
+            this.#answer();
         if (!before)
             this.#say("came", person, ask === true);
         else if (before.name !== person.name)
@@ -118,9 +112,11 @@ class Here {
         this.#say("people", this.people);
     }
 
-    #lose(person) {
-        this.people.delete(person.id);
-        this.#say("gone", person);
+    #lose(client) {
+        for (const person of [...this.people.values()].filter(person => person.client === client)) {
+            this.people.delete(person.id);
+            this.#say("gone", person);
+        }
         this.#say("people", this.people);
     }
 }
