@@ -54,12 +54,6 @@ describe("notify", { timeout: 120000, concurrency: 2 }, () => {
             await until(async () => JSON.stringify([await fox.evaluate(titles), await fox.evaluate(unread)])
                         === JSON.stringify([wanted, count]), `Firefox has ${wanted}`);
         };
-        /* The line that the page shows, whatever is in it. */
-        await ann.fill("#words", `Tea's "ready" & $HOME`);
-        assert.ok(shell(await ann.locator("#curl").textContent()).result.offset > 0);
-        const first = `Tea's "ready" & $HOME`;
-        await all([first], 1);
-        /* What comes while nobody looks is shown by the system, too. */
         await ann.evaluate(() => {
             window.shown = [];
             const Real = Notification;
@@ -69,18 +63,26 @@ describe("notify", { timeout: 120000, concurrency: 2 }, () => {
                     window.shown.push(what);
                 }
             };
-            Object.defineProperty(document, "hidden", { get: () => true, configurable: true });
         });
+        /* The line that the page shows, whatever is in it. */
+        await ann.fill("#words", `Tea's "ready" & $HOME`);
+        assert.ok(shell(await ann.locator("#curl").textContent()).result.offset > 0);
+        const first = `Tea's "ready" & $HOME`;
+        await all([first], 1);
+        /* What comes while nobody looks is shown by the system, too. */
+        assert.deepEqual(await ann.evaluate(() => window.shown), []);
+        await ann.evaluate(() => Object.defineProperty(document, "hidden", { get: () => true, configurable: true }));
         network.down();
         await ben.locator("#state:not([data-state=live])").waitFor();
         send(demo.url, "Two", { body: "while two were away", link: "/apps/" });
-        send(demo.url, "Three", { id: "x" });
+        send(demo.url, "Three", { id: "x", link: "//evil.example/" });
         send(demo.url, "Three", { id: "x" });       /* twice, as by a backend that had no answer */
-        await ann.waitForFunction(() => window.shown.length === 2);
-        assert.deepEqual(await ann.evaluate(() => window.shown.map(([title, { body }]) => [title, body])),
-                         [["Two", "while two were away"], ["Three", ""]]);
         network.up();
         await all(["Three", "Two", first], 3);
+        assert.deepEqual(await ann.evaluate(() => window.shown.map(([title, { body }]) => [title, body])),
+                         [["Two", "while two were away"], ["Three", ""]]);
+        assert.deepEqual(await ann.evaluate(() => [...document.querySelectorAll("#notes a")].map(a => a.textContent)),
+                         ["Two"], "a link leads to this site only");
         await shot(ann, "notify");
         await ben.click("#read");
         await all(["Three", "Two", first], 0);

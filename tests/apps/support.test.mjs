@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { after, before, describe, test } from "node:test";
-import { accessible, cast, fitsAPhone, live, openWindow, shot, staysInPlace, until } from "./tools.mjs";
+import { accessible, cast, fitsAPhone, live, openWindow, shot, staysInPlace, until, WebSocket } from "./tools.mjs";
 
 let all;
 let listed;
@@ -105,6 +105,8 @@ describe("support", { timeout: 120000 }, () => {
         assert.equal(await ann.inputValue("#reply"), "Hello, I am Ann. How can I help?");
         await ann.press("#reply", "Enter");
         await shows(fox, heard, list => list.at(-1) === "AnnHello, I am Ann. How can I help?", "it comes");
+        assert.deepEqual(await fox.evaluate(heard), ["YouWhere is my parcel?", ...["Ann", "Ben", "Ann"]
+            .map(name => `${name} is here for you.`), "AnnHello, I am Ann. How can I help?"], "who had it was told once");
         await accessible(ann);
         await fitsAPhone(ann);
         await shot(ann, "support");
@@ -128,6 +130,16 @@ describe("support", { timeout: 120000 }, () => {
         assert.ok(order.indexOf("one") < order.indexOf("two"));
         assert.deepEqual(said(await ben.evaluate(talk)), order);
         assert.deepEqual(said(await fox.evaluate(heard)), order);
+        const about = await fox.evaluate(() => localStorage.getItem("duet-support"));
+        const peer = new WebSocket(`${all.demo.wsUrl}/channel/support:${about}`);
+        await new Promise(done => peer.once("open", done));
+        for (const id of ["4", "4", "5"])
+            peer.send(JSON.stringify({ k: "said", by: "visitor", id, text: `again ${id}` }));
+        for (const [page, fn] of [[ann, talk], [ben, talk], [fox, heard]]) {
+            await shows(page, fn, list => list.at(-1).endsWith("again 5"), "what was sent twice has come");
+            assert.equal((await page.evaluate(fn)).filter(line => line.endsWith("again 4")).length, 1);
+        }
+        peer.close();
         assert.deepEqual(all.complaints(), []);
     });
 
