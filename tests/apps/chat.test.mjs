@@ -201,6 +201,15 @@ describe("chat", { timeout: 180000 }, () => {
         await say(ann, "to all");
         await until(() => came.some(m => typeof m === "string" && m.includes('"to all"')), "the program hears it");
         peer.close();
+        const there = new WebSocket(`${all.demo.wsUrl}/channel/here:chat.any`);
+        await new Promise(done => there.once("open", done));
+        for (const k of ["people", "came", "gone", "renamed", "hello"])
+            there.send(JSON.stringify({ k, id: "program", name: "A program", ask: k !== "hello" }));
+        await ann.locator("#people", { hasText: "A program" }).waitFor();
+        assert.equal(await ann.locator(".notice", { hasText: "A program" }).count(), 0, "it came, and nothing else is so");
+        there.close();
+        await ann.locator(".notice", { hasText: "A program left." }).waitFor();
+        assert.deepEqual(all.complaints(), []);
     });
 
     test("a room is its own, and the browser's way back leads to the one before", async () => {

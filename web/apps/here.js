@@ -18,6 +18,7 @@ import { join } from "/duet.js";
 const ANSWER_MS = 200;  /* many who come at once, as after a restart of the server, have one answer */
 const PEOPLE_MOST = 500;
 const NAME_LENGTH = 32;
+const OWN = new Set(["people", "came", "gone", "renamed"]);    /* kinds that are said here, and not told by others */
 
 export function tidyName(text) {
     return String(text).replace(/\s+/g, " ").trim().slice(0, NAME_LENGTH);
@@ -94,7 +95,7 @@ class Here {
         const before = this.people.get(message.id);
         if (message.k === "hello" && client)
             this.#greet(message, before, client);
-        else if (message.k !== "hello")
+        else if (message.k !== "hello" && !OWN.has(message.k))
             this.#say(message.k, message, before ?? { id: message.id, name: "" });
     }
 
