@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the applications share: the badge that says where their channels stand, what the server runs for them, and what
  * the browser remembers. */
-import { showState } from "/wire.js";
+import { randomHex, showState } from "/wire.js";
 
 const WORST_FIRST = ["ended", "offline", "connecting", "catching up", "live"];
 
@@ -37,19 +37,28 @@ export async function needs(name, program) {
     return name in backends;
 }
 
-/* Storage may be switched off; everything works without. */
-export function remembered(key) {
+/* What the browser remembers, or this window alone: WINDOW. It may be switched off; everything works without. */
+export const WINDOW = "sessionStorage";
+
+export function remembered(key, where = "localStorage") {
     try {
-        return localStorage.getItem(key) ?? "";
+        return globalThis[where].getItem(key) ?? "";
     } catch {
         return "";
     }
 }
 
-export function remember(key, value) {
+export function remember(key, value, where = "localStorage") {
     try {
-        localStorage.setItem(key, value);
+        globalThis[where].setItem(key, value);
     } catch {
         /* nothing is lost but a convenience */
     }
+}
+
+/* The same after a reload, so that one may go on with what one began; another in each window. */
+export function windowId() {
+    const id = remembered("duet-id", WINDOW) || randomHex(8);
+    remember("duet-id", id, WINDOW);
+    return id;
 }

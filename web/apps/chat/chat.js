@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The chat's page: a room (room.js), and who is in it (here.js). Nothing that comes is shown as anything but text. */
 import { here, tidyName } from "/apps/here.js";
-import { remember, remembered } from "/apps/state.js";
-import { byId, make, randomHex, showState, socketURL } from "/wire.js";
+import { remember, remembered, windowId } from "/apps/state.js";
+import { byId, make, showState, socketURL } from "/wire.js";
 import { Log, tint } from "./log.js";
 import { Room } from "./room.js";
 
@@ -12,7 +12,7 @@ const ROOM_LENGTH = 40;
 const FIRST = ["Quiet", "Bright", "Early", "Little", "Merry", "Gentle", "Brave", "Wandering"];
 const LAST = ["Oboe", "Viola", "Flute", "Cello", "Harp", "Horn", "Lute", "Clarinet"];
 
-const me = { id: ownId(), name: remembered("duet-name") || freshName() };
+const me = { id: windowId(), name: remembered("duet-name") || freshName() };
 const log = new Log(me, edit);
 let room = null;
 let place = null;
@@ -20,16 +20,6 @@ const typists = new Map();        /* id: { name, since } */
 let editing = null;              /* a line, while it is edited */
 let typingSent = 0;
 let unread = 0;
-
-/* The same after a reload, so that one may go on editing what one said; another in each window. */
-function ownId() {
-    try {
-        sessionStorage.setItem("duet-id", sessionStorage.getItem("duet-id") ?? randomHex(8));
-        return sessionStorage.getItem("duet-id");
-    } catch {
-        return randomHex(8);
-    }
-}
 
 function freshName() {
     const pick = list => list[Math.floor(Math.random() * list.length)];

@@ -11,7 +11,7 @@
  */
 import { join } from "/duet.js";
 import { byId, draw, make, randomHex } from "/wire.js";
-import { badge, needs, remember, remembered } from "../state.js";
+import { WINDOW, badge, needs, remember, remembered } from "../state.js";
 import { air } from "./air.js";
 import { signs } from "./signs.js";
 
@@ -20,9 +20,9 @@ const ANEW_MS = 20000;       /* who is silent for a minute has left */
 const SPREAD_MS = 2000;      /* thousands do not answer a new backend in the same moment */
 
 /* A seat is a window's, and outlives its reload. */
-const kept = () => { try { return JSON.parse(sessionStorage.getItem("event-seat")); } catch { return null; } };
-const me = kept() ?? { id: randomHex(8), name: remembered("event-name") || `Guest ${randomHex(2)}`, hand: "",
-                       vote: null, claps: signs.map(() => 0) };
+const kept = JSON.parse(remembered("event-seat", WINDOW) || "null");
+const me = kept ?? { id: randomHex(8), name: remembered("event-name") || `Guest ${randomHex(2)}`, hand: "",
+                     vote: null, claps: signs.map(() => 0) };
 let hall = null;             /* what was heard last */
 let heardAt = 0;             /* and when */
 let timer = 0;
@@ -38,11 +38,7 @@ floor.on("welcome", () => say(0));
 
 /* Other states of this seat replace one that was not said yet. */
 function say(wait = SAY_MS) {
-    try {
-        sessionStorage.setItem("event-seat", JSON.stringify(me));
-    } catch {
-        /* a reload is then another seat */
-    }
+    remember("event-seat", JSON.stringify(me), WINDOW);
     timer ||= setTimeout(() => {
         timer = 0;
         if (floor.open)

@@ -2,7 +2,7 @@
 /* The game's page: what the player does goes to the server thirty times a second; what is drawn comes from world.js. */
 import { byId, make, showState } from "/wire.js";
 import { Line } from "/apps/line.js";
-import { needs, remember, remembered } from "/apps/state.js";
+import { WINDOW, needs, remember, remembered } from "/apps/state.js";
 import { Arena } from "/apps/game/draw.js";
 import { STEP_MS, World, apart } from "/apps/game/world.js";
 
@@ -22,30 +22,14 @@ let jumps = 0;
 
 byId("name").value = remembered("game.name") || `Pilot ${1000 + Math.floor(Math.random() * 9000)}`;
 
-/* The token outlives this page while its window is open: reloaded, it has its ship again. */
-function kept() {
-    try {
-        return sessionStorage.getItem("game.token") ?? "";
-    } catch {
-        return "";
-    }
-}
-
-function keep(token) {
-    try {
-        sessionStorage.setItem("game.token", token);
-    } catch {
-        /* then a reload begins with a new ship */
-    }
-}
-
 const line = new Line("game", {
     state: showState,
-    open: () => line.send(World.join(world.token ?? kept(), byId("name").value)),
+    /* The token outlives this page while its window is open: reloaded, it has its ship again. */
+    open: () => line.send(World.join(world.token ?? remembered("game.token", WINDOW), byId("name").value)),
     message(data) {
         const { welcome, scores } = world.take(data, performance.now());
         if (welcome) {
-            keep(world.token);
+            remember("game.token", world.token, WINDOW);
             line.live();
         }
         if (scores)

@@ -11,9 +11,9 @@
  * is no question only of those who have one, too.
  */
 import { join } from "/duet.js";
-import { byId, make, randomHex } from "/wire.js";
+import { byId, make } from "/wire.js";
 import { here, tidyName } from "../here.js";
-import { badge, remember, remembered } from "../state.js";
+import { badge, remember, remembered, windowId } from "../state.js";
 import { Letters } from "./letters.js";
 
 const TEXT_MOST = 2000;
@@ -22,17 +22,10 @@ const CANNED = ["Hello, I am {name}. How can I help?", "One moment, I am looking
                 "Is there anything else that I can do for you?"];
 
 const token = new URLSearchParams(location.hash.slice(1)).get("token") ?? undefined;
-const me = { id: sessionId(), name: remembered("desk-name") || "Agent" };
+const me = { id: windowId(), name: remembered("desk-name") || "Agent" };
 const cases = new Map();    /* about: { about, text, page, holder, name, ended, letters, lines, unread } */
 const mine = new Set();     /* ids of letters `holds` of this window that have not come back */
 let chosen = null;
-
-/* A window's own, which a reload keeps. */
-function sessionId() {
-    const id = sessionStorage.getItem("desk-id") ?? randomHex(8);
-    sessionStorage.setItem("desk-id", id);
-    return id;
-}
 
 /* What happens to a conversation; the same in every window, since all get the same in the same order. */
 

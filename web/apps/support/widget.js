@@ -10,6 +10,7 @@
  */
 import { join } from "/duet.js";
 import { make, randomHex } from "/wire.js";
+import { remember, remembered } from "../state.js";
 import { Letters } from "./letters.js";
 
 const SERVER = new URL(import.meta.url).origin.replace(/^http/, "ws");
@@ -42,27 +43,11 @@ form { display: flex; gap: 0.5rem; padding: 0.7rem; background: var(--well); }
 input { flex: 1; min-width: 0; font: inherit; color: var(--ink); background: var(--sheet); padding: 0.5rem 0.8rem;
   border: 1px solid var(--soft); border-radius: 99px; }`;
 
-let about = remembered();   /* the conversation's id; empty: none yet */
+let about = remembered(KEY);   /* the conversation's id; empty: none yet */
 let letters = null;
 let asked = "";             /* what the desk was asked, and has not ended */
 let answered = false;
 let known = false;          /* what was said before has come */
-
-function remembered() {
-    try {
-        return localStorage.getItem(KEY) ?? "";
-    } catch {
-        return "";
-    }
-}
-
-function remember() {
-    try {
-        localStorage.setItem(KEY, about);
-    } catch {
-        /* a reload begins anew */
-    }
-}
 
 /* What is seen. */
 
@@ -111,7 +96,7 @@ function take(letter) {
 
 function converse() {
     about ||= randomHex(16);
-    remember();
+    remember(KEY, about);
     const channel = join(`support:${about}`, { last: 500, url: SERVER });
     letters = new Letters(channel, take, changed);
     channel.on("state", state => {
