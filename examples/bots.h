@@ -6,14 +6,12 @@
 #ifndef EXAMPLES_BOTS_H
 #define EXAMPLES_BOTS_H
 
+#include "beat.h"
 #include "game.h"
 #include <duet/duet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/timerfd.h>
-#include <time.h>
-#include <unistd.h>
 
 enum {
     BOTS_WAVES = 8,         /* they take their steps in turns, as people would, not all at once */
@@ -40,15 +38,11 @@ static struct bot bots_all[SHIPS];
 static unsigned bots_count, bots_known;
 static struct bots_figures bots_figures;
 static duet_client_group *bots_group;
-static duet_watch *bots_watch;
-static int bots_fd = -1;
 static const char *bots_url;
 
 static uint64_t bots_now_us(void)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+    return beat_now_ns() / 1000;
 }
 
 static struct bot *bot_of(const duet_conn *c)
@@ -168,33 +162,26 @@ static void bots_connect(duet_loop *loop)
     }
 }
 
-static void bots_beat(void *arg, int fd, int events)
+static void bots_step(struct beat *b, uint64_t beats)
 {
     static unsigned wave;
-    uint64_t due;
-    (void)events;
-    if (read(fd, &due, sizeof(due)) != sizeof(due))
-        return;
-    bots_connect(arg);
-    for (; due > 0; due--, wave++)
+    bots_connect(b->arg);
+    for (; beats > 0; beats--, wave++)
         for (unsigned i = wave % BOTS_WAVES; i < bots_known; i += BOTS_WAVES)
             bot_step(&bots_all[i]);
 }
+static struct beat bots_beat = { .due = bots_step };
 
 /* `count` of them play at `url`, which is borrowed, until bots_stop(). 0 or a negative error. */
 static int bots_start(duet_loop *loop, const char *url, unsigned count)
 {
-    struct timespec each = { .tv_nsec = 1000000000 / TICKS_PER_S / BOTS_WAVES };
     bots_url = url;
     bots_count = count;
     if (count == 0)
         return 0;
-    bots_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-    timerfd_settime(bots_fd, 0, &(struct itimerspec){ .it_interval = each, .it_value = each }, NULL);
+    bots_beat.arg = loop;
     int rc = duet_client_group_new(&bots_group, loop);
-    if (rc == 0 && (bots_watch = duet_loop_watch(loop, bots_fd, DUET_READABLE, bots_beat, loop)) == NULL)
-        rc = DUET_ERR_NOMEM;
-    return rc;
+    return rc < 0 ? rc : beat_start(&bots_beat, loop, TICKS_PER_S * BOTS_WAVES);
 }
 
 static void bots_stop(void)
@@ -202,9 +189,7 @@ static void bots_stop(void)
     for (unsigned i = 0; i < bots_known; i++)
         duet_client_free(bots_all[i].client);
     duet_client_group_free(bots_group);
-    duet_watch_free(bots_watch);
-    if (bots_fd >= 0)
-        close(bots_fd);
+    beat_stop(&bots_beat);
 }
 
 static unsigned bots_within(const uint64_t *counts, unsigned per_thousand)

@@ -10,20 +10,17 @@
  * is left out, and the next STATE has all that the last would have had. A connection that is lost leaves its ship to
  * drift for 30 s; who comes back with the token has it again.
  */
+#include "beat.h"
 #include "bots.h"
 #include "game.h"
 #include <duet/duet.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/timerfd.h>
 #include <time.h>
-#include <unistd.h>
 
 enum {
-    TICK_NS = 1000000000 / TICKS_PER_S,
     SPEED = 160, BOLT_SPEED = 480,     /* units a tick */
     BOLT_TICKS = 25, RELOAD_TICKS = 9,
     SHIP_RADIUS = 160, GEM_RADIUS = 100,
@@ -75,7 +72,6 @@ static int cells[CELLS][CELLS];     /* the first thing in each; -1: none */
 static unsigned players;
 static int best = -1;               /* the ship with most points; -1: there is none */
 static uint32_t tick;
-static uint64_t beat_ns;            /* when the next one is due */
 static uint32_t late_us[LATE];      /* how late the last ones were */
 
 /* The arena */
@@ -389,24 +385,11 @@ static void run_tick(void)
         publish_scores();
 }
 
-static uint64_t now_ns(void)
+static void keep_time(struct beat *b, uint64_t beats)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
-/* Ticks that a busy machine was late for are run at once, within reason: players' steps are counted by them. */
-static void beat(void *arg, int fd, int events)
-{
-    uint64_t due;
-    (void)arg;
-    (void)events;
-    if (read(fd, &due, sizeof(due)) != sizeof(due))
-        return;
-    for (uint64_t i = 0; i < due; i++, beat_ns += TICK_NS) {
-        uint64_t now = now_ns();
-        late_us[tick % LATE] = now > beat_ns ? (uint32_t)((now - beat_ns) / 1000) : 0;
+    for (uint64_t i = 0; i < beats; i++) {
+        uint64_t now = beat_now_ns(), due = b->due_ns + i * b->each_ns;
+        late_us[tick % LATE] = now > due ? (uint32_t)((now - due) / 1000) : 0;
         if (i < TICKS_PER_S)
             run_tick();
     }
@@ -517,24 +500,6 @@ static void leave(duet_conn *c, const duet_closing *why)
     ships[p->ship].gone = 0;
 }
 
-static void on_signal(int which)
-{
-    (void)which;
-    duet_server_drain(server);
-}
-
-static int open_beat(void)
-{
-    int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-    beat_ns = now_ns() + TICK_NS;
-    struct itimerspec each = {
-        .it_interval = { .tv_nsec = TICK_NS },
-        .it_value = { .tv_sec = (time_t)(beat_ns / 1000000000), .tv_nsec = (long)(beat_ns % 1000000000) },
-    };
-    timerfd_settime(fd, TFD_TIMER_ABSTIME, &each, NULL);
-    return fd;
-}
-
 static int serve(duet_loop *loop, const char *url, unsigned bots)
 {
     duet_server_config config = {
@@ -549,27 +514,12 @@ static int serve(duet_loop *loop, const char *url, unsigned bots)
         .read_on = true, /* who takes STATE slowly steers all the same */
         .drain_ms = 2000,
     };
-    char why[200] = "";
-    duet_watch *watch = NULL;
-    int fd = open_beat();
-    int rc = duet_server_new(&server, &config, why);
-    if (rc == 0)
-        rc = duet_server_attach(server, loop);
-    if (rc == 0 && (watch = duet_loop_watch(loop, fd, DUET_READABLE, beat, NULL)) == NULL)
-        rc = DUET_ERR_NOMEM;
-    if (rc == 0)
-        rc = bots_start(loop, url, bots);
-    if (rc == 0) {
-        signal(SIGTERM, on_signal);
-        signal(SIGINT, on_signal);
-        rc = duet_loop_run(loop);
-    }
+    int rc = bots_start(loop, url, bots);
     if (rc < 0)
-        fprintf(stderr, "game: %s\n", why[0] ? why : duet_strerror(rc));
+        fprintf(stderr, "game: %s\n", duet_strerror(rc));
+    else
+        rc = beat_serve(&server, loop, &config, &(struct beat){ .due = keep_time }, TICKS_PER_S);
     bots_stop();
-    duet_watch_free(watch);
-    duet_server_free(server);
-    close(fd);
     return rc < 0;
 }
 

@@ -13,15 +13,13 @@
  *   to the reader     binary, little-endian: a head and its records; text: JSON for what is rare
  *   from the reader   "drawn NUMBER", "watch BOOK" (its past prices), "clock T" (what the time is here)
  */
+#include "beat.h"
 #include <duet/duet.h>
 #include <endian.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <signal.h>
-#include <sys/timerfd.h>
 #include <time.h>
-#include <unistd.h>
 
 enum {
     BOOKS = 200,
@@ -281,15 +279,11 @@ static void send_batch_to_all(void)
     duet_shared_unref(deltas);
 }
 
-/* Readable each 20 ms. What a busy machine was late for is made up for, within reason. */
-static void beat(void *arg, int fd, int events)
+/* What a busy machine was late for is made up for, within reason. */
+static void keep_time(struct beat *b, uint64_t beats)
 {
-    uint64_t due;
-    (void)arg;
-    (void)events;
-    if (read(fd, &due, sizeof(due)) != sizeof(due))
-        return;
-    for (uint64_t i = 0; i < due && i < BATCHES_PER_S; i++) {
+    (void)b;
+    for (uint64_t i = 0; i < beats && i < BATCHES_PER_S; i++) {
         make_batch();
         send_batch_to_all();
     }
@@ -383,20 +377,6 @@ static void leave(duet_conn *c, const duet_closing *why)
     ((struct reader *)duet_data(readers[r->place]))->place = r->place;
 }
 
-static void on_signal(int which)
-{
-    (void)which;
-    duet_server_drain(server);
-}
-
-static int open_beat(void)
-{
-    struct timespec each = { .tv_nsec = 1000000000 / BATCHES_PER_S };
-    int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-    timerfd_settime(fd, 0, &(struct itimerspec){ .it_interval = each, .it_value = each }, NULL);
-    return fd;
-}
-
 static int serve(const char *url)
 {
     duet_server_config config = {
@@ -410,28 +390,11 @@ static int serve(const char *url)
         .queue_soft = 64 * 1024, /* beyond it nothing more is queued; the system's buffers come on top */
         .read_on = true,         /* "drawn" is heard from slow ones too */
     };
-    char why[200] = "";
-    duet_loop *loop = NULL;
-    duet_watch *watch = NULL;
-    int fd = open_beat();
+    duet_loop *loop;
     int rc = duet_loop_new(&loop);
     if (rc == 0)
-        rc = duet_server_new(&server, &config, why);
-    if (rc == 0)
-        rc = duet_server_attach(server, loop);
-    if (rc == 0 && (watch = duet_loop_watch(loop, fd, DUET_READABLE, beat, NULL)) == NULL)
-        rc = DUET_ERR_NOMEM;
-    if (rc == 0) {
-        signal(SIGTERM, on_signal);
-        signal(SIGINT, on_signal);
-        rc = duet_loop_run(loop);
-    }
-    if (rc < 0)
-        fprintf(stderr, "ticker: %s\n", why[0] ? why : duet_strerror(rc));
-    duet_watch_free(watch);
-    duet_server_free(server);
+        rc = beat_serve(&server, loop, &config, &(struct beat){ .due = keep_time }, BATCHES_PER_S);
     duet_loop_free(loop);
-    close(fd);
     return rc < 0;
 }
 
