@@ -4,8 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync, readdirSync } from "node:fs";
 import { describe, test } from "node:test";
 import { join } from "../../web/duet.js";
-import { WebSocket, accessible, backend, cast, fitsAPhone, live, shot, startDemo, staysInPlace,
-         until } from "./tools.mjs";
+import { WebSocket, backend, cast, live, shot, startDemo, suitsEverybody, until } from "./tools.mjs";
 
 /* Lots of 6 s, which a late bid prolongs to 2 s from then. */
 process.env.AUCTION_LOT_S = "6";
@@ -108,9 +107,7 @@ describe("auction", { timeout: 120000, concurrency: 2 }, () => {
         assert.deepEqual(await fox.evaluate(() => [...document.querySelectorAll("#bids li b")]
             .map(price => price.textContent)), of[1]);
         assert.deepEqual(complaints(), []);
-        await staysInPlace(ann);
-        await accessible(ann);
-        await fitsAPhone(ann);
+        await suitsEverybody(ann);
     });
 
     test("judges: too little, too late, twice, in another's name", async t => {

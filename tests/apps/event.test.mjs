@@ -5,8 +5,7 @@ import { readFileSync, readdirSync } from "node:fs";
 import { describe, test } from "node:test";
 import { join } from "../../web/duet.js";
 import { gather } from "./crowd.mjs";
-import { WebSocket, accessible, backend, cast, fitsAPhone, live, openWindow, shot, startDemo, staysInPlace,
-         until } from "./tools.mjs";
+import { WebSocket, backend, cast, live, openWindow, shot, startDemo, suitsEverybody, until } from "./tools.mjs";
 
 const CROWD = 200;
 
@@ -93,9 +92,7 @@ describe("event", { timeout: 120000, concurrency: 2 }, () => {
         assert.ok(hall.hall.best[0].points > 500 && hall.hall.best[0].points <= 1000 && hall.hall.best.length === 1);
         assert.deepEqual([...complaints(), ...grudges], []);
         for (const page of [ann, host]) {
-            await staysInPlace(page);
-            await accessible(page);
-            await fitsAPhone(page);
+            await suitsEverybody(page);
         }
     });
 

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { World, apart } from "../../web/apps/game/world.js";
 import { example, freePort, startProgram } from "../e2e/tools/duet.mjs";
-import { WebSocket, accessible, cast, fitsAPhone, live, openWindow, shot, staysInPlace, until } from "./tools.mjs";
+import { WebSocket, cast, fitsAPhone, live, openWindow, shot, suitsEverybody, until } from "./tools.mjs";
 
 describe("game", { timeout: 120000 }, () => {
     let all;
@@ -124,9 +124,7 @@ describe("game", { timeout: 120000 }, () => {
 
     test("is for everybody", async () => {
         const { ann, complaints } = all;
-        await accessible(ann);
-        await fitsAPhone(ann);
-        await staysInPlace(ann);
+        await suitsEverybody(ann);
         assert.deepEqual(complaints(), []);
     });
 });

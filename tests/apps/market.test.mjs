@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { Books } from "../../web/apps/market/books.js";
 import { example, freePort, startProgram } from "../e2e/tools/duet.mjs";
-import { WebSocket, accessible, cast, fitsAPhone, get, live, shot, staysInPlace, until } from "./tools.mjs";
+import { WebSocket, cast, get, live, shot, suitsEverybody, until } from "./tools.mjs";
 
 /* What a page has counted: { begins, equal, unequal, gaps, number, together }. Runs in the page. */
 const counted = () => ({ ...document.getElementById("equal").dataset,
@@ -78,9 +78,7 @@ describe("market", { timeout: 120000 }, () => {
 
     test("is for everybody", async () => {
         const { ann, complaints } = all;
-        await accessible(ann);
-        await fitsAPhone(ann);
-        await staysInPlace(ann);
+        await suitsEverybody(ann);
         assert.deepEqual(complaints(), []);
     });
 });

@@ -130,6 +130,13 @@ export async function staysInPlace(page) {
     assert.ok(sum < 0.1, `layout shifts of ${sum.toFixed(3)}`);
 }
 
+/* All of that. */
+export async function suitsEverybody(page) {
+    await accessible(page);
+    await fitsAPhone(page);
+    await staysInPlace(page);
+}
+
 /* docs/apps/NAME.png, with SHOTS=1. */
 export async function shot(page, name) {
     if (process.env.SHOTS !== "1")
