@@ -5,6 +5,12 @@ import { apart } from "/apps/game/world.js";
 
 const SIGHT = { x: 16000, y: 10000 }; /* what the server tells of, in units; no more of it may be seen */
 const GRID = 2048;
+/* Outlines as they fly to the right, in parts of a size that is units of the arena, and pixels that are always there. */
+const SHAPES = {
+    ship: { units: 160, pixels: 2, outline: [[1.3, 0], [-1, 1], [-0.5, 0], [-1, -1]] },
+    gem: { units: 70, pixels: 1, outline: [[0, -1], [0.8, 0], [0, 1], [-0.8, 0]] },
+    bolt: { units: 254, pixels: 0, outline: [[0, -0.07], [0, 0.07], [-1, 0.07], [-1, -0.07]] },
+};
 
 export class Arena {
     #view;
@@ -19,79 +25,48 @@ export class Arena {
         const scale = Math.max(width / SIGHT.x, height / SIGHT.y);
         const { before, own } = world;
         const eye = { x: before.x + apart(before.x, own.x) * part, y: before.y + apart(before.y, own.y) * part };
-        const place = ({ x, y }) => [width / 2 + apart(eye.x, x) * scale, height / 2 + apart(eye.y, y) * scale];
         pen.fillStyle = colours.well;
         pen.fillRect(0, 0, width, height);
         this.#grid(eye, scale);
         pen.font = `12px ${font}`;
         pen.textAlign = "center";
         for (const thing of world.shown(now)) {
-            const [x, y] = place(thing);
+            const [x, y] = [width / 2 + apart(eye.x, thing.x) * scale, height / 2 + apart(eye.y, thing.y) * scale];
             if (x < -40 || y < -40 || x > width + 40 || y > height + 40)
                 continue;
-            if (thing.what === "gem")
-                this.#gem(x, y, 70 * scale + 1);
-            else if (thing.what === "bolt")
-                this.#bolt(x, y, thing, scale);
-            else
-                this.#ship(x, y, thing, scale, colours[`tint-${thing.id % 6}`], world.names.get(thing.id));
+            const colour = { ship: `tint-${thing.id % 6}`, gem: "tint-3", bolt: "ink" }[thing.what];
+            const size = this.#shape(SHAPES[thing.what], x, y, thing, scale, colours[colour]);
+            pen.fillStyle = colours.soft;
+            if (thing.what === "ship")
+                pen.fillText(world.names.get(thing.id) ?? "", x, y - size - 8);
         }
-        this.#ship(width / 2, height / 2, world.heading, scale, colours.you, "");
+        this.#shape(SHAPES.ship, width / 2, height / 2, world.heading, scale, colours.you);
     }
 
     #grid(eye, scale) {
         const { pen, width, height, colours } = this.#view;
-        pen.strokeStyle = colours.line;
-        pen.lineWidth = 1;
-        pen.beginPath();
-        for (let x = width / 2 % (GRID * scale) - eye.x % GRID * scale; x < width + GRID; x += GRID * scale) {
-            pen.moveTo(x, 0);
-            pen.lineTo(x, height);
-        }
-        for (let y = height / 2 % (GRID * scale) - eye.y % GRID * scale; y < height + GRID; y += GRID * scale) {
-            pen.moveTo(0, y);
-            pen.lineTo(width, y);
-        }
-        pen.stroke();
+        const first = (middle, at) => middle % (GRID * scale) - at % GRID * scale;
+        pen.fillStyle = colours.line;
+        for (let x = first(width / 2, eye.x); x < width; x += GRID * scale)
+            pen.fillRect(x, 0, 1, height);
+        for (let y = first(height / 2, eye.y); y < height; y += GRID * scale)
+            pen.fillRect(0, y, width, 1);
     }
 
-    #gem(x, y, size) {
-        const { pen, colours } = this.#view;
-        pen.fillStyle = colours["tint-3"];
-        pen.beginPath();
-        pen.moveTo(x, y - size);
-        pen.lineTo(x + size * 0.8, y);
-        pen.lineTo(x, y + size);
-        pen.lineTo(x - size * 0.8, y);
-        pen.fill();
-    }
-
-    #bolt(x, y, { right, down }, scale) {
-        const { pen, colours } = this.#view;
-        pen.strokeStyle = colours.ink;
-        pen.lineWidth = 3;
-        pen.beginPath();
-        pen.moveTo(x, y);
-        pen.lineTo(x - right * scale * 2, y - down * scale * 2);
-        pen.stroke();
-    }
-
-    #ship(x, y, { right, down }, scale, colour, name) {
-        const { pen, colours } = this.#view;
-        const size = 160 * scale + 2;
+    /* Returns its size in pixels. */
+    #shape({ units, pixels, outline }, x, y, { right, down }, scale, colour) {
+        const { pen } = this.#view;
+        const size = units * scale + pixels;
         pen.save();
         pen.translate(x, y);
-        pen.fillStyle = colours.soft;
-        if (name)
-            pen.fillText(name, 0, -size - 8);
         pen.rotate(Math.atan2(down, right));
+        pen.scale(size, size);
         pen.fillStyle = colour;
         pen.beginPath();
-        pen.moveTo(size * 1.3, 0);
-        pen.lineTo(-size, size);
-        pen.lineTo(-size * 0.5, 0);
-        pen.lineTo(-size, -size);
+        for (const [along, across] of outline)
+            pen.lineTo(along, across);
         pen.fill();
         pen.restore();
+        return size;
     }
 }
