@@ -9,7 +9,7 @@ const GRID = 2048;
 const SHAPES = {
     ship: { units: 160, pixels: 2, outline: [[1.3, 0], [-1, 1], [-0.5, 0], [-1, -1]] },
     gem: { units: 70, pixels: 1, outline: [[0, -1], [0.8, 0], [0, 1], [-0.8, 0]] },
-    bolt: { units: 254, pixels: 0, outline: [[0, -0.07], [0, 0.07], [-1, 0.07], [-1, -0.07]] },
+    bolt: { units: 254, pixels: 0, outline: [[0, -0.1], [0, 0.1], [-1, 0.1], [-1, -0.1]] },
 };
 
 export class Arena {

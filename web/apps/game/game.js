@@ -8,15 +8,14 @@ import { STEP_MS, World, apart } from "/apps/game/world.js";
 
 const STICK_PX = 60;    /* so far from where it was put down, a finger steers with all force */
 const KEYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1],
-               KeyA: [-1, 0], KeyD: [1, 0], KeyW: [0, -1], KeyS: [0, 1] };
+               KeyA: [-1, 0], KeyD: [1, 0], KeyW: [0, -1], KeyS: [0, 1], Space: [0, 0] };
 
 const world = new World();
 world.heading = { right: 127, down: 0 };
 const canvas = byId("arena");
 const arena = new Arena(canvas);
-const held = new Set();     /* keys */
+const held = new Set();     /* keys; Space, which fires, is the button's, too */
 let stick = null;           /* { id, x, y, right, down } of a finger */
-let fires = false;
 let steppedAt = performance.now();
 let jumps = 0;
 
@@ -50,25 +49,13 @@ function direction() {
 }
 
 canvas.onkeydown = event => {
-    if (event.ctrlKey || event.metaKey || event.altKey)
+    if (!(event.code in KEYS) || event.ctrlKey || event.metaKey || event.altKey)
         return;
-    if (event.code in KEYS)
-        held.add(event.code);
-    else if (event.code === "Space")
-        fires = true;
-    else
-        return;
+    held.add(event.code);
     event.preventDefault();
 };
-canvas.onkeyup = event => {
-    held.delete(event.code);
-    if (event.code === "Space")
-        fires = false;
-};
-canvas.onblur = () => {
-    held.clear();
-    fires = false;
-};
+canvas.onkeyup = event => void held.delete(event.code);
+canvas.onblur = () => held.clear();
 
 canvas.onpointerdown = event => {
     canvas.focus();
@@ -87,8 +74,9 @@ canvas.onpointerup = canvas.onpointercancel = event => {
     if (event.pointerId === stick?.id)
         stick = null;
 };
-byId("fire").onpointerdown = () => { fires = true; };
-byId("fire").onpointerup = byId("fire").onpointercancel = byId("fire").onpointerleave = () => { fires = false; };
+const fire = byId("fire");
+fire.onpointerdown = () => void held.add("Space");
+fire.onpointerup = fire.onpointercancel = fire.onpointerleave = () => void held.delete("Space");
 
 byId("call").onsubmit = event => {
     event.preventDefault();
@@ -109,7 +97,7 @@ function frame() {
         if (Math.hypot(right, down) > 64)
             world.heading = { right, down };
         if (line.state === "live")
-            line.send(world.steer(right, down, fires, now));
+            line.send(world.steer(right, down, held.has("Space"), now));
     }
     arena.draw(world, (now - steppedAt) / STEP_MS, now);
     if (world.counts.jumps > jumps) {

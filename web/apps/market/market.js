@@ -3,14 +3,14 @@
  * The market page: takes what the ticker says, draws it once a frame, and tells the ticker what has been drawn. Whoever
  * draws slowly (a hidden page, a slow machine, the box "Read slowly") is then given what is newest, not what it missed.
  */
-import { byId, showState } from "/wire.js";
+import { byId, make, showState } from "/wire.js";
 import { Line } from "/apps/line.js";
 import { needs } from "/apps/state.js";
 import { Books } from "/apps/market/books.js";
 import { Board, Past, cents } from "/apps/market/draw.js";
 
 const RECENT = 250; /* ages that the figures are of: five seconds */
-const CLOCK_EACH_MS = 2000;
+const [CLOCK_EACH_MS, RATE_EACH_MS] = [2000, 1900];
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
 const books = new Books();
@@ -23,7 +23,7 @@ let made = [];      /* when the batches were made that no frame has shown yet */
 let ages = [];      /* how old what came on the screen was then, in ms */
 let skews = [];     /* { rtt, skew }: the server's clock less ours */
 let drawnAt = 0;
-let ladder = [];    /* rows of the table, with what stands there */
+let rate = { at: performance.now(), changes: 0 };
 
 /* This page's clock in ms since 1970; finer than Date.now(). */
 const now = () => performance.timeOrigin + performance.now();
@@ -99,12 +99,10 @@ function drawChosen() {
     past.draw([...prices, ask]);
     const rows = books.ladder(board.chosen);
     const most = Math.max(...rows.map(([, quantity]) => Math.abs(quantity)));
-    while (ladder.length < rows.length) {
-        const row = byId("ladder").insertRow();
-        ladder.push([row.insertCell(), row.insertCell(), row.insertCell()]);
-    }
+    while (byId("ladder").rows.length < rows.length)
+        byId("ladder").insertRow().append(make("td"), make("td"), make("td"));
     rows.forEach(([price, quantity], i) => {
-        const [wanted, middle, offered] = ladder[i];
+        const [wanted, middle, offered] = byId("ladder").rows[i].cells;
         middle.textContent = cents(price);
         wanted.textContent = quantity < 0 ? -quantity : "";
         offered.textContent = quantity > 0 ? quantity : "";
@@ -113,7 +111,7 @@ function drawChosen() {
     });
 }
 
-/* The figures, twice a second, so that they can be read. */
+/* The figures, twice a second, and the rate every two, so that they can be read. */
 
 function show() {
     const sorted = [...ages].sort((a, b) => a - b);
@@ -125,13 +123,11 @@ function show() {
     byId("equal").textContent = books.sum === null ? "–" : unequal + gaps ? "differed" : "as the server's";
     byId("sum").textContent = books.sum === null ? "\u00a0" : `sum ${books.sum.toString(16).padStart(8, "0")}`;
     Object.assign(byId("equal").dataset, { begins, equal, unequal, gaps, number: books.number });
-}
-
-let [countedAt, counted] = [performance.now(), 0];
-function showRate() {
     const [at, changes] = [performance.now(), books.counts.changes];
-    byId("rate").textContent = Math.round((changes - counted) / (at - countedAt) * 1000).toLocaleString("en");
-    [countedAt, counted] = [at, changes];
+    if (at - rate.at < RATE_EACH_MS)
+        return;
+    byId("rate").textContent = Math.round((changes - rate.changes) / (at - rate.at) * 1000).toLocaleString("en");
+    rate = { at, changes };
 }
 
 /* One instrument is the chosen one. */
@@ -149,6 +145,5 @@ function choose(book) {
 byId("which").onchange = event => choose(Number(event.target.value));
 byId("board").onclick = event => choose(board.at(event.offsetX, event.offsetY));
 setInterval(show, 500);
-setInterval(showRate, 2000);
 requestAnimationFrame(frame);
 await needs("market", "ticker");
