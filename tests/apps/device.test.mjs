@@ -78,9 +78,10 @@ describe("device", { timeout: 120000 }, () => {
         await everywhere(({ shell }) => shell?.value === "-3.5" && !shell.online, "it said something, and went");
     });
 
-    test("who is gone is found within the keep-alive, and keeps its last reading", async () => {
+    test("who is gone is found within the keep-alive, and keeps its last reading", async t => {
         const { ann, browser, demo } = all;
         const lone = await startDevice("--name", "lone", "--every", "1");
+        t.after(() => lone.child.kill("SIGKILL"));
         await everywhere(({ lone }) => lone?.online && lone.value > 0, "it is there");
         lone.child.kill("SIGSTOP");
         await everywhere(({ lone }) => !lone.online, "it is silent, and is found to be", KEEP_ALIVE_MS + 2000);
@@ -93,6 +94,7 @@ describe("device", { timeout: 120000 }, () => {
         await until(async () => (await page.evaluate(figures)).lone?.value === value, "its last reading, behind that");
         await close();
         const back = await startDevice("--name", "lone", "--every", "1");
+        t.after(() => back.child.kill("SIGKILL"));
         await until(async () => /^every 7: done/.test((await ann.evaluate(log))[0]), "it is done");
         await everywhere(({ lone }) => lone.online, "it is back");
         await back.stop();
@@ -118,10 +120,11 @@ describe("device", { timeout: 120000 }, () => {
         assert.deepEqual(all.complaints(), []);
     });
 
-    test("a thousand", async () => {
+    test("a thousand", async t => {
         const { ann, ben, fox } = all;
         await Promise.all([ben, fox].map(page => page.goto("about:blank")));
         const thousand = await startDevice("--count", "1000");
+        t.after(() => thousand.child.kill("SIGKILL"));
         await until(async () => await ann.evaluate(counts) === "1012/1014", "a thousand more are online", 30000);
         await until(() => ann.evaluate(allSpoke), "each has a reading");
         await shot(ann, "device");
