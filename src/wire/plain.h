@@ -10,7 +10,7 @@
  *     {"channel":"NAME","client":"UUID","epoch":"E","offset":41,"recovered":true}      once, first
  *     {"offset":42,"time":1764000000000,"who":{"user":"","client":"UUID"},"data":...}  each publication
  *     {"error":{"code":103,"message":"permission denied"}}                             what was sent was not published
- *     {"joined":{"user":"","client":"UUID"}}, and "left"                             with ?presence=yes: who comes, goes
+ *     {"joined":{"user":"","client":"UUID"}}, and "left"                               after ?presence=yes
  * `data` is the payload that was JSON, or {"text":"..."}, or {"b64":"..."}, as `text` and `b64` in its place.
  */
 #ifndef WIRE_PLAIN_H

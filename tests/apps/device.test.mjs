@@ -117,6 +117,10 @@ describe("device", { timeout: 120000 }, () => {
         for (const page of [ben, fox])
             await until(async () => await page.evaluate(state) === "live", "live");
         await everywhere(house => Object.values(house).filter(({ online }) => online).length === 12, "all are there");
+        const answer = await fetch(`${all.demo.url}/api/history`, { method: "POST",
+            body: JSON.stringify({ channel: "device:attic", limit: 10 }) });
+        const { publications } = (await answer.json()).result;
+        assert.equal(publications.some(({ data }) => data === "led off"), false);
         assert.deepEqual(all.complaints(), []);
     });
 
