@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# What holds for each file: a licence line, line length, no tabs in C, lock files that name no registry.
+# What holds for each file: a licence line, line length, no tabs in C, lock files that name no registry, pages that are
+# read in ten minutes.
 cd "$(dirname "$0")/../.." || exit 1
 . tests/tap.bash
 
@@ -19,3 +20,8 @@ verdict "lock files name no registry" "$(for f in "${all[@]}"; do
 done)"
 verdict "allocation goes through base/mem.h" \
     "$(grep -nE '\b(malloc|calloc|realloc|strdup|strndup|free)\(' -r src --include='*.c' | grep -v '^src/base/mem.c:')"
+verdict "an application's page and the script that it begins with have at most 300 lines" "$(for page in web/apps/*/index.html; do
+    script=$(sed -n 's/^<script type="module" src="\(.*\/\)\?\([^"]*\)".*/\2/p' "$page" | head -1)
+    lines=$(cat "$page" "${page%index.html}${script:?}" | wc -l)
+    [ "$lines" -le 300 ] || echo "$page and $script: $lines"
+done)"
