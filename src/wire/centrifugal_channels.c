@@ -10,13 +10,13 @@
 struct centrifugal_wish {
     struct centrifugal_wish *next;
     uint64_t serial;
-    uint64_t expires_ms;          /* 0: never */
-    struct centrifugal_own *own;  /* NULL: it gets what all get */
-    char *data;                   /* JSON that the backend has for it; NULL or empty: none */
-    uint32_t id;                  /* of the command */
-    bool positioned, recoverable; /* that may be told */
-    bool renewed;                 /* by the backend: the client is not told when it expires */
-    bool asked;                   /* the backend is: its command is counted with that question */
+    uint64_t expires_ms;                  /* 0: never */
+    struct centrifugal_own *own;          /* NULL: it gets what all get */
+    char *data;                           /* JSON that the backend has for it; NULL or empty: none */
+    uint32_t id;                          /* of the command */
+    bool positioned : 1, recoverable : 1; /* that may be told */
+    bool renewed : 1;                     /* by the backend: the client is not told when it expires */
+    bool asked : 1;                       /* the backend is: its command is counted with that question */
     uint8_t len;
     char channel[];
 };
