@@ -344,6 +344,32 @@ describe("the operators' page", TIMEOUT, () => {
             !(element.labels?.length || element.textContent.trim() || element.ariaLabel)).map(e => e.outerHTML)), []);
     }));
 
+    test("an answer that comes late is not shown over a newer one", () => withWindow({}, async page => {
+        const name = `late${++names}`;
+        const peer = await member(name);
+        let asked = 0;
+        let release;
+        const held = new Promise(done => { release = done; });
+        await page.route("**/admin/api/history", async route => {
+            const response = await route.fetch();
+            if (++asked === 1)
+                await held;
+            await route.fulfill({ response });
+        });
+        await page.fill("#token", TOKEN);
+        await page.press("#token", "Enter");
+        await page.locator("#subscribed button", { hasText: name }).click();
+        await until(() => asked === 1, "the first look has its answer, which is on its way");
+        await page.fill("#what", JSON.stringify("newest"));
+        await page.click("#say button");
+        await page.locator("#history li", { hasText: "newest" }).waitFor();
+        const [late] = await Promise.all([page.waitForResponse("**/admin/api/presence"), release()]);
+        await late.finished();
+        await page.evaluate(() => new Promise(requestAnimationFrame));
+        assert.match(await page.evaluate(read, "#history"), /newest/);
+        peer.close();
+    }));
+
     for (const colorScheme of ["light", "dark"])
         test(`fits a phone, in ${colorScheme}`, () =>
             withWindow({ viewport: { width: 360, height: 740 }, colorScheme }, async page => {

@@ -35,6 +35,7 @@ let socket = null;
 let before = null;               /* the figures of a second ago */
 let watched = 0;
 let shown = "";                  /* the channel that is inspected */
+let looks = 0;                   /* at channels: what an older one is answered is not shown over the newest */
 
 function remembered() {
     try {
@@ -379,6 +380,7 @@ function listOr(id, items, none) {
 }
 
 async function inspect(name) {
+    const look = ++looks;
     shown = name;
     byId("no-look").textContent = "";
     try {
@@ -387,7 +389,7 @@ async function inspect(name) {
                                           JSON.stringify({ channel: name, limit: HISTORY, reverse: true })));
         const many = channel.subscribers > PRESENT;
         const present = many ? null : await orNone(ask("/admin/api/presence", JSON.stringify({ channel: name })));
-        if (shown !== name)
+        if (look !== looks)
             return;
         facts("facts", [["Subscribers", number(channel.subscribers)],
                         ["Offset", history ? number(history.offset) : "none: it keeps no history"],
@@ -400,6 +402,8 @@ async function inspect(name) {
                        : "This channel does not tell (presence: false).");
         byId("found").hidden = false;
     } catch (error) {
+        if (look !== looks)
+            return;
         byId("found").hidden = true;
         byId("no-look").textContent = error.message;
     }
