@@ -35,6 +35,13 @@ def free_port():
         return s.getsockname()[1]
 
 
+def make_certificate(folder):
+    """Writes `cert` and `key`, of P-256, for 127.0.0.1."""
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                    "-days", "2", "-subj", "/CN=127.0.0.1", "-keyout", f"{folder}/key", "-out", f"{folder}/cert"],
+                   check=True, capture_output=True)
+
+
 def wait_for(port, process):
     for _ in range(500):
         if process.poll() is not None:
